@@ -1,0 +1,51 @@
+"""The one exception family of the house.
+
+Every message says what was seen, what was expected, and what mends it. The command line prints the
+message of an :class:`EigenscapeError` on standard error and leaves with exit code 2; anything else
+that escapes is a defect of this package.
+"""
+
+from __future__ import annotations
+
+
+class EigenscapeError(Exception):
+    """Base class: catch this to catch every error that this package raises on purpose."""
+
+
+class InputError(EigenscapeError, ValueError):
+    """An argument or a file does not hold what was asked of it."""
+
+
+class CheckpointError(InputError):
+    """A checkpoint is missing, truncated, corrupt, or of a kind that cannot be read."""
+
+
+class UnsafeCheckpointError(CheckpointError):
+    """Reading the file would run code that the file brings along; it was not read."""
+
+
+class OutputError(EigenscapeError, OSError):
+    """A result could not be written; nothing that was there before has been changed."""
+
+
+class MissingExtraError(EigenscapeError, ImportError):
+    """An optional dependency is needed for this, and absent.
+
+    Args:
+        package: the import name that was looked for.
+        extra: the extra of this package that installs it.
+        purpose: what it was needed for.
+
+    >>> print(MissingExtraError("ray", "ray", "the engine 'ray'"))
+    the engine 'ray' needs the package 'ray', which is not installed; mend: pip install "eigenscape[ray]"
+    """
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package '{package}', which is not installed; "
+            f'mend: pip install "eigenscape[{extra}]"'
+        )
+
+
+class TaskError(EigenscapeError):
+    """One or more tasks of a run failed; the finished ones are kept."""

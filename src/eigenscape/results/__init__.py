@@ -1,0 +1,25 @@
+"""Results: what every room hands back, and how it is written down."""
+
+from eigenscape.results._environment import Environment as Environment
+from eigenscape.results._files import replacing as replacing
+from eigenscape.results._files import write_text as write_text
+from eigenscape.results._json import dumps as dumps
+from eigenscape.results._json import jsonable as jsonable
+from eigenscape.results._json import read_object as read_object
+from eigenscape.results._result import Result as Result
+from eigenscape.results._result import load as load
+from eigenscape.results._style import PALETTE as PALETTE
+from eigenscape.results._style import new_figure as new_figure
+
+__all__ = [
+    "PALETTE",
+    "Environment",
+    "Result",
+    "dumps",
+    "jsonable",
+    "load",
+    "new_figure",
+    "read_object",
+    "replacing",
+    "write_text",
+]

@@ -1,0 +1,61 @@
+"""Accuracy, and the evaluation mode that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from eigenscape.errors import InputError
+
+
+@contextmanager
+def mode_restored(model: nn.Module) -> Iterator[None]:
+    """Put every module back, after the block, into the mode (training or not) it was found in."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Return where the model's first parameter lives, or the CPU."""
+    return next((weight.device for weight in model.parameters()), torch.device("cpu"))
+
+
+def accuracy(model: nn.Module, inputs: Tensor, labels: Tensor, *, batch_size: int = 1024) -> float:
+    """Return the share of examples whose largest logit is at their label.
+
+    Computed in evaluation mode; every module is put back into the mode it was found in.
+
+    Args:
+        model: maps ``(n, ...)`` inputs to ``(n, classes)`` logits.
+        inputs: one example a row; moved to the model's device a batch at a time.
+        labels: int64, ``(n,)``.
+        batch_size: how many examples are evaluated at once.
+
+    Raises:
+        InputError: there are no examples, or not as many labels as inputs.
+
+    >>> accuracy(nn.Identity(), torch.eye(4), torch.tensor([0, 1, 2, 0]))
+    0.75
+    """
+    if len(inputs) != len(labels) or len(labels) == 0:
+        raise InputError(
+            f"accuracy has {len(inputs)} inputs and {len(labels)} labels; "
+            "give one label an input, and at least one"
+        )
+    device = device_of(model)
+    right = 0
+    with mode_restored(model), torch.no_grad():
+        model.eval()
+        for some, theirs in zip(
+            torch.split(inputs, batch_size), torch.split(labels, batch_size), strict=True
+        ):
+            guesses = model(some.to(device)).argmax(dim=1)
+            right += int((guesses == theirs.to(device)).sum())
+    return right / len(labels)
