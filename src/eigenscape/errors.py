@@ -37,7 +37,7 @@ class MissingExtraError(EigenscapeError, ImportError):
         purpose: what it was needed for.
 
     >>> print(MissingExtraError("ray", "ray", "the engine 'ray'"))
-    the engine 'ray' needs the package 'ray', which is not installed; mend: pip install "eigenscape[ray]"
+    the engine 'ray' needs the package 'ray', which is not installed; mend: pip install ...
     """
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:

@@ -48,7 +48,9 @@ def wishart_eigenvalues(n: int, m: int, generator: np.random.Generator) -> NDArr
 
 
 @lru_cache(maxsize=4096)
-def hill_null(n: int, m: int, slices: int = 1, fraction: float = 0.5, *, paper: bool = False) -> HillNull:
+def hill_null(
+    n: int, m: int, slices: int = 1, fraction: float = 0.5, *, paper: bool = False
+) -> HillNull:
     """Return what PL_Alpha_Hill shows on random matrices of this very shape.
 
     The limit is the exact Marchenko-Pastur value; mean and spread come from seeded draws of at most

@@ -24,7 +24,7 @@ def tracy_widom_quantile(p: float) -> float:
 
 
 def noise_edge(n: int, m: int, *, level: float = 0.999) -> float:
-    r"""Return what the largest eigenvalue of n x m unit noise, over m, exceeds once in 1 / (1 - level).
+    r"""Return what the largest eigenvalue of n x m unit noise, over m, stays below at ``level``.
 
     Centre and scale are Johnstone's (2001), with :math:`n \le m`:
 

@@ -8,9 +8,10 @@ from types import MappingProxyType
 
 from eigenscape.zoo._recipe import Recipe
 
-# Picked by test accuracy on the digits, among learning rates 0.01 to 1 and weight decays 5e-4 and
-# 5e-3: it serves as a demonstration, and its test accuracy is no benchmark.
-HEALTHY_RECIPE = Recipe(epochs=40, batch_size=32, learning_rate=0.05, weight_decay=5e-3)
+# A usual recipe at a moderate learning rate; it serves as a demonstration, and its test accuracy is
+# no benchmark. Hotter ones (0.05 over 40 epochs) are as accurate (98.7 to 98.9 % for seed 0), with
+# tails heavier than the published range of good layers: at this size the range is a weak guide.
+HEALTHY_RECIPE = Recipe(epochs=20, batch_size=32, learning_rate=0.02, weight_decay=1e-3)
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ PLANTED_FAULTS: Mapping[str, PlantedFault] = MappingProxyType(
             replace(HEALTHY_RECIPE, learning_rate=HEALTHY_RECIPE.learning_rate * 1e-4),
         ),
         "too_large_learning_rate": PlantedFault(
-            "The learning rate is 20 times too large: the weights are thrown about.",
-            replace(HEALTHY_RECIPE, learning_rate=HEALTHY_RECIPE.learning_rate * 20),
+            "The learning rate is 50 times too large: the weights are thrown about.",
+            replace(HEALTHY_RECIPE, learning_rate=HEALTHY_RECIPE.learning_rate * 50),
         ),
         "label_noise": PlantedFault(
             "Of the training labels, 40 % are wrong.", HEALTHY_RECIPE, label_noise=0.4

@@ -1,0 +1,17 @@
+"""Checkpoints: the named weight tensors of a network, read safely, one at a time.
+
+Reading
+    :func:`open_checkpoint` takes a module, a state dict, a file, a folder or a hub id and returns a
+    :class:`Checkpoint`: a mapping of names to tensors, each described by a :class:`TensorInfo`.
+Writing
+    :func:`save_checkpoint` writes tensors to a new ``.safetensors`` file, atomically.
+
+No file is ever allowed to run code: pickles are read with ``weights_only=True`` or not at all.
+"""
+
+from eigenscape.checkpoints._checkpoint import Checkpoint as Checkpoint
+from eigenscape.checkpoints._open import open_checkpoint as open_checkpoint
+from eigenscape.checkpoints._save import save_checkpoint as save_checkpoint
+from eigenscape.checkpoints._tensor_info import TensorInfo as TensorInfo
+
+__all__ = ["Checkpoint", "TensorInfo", "open_checkpoint", "save_checkpoint"]

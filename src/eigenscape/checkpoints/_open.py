@@ -1,0 +1,118 @@
+"""Opens anything that holds weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from eigenscape.checkpoints._checkpoint import Checkpoint
+from eigenscape.checkpoints._contents import find_tensors
+from eigenscape.checkpoints._errors import teaching
+from eigenscape.checkpoints._file import file_reader
+from eigenscape.checkpoints._folder import INDEX, folder_reader, index_reader
+from eigenscape.checkpoints._hub import download, is_hub_id
+from eigenscape.checkpoints._memory import MemoryReader, module_config, module_reader
+from eigenscape.checkpoints._reader import Reader
+from eigenscape.checkpoints._tying import with_tied_head
+from eigenscape.checkpoints._wrappers import unwrapped, without_wrappers
+from eigenscape.errors import CheckpointError
+
+Source = nn.Module | Mapping[str, Tensor] | str | os.PathLike[str] | Checkpoint
+
+
+def open_checkpoint(source: Source) -> Checkpoint:
+    """Open weights without reading them.
+
+    A file is known by its bytes, not by its suffix. Pickles are read with ``weights_only=True``:
+    nothing that a file brings along is ever run.
+
+    Args:
+        source: one of
+
+            - a module: its parameters and persistent buffers; DataParallel and torch.compile are
+              looked through;
+            - a state dict, or a dictionary with one in it;
+            - a file of ``torch.save`` (``.pt``, ``.pth``, ``.th``, ``.ckpt``, ``.bin``) or a
+              ``.safetensors`` file;
+            - a folder as Hugging Face libraries write it, sharded or not, model or adapter; or a
+              shard index;
+            - the id ``org/name`` of a model on the Hugging Face Hub, where no such path exists
+              (needs the extra ``hf``);
+            - a checkpoint, which is returned.
+
+    Returns:
+        The checkpoint; its notes say what was done to find the tensors.
+
+    Raises:
+        UnsafeCheckpointError: reading the file would run code.
+        CheckpointError: there is nothing to read, or it is truncated, corrupt, incomplete or of a
+            kind that is not supported.
+        MissingExtraError: a hub id was given, and huggingface_hub is not installed.
+
+    >>> checkpoint = open_checkpoint(nn.Linear(3, 2))
+    >>> list(checkpoint), checkpoint["weight"].shape
+    (['weight', 'bias'], torch.Size([2, 3]))
+    """
+    if isinstance(source, Checkpoint):
+        return source
+    if isinstance(source, nn.Module):
+        return _of_module(source)
+    if isinstance(source, Mapping):
+        found = find_tensors(source, "the mapping")
+        return _assemble(MemoryReader("state dict", found.tensors, found.notes), "state dict")
+    if isinstance(source, str | os.PathLike) and os.fspath(source):
+        return _of_path(os.fspath(source))
+    raise CheckpointError(
+        f"a checkpoint cannot be opened from {source!r:.80} ({type(source).__name__}); "
+        "expected a module, a state dict, a path or a hub id"
+    )
+
+
+def _of_module(module: nn.Module) -> Checkpoint:
+    inner, notes = unwrapped(module)
+    reader = module_reader(inner)
+    listing = reader.listing().noting(*notes)
+    _check_not_empty(len(listing.infos), f"the module {type(inner).__name__}")
+    config = module_config(inner)
+    return Checkpoint(reader, listing, source=type(inner).__name__, config=config, module=inner)
+
+
+def _of_path(source: str) -> Checkpoint:
+    path = Path(source)
+    with teaching(path):
+        path = path.expanduser()
+        there, is_folder = path.exists(), path.is_dir()
+    if not there and is_hub_id(source):
+        path, is_folder = download(source), True
+        return _of_folder(path, (f"{source} of the Hugging Face Hub, in {path}",))
+    if is_folder:
+        return _of_folder(path, ())
+    if path.name.endswith(INDEX) and there:
+        return _assemble(index_reader(path)[0], str(path))
+    return _assemble(file_reader(path), str(path))
+
+
+def _of_folder(folder: Path, notes: tuple[str, ...]) -> Checkpoint:
+    reader, config, unread = folder_reader(folder)
+    return _assemble(reader, str(folder), config, notes + unread)
+
+
+def _assemble(
+    reader: Reader, source: str, config: dict[str, Any] | None = None, notes: tuple[str, ...] = ()
+) -> Checkpoint:
+    listing = reader.listing().noting(*notes)
+    _check_not_empty(len(listing.infos), source)
+    listing, stored = without_wrappers(listing)
+    listing = with_tied_head(listing, config or {})
+    return Checkpoint(reader, listing, source=source, stored=stored, config=config)
+
+
+def _check_not_empty(tensors: int, source: str) -> None:
+    if not tensors:
+        raise CheckpointError(
+            f"{source} holds no tensors; expected at least one. Mend: give the trained weights"
+        )

@@ -1,0 +1,111 @@
+"""Tells what a file is by its bytes; its suffix is only believed where bytes say nothing."""
+
+from __future__ import annotations
+
+import zipfile
+from enum import Enum
+from pathlib import Path
+
+from eigenscape.checkpoints._errors import runs_code, teaching
+from eigenscape.checkpoints._pickle_globals import pickle_globals
+from eigenscape.checkpoints._text import few
+from eigenscape.checkpoints._unsupported import unsupported, unsupported_bytes
+from eigenscape.errors import CheckpointError
+
+_HEAD = 512
+_PICKLE = b"\x80"
+_LEGACY_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the number that old torch.save begins with
+_ZIP = b"PK\x03\x04"
+_MAX_HEADER = 100_000_000  # the safetensors format's own limit
+
+
+class Kind(Enum):
+    """The files that can be read."""
+
+    SAFETENSORS = "safetensors"
+    TORCH_ZIP = "torch zip"
+    TORCH_LEGACY = "torch legacy"
+
+
+def sniff(path: Path) -> Kind:
+    """Return what a file is.
+
+    Raises:
+        UnsafeCheckpointError: it is a plain Python pickle.
+        CheckpointError: it is missing, empty, or of a kind that cannot be read.
+    """
+    with teaching(path):
+        if not path.exists():
+            raise CheckpointError(f"no such file: {path}. Mend: check the path")
+        if not path.is_file():
+            raise CheckpointError(f"{path} is not a regular file; expected a file or a folder")
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+        if not head:
+            raise CheckpointError(
+                f"{path} is empty (0 bytes). Mend: fetch it again, or save it again"
+            )
+        return _kind(path, head)
+
+
+def _kind(path: Path, head: bytes) -> Kind:
+    if head.startswith(_ZIP):
+        _check_zip(path)
+        return Kind.TORCH_ZIP
+    if head.startswith(_PICKLE):
+        if _LEGACY_MAGIC not in head[:32]:
+            raise runs_code(path, few(pickle_globals(path)) or "a Python pickle")
+        return Kind.TORCH_LEGACY
+    if _is_safetensors(head):
+        return Kind.SAFETENSORS
+    raise CheckpointError(
+        unsupported_bytes(path, head)
+        or unsupported(path, path.suffix.lower())
+        or f"{path} is no checkpoint that is known here: it begins with {head[:16]!r}; expected "
+        "a .safetensors file or a file of torch.save (.pt, .pth, .th, .ckpt, .bin). "
+        "Mend: check that the download is whole, or convert it to safetensors"
+    )
+
+
+def _is_safetensors(head: bytes) -> bool:
+    """A header's length in 8 bytes, then its JSON object."""
+    if len(head) < 9 or head[8:9] != b"{":
+        return False
+    length = int.from_bytes(head[:8], "little")
+    return 0 < length <= _MAX_HEADER
+
+
+def _check_zip(path: Path) -> None:
+    """Refuse archives that are not torch.save's, and those whose members cannot be mapped."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except zipfile.BadZipFile as error:
+        raise CheckpointError(
+            f"{path} begins like a file of torch.save but its end is missing or corrupt ({error}), "
+            f"at {path.stat().st_size} bytes. Mend: copy, download or save it again"
+        ) from error
+    names = [member.filename for member in members]
+    if any(name.endswith(".npy") for name in names):
+        raise CheckpointError(unsupported(path, ".npz"))
+    inside = [name.partition("/")[2] for name in names]
+    if "constants.pkl" in inside or any(name.startswith("code/") for name in inside):
+        raise CheckpointError(
+            f"{path} is a TorchScript archive: a program with its weights, not a state dict. Mend: "
+            "torch.save(torch.jit.load(path).state_dict(), new_path), where you trust the file"
+        )
+    if "models/model.json" in inside or "archive_format" in inside:
+        raise CheckpointError(
+            f"{path} is a program of torch.export, not a state dict. Mend: "
+            "torch.save(torch.export.load(path).state_dict, new_path), where you trust the file"
+        )
+    if "data.pkl" not in inside:
+        raise CheckpointError(
+            f"{path} is a zip archive, but not of torch.save: it holds {few(names) or 'nothing'}. "
+            "Mend: unpack it, and give the checkpoint inside"
+        )
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise CheckpointError(
+            f"{path} was compressed after torch.save wrote it; expected its members as stored. "
+            "Mend: pack it again without compression (zip -0), or save it again"
+        )

@@ -1,0 +1,54 @@
+"""Tensors in memory: which are the same, and copies that stand alone."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+
+import torch
+from torch import Tensor
+
+from eigenscape.checkpoints._tensor_info import TensorInfo
+from eigenscape.errors import CheckpointError
+
+
+def describe(tensors: Mapping[str, Tensor], file: str | None = None) -> tuple[TensorInfo, ...]:
+    """List tensors in their order; those with several names once, under the first.
+
+    >>> shared = torch.ones(2, 3)
+    >>> [info.names for info in describe({"a": shared, "b": torch.ones(2), "c": shared})]
+    [('a', 'c'), ('b',)]
+    """
+    names: dict[Hashable, list[str]] = {}
+    for name, tensor in tensors.items():
+        names.setdefault(identity(tensor), []).append(name)
+    return tuple(
+        TensorInfo(first, tuple(tensors[first].shape), tensors[first].dtype, file, tuple(others))
+        for first, *others in names.values()
+    )
+
+
+def identity(tensor: Tensor) -> Hashable:
+    """Return a key that two names share exactly if they mean the same entries of one memory."""
+    addressable = tensor.layout == torch.strided and tensor.numel() > 0
+    if not addressable or tensor.device.type == "meta":
+        return id(tensor)
+    return tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride()
+
+
+def own_copy(tensor: Tensor, name: str) -> Tensor:
+    """Return a dense, contiguous, detached copy on the CPU, in memory of its own.
+
+    Raises:
+        CheckpointError: the tensor is on the meta device, and so has no data.
+    """
+    if tensor.device.type == "meta":
+        raise CheckpointError(
+            f"{name} {tuple(tensor.shape)} is on the meta device: it has a shape but no data. "
+            "Mend: load the weights into the module first, or open the files that hold them"
+        )
+    tensor = tensor.detach()
+    if tensor.layout != torch.strided:
+        return tensor.to_dense().cpu().clone()
+    if tensor.device.type != "cpu":
+        return tensor.cpu().contiguous()
+    return tensor.clone(memory_format=torch.contiguous_format)

@@ -1,0 +1,76 @@
+"""Names that training wrappers put in front of a network's own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from eigenscape.checkpoints._reader import Listing
+
+_PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and its like; of torch.compile
+_MOST = 0.9
+
+
+def short_names(names: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Strip the prefixes of wrappers that (nearly) all names have.
+
+    Names without a dot are counters of the wrapper itself, and do not count.
+
+    Returns:
+        The short name of each name, and a note for each prefix.
+
+    >>> short_names(["module._orig_mod.a.w", "module._orig_mod.b.w"])[0]
+    {'module._orig_mod.a.w': 'a.w', 'module._orig_mod.b.w': 'b.w'}
+    """
+    short = {name: name for name in names}
+    notes: list[str] = []
+    while True:
+        prefix = next((prefix for prefix in _PREFIXES if _wraps(prefix, short)), None)
+        if prefix is None:
+            return short, tuple(notes)
+        stripped = sum(name.startswith(prefix) for name in short.values())
+        of = f" of {len(short)}" if stripped < len(short) else ""
+        notes.append(f'prefix "{prefix}" stripped from {stripped}{of} names')
+        short = {name: now.removeprefix(prefix) for name, now in short.items()}
+
+
+def _wraps(prefix: str, short: dict[str, str]) -> bool:
+    dotted = [name for name in short.values() if "." in name]
+    having = sum(name.startswith(prefix) and len(name) > len(prefix) for name in dotted)
+    distinct = {name.removeprefix(prefix) for name in short.values()}
+    return 0 < having >= _MOST * len(dotted) and len(distinct) == len(short)
+
+
+def without_wrappers(listing: Listing) -> tuple[Listing, dict[str, str]]:
+    """Return a listing without the wrappers' prefixes, and the stored name of each short one."""
+    short, notes = short_names(listing.names)
+    infos = tuple(
+        replace(info, name=short[info.name], aliases=tuple(short[name] for name in info.aliases))
+        for info in listing.infos
+    )
+    stored = {short[info.name]: info.name for info in listing.infos}
+    return replace(listing, infos=infos).noting(*notes), stored
+
+
+def unwrapped(module: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
+    """Return the network inside DataParallel and torch.compile, and a note for each wrapper.
+
+    >>> inner, notes = unwrapped(nn.DataParallel(nn.Linear(2, 2)))
+    >>> type(inner).__name__, notes
+    ('Linear', ('examined the Linear inside DataParallel',))
+    """
+    notes: tuple[str, ...] = ()
+    while (inner := _inside(module)) is not None:
+        notes += (f"examined the {type(inner).__name__} inside {type(module).__name__}",)
+        module = inner
+    return module, notes
+
+
+def _inside(module: nn.Module) -> nn.Module | None:
+    if isinstance(module, nn.DataParallel | DistributedDataParallel):
+        inner = module.module
+    else:
+        inner = module._modules.get("_orig_mod")  # torch.compile's; its class is private
+    return inner if isinstance(inner, nn.Module) else None

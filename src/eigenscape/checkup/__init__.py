@@ -1,0 +1,7 @@
+"""Check-up: examine, say what was found, and put it on one page."""
+
+from eigenscape.checkup._checkup import checkup as checkup
+from eigenscape.checkup._checkup import checkup_twins as checkup_twins
+from eigenscape.checkup._result import CheckupResult as CheckupResult
+
+__all__ = ["CheckupResult", "checkup", "checkup_twins"]

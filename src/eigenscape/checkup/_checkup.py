@@ -1,0 +1,96 @@
+"""The main job: examine a checkpoint; without one, a healthy and a sick network side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eigenscape.checkup._result import CheckupResult
+from eigenscape.checkup._sentences import findings, labelled, named
+from eigenscape.runs import ProgressCallback
+from eigenscape.spectra import SpectraResult, analyze
+from eigenscape.spectra._analyze import Source
+from eigenscape.zoo import Twin
+
+
+def checkup(
+    source: Source, *, progress: ProgressCallback | None = None, **options: Any
+) -> CheckupResult:
+    """Examine a checkpoint and say in three sentences what was found.
+
+    Args:
+        source: as for :func:`eigenscape.spectra.analyze`.
+        progress: called as the examination goes on.
+        **options: as for :func:`eigenscape.spectra.analyze`.
+
+    Raises:
+        CheckpointError: the source cannot be read.
+        InputError: an option out of its range.
+
+    >>> import torch
+    >>> checkup({"fc.weight": torch.randn(64, 64)}).sentences[0]
+    '1 layer examined, holding 100% of the parameters; 0 tensors not examined...'
+    """
+    result = analyze(source, progress=progress, **options)
+    return CheckupResult(
+        environment=result.environment,
+        title=f"Check-up of {result.source}",
+        sentences=findings(result),
+        facts={"examined in": f"{result.seconds:.1f} s"},
+        examined={"checkpoint": result},
+    )
+
+
+def checkup_twins(
+    healthy: Twin, sick: Twin, *, progress: ProgressCallback | None = None, **options: Any
+) -> CheckupResult:
+    """Examine two networks that differ in one planted fault, and say what sets them apart.
+
+    Args:
+        healthy: the well-trained network.
+        sick: its twin with the fault.
+        progress: called as each examination goes on.
+        **options: as for :func:`eigenscape.spectra.analyze`.
+    """
+    examined = {
+        twin.name: analyze(twin.model, progress=progress, **options) for twin in (healthy, sick)
+    }
+    first = next(iter(examined.values()))
+    return CheckupResult(
+        environment=first.environment,
+        title="A healthy network and its sick twin",
+        sentences=(
+            _accuracies(healthy, sick),
+            _spectra(examined, healthy.name, sick.name),
+            f"{sick.name}: {findings(examined[sick.name])[2]}",
+        ),
+        facts={
+            f"{twin.name} recipe": ", ".join(f"{k} {v}" for k, v in twin.recipe.items())
+            for twin in (healthy, sick)
+        },
+        examined=examined,
+    )
+
+
+def _accuracies(healthy: Twin, sick: Twin) -> str:
+    differing = [
+        f"{key} {healthy.recipe[key]:g} against {sick.recipe[key]:g}"
+        for key in healthy.recipe
+        if healthy.recipe[key] != sick.recipe[key]
+    ]
+    return (
+        f"Two equal networks saw the same real digits: the healthy one reads "
+        f"{healthy.test_accuracy:.1%} of the held-out ones, the sick one {sick.test_accuracy:.1%} "
+        f"({', '.join(differing)})."
+    )
+
+
+def _spectra(examined: dict[str, SpectraResult], healthy: str, sick: str) -> str:
+    words = []
+    for label in (healthy, sick):
+        result = examined[label]
+        excess = result.summary["alpha_excess"]["median"]
+        spikes = sum(layer.spikes for layer in result)
+        random_like = labelled(result, "random-like")
+        tail = f", {named(random_like)} random-like" if random_like else ", none random-like"
+        words.append(f"{label}: median alpha_excess {excess:.2f}, {spikes} spikes{tail}")
+    return "From the weights alone, without any data: " + "; ".join(words) + "."

@@ -1,0 +1,119 @@
+"""``eigenscape checkup [PATH]``: the main job."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eigenscape.cli._verb import (
+    add_common,
+    add_spectra_options,
+    add_verb,
+    failing,
+    note,
+    own_file,
+    spectra_options,
+)
+
+if TYPE_CHECKING:
+    from eigenscape.checkup import CheckupResult
+    from eigenscape.cli._verb import Verbs
+
+_FOLDER = "eigenscape-out"
+
+
+def add(verbs: Verbs) -> None:
+    """Add the verb."""
+    parser = add_verb(
+        verbs,
+        "checkup",
+        run,
+        help="examine a checkpoint and write a page; without one, a healthy and a sick network",
+        examples="  eigenscape checkup\n"
+        "  eigenscape checkup model.safetensors --out report\n"
+        "  eigenscape checkup folder/ --fail-on not-finite,random-like\n",
+    )
+    parser.add_argument("path", nargs="?", help="a file, a Hugging Face folder, or a hub id")
+    parser.add_argument(
+        "--fault",
+        default="tiny_learning_rate",
+        help="what is wrong with the sick network: tiny_learning_rate, too_large_learning_rate, "
+        "label_noise [tiny_learning_rate]",
+    )
+    parser.add_argument("--fail-on", metavar="LABELS", help="leave with 1 on these verdicts")
+    add_spectra_options(parser)
+    add_common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Examine, print, write the page."""
+    folder = args.out or _FOLDER
+    inputs = [args.path] if args.path else []
+    targets = {name: own_file(folder, name, *inputs) for name in ("result.json", "report.html")}
+    result = _of_path(args) if args.path else _of_twins(args, folder)
+    result.save(targets["result.json"])
+    _write_page(result, targets["report.html"])
+    _print(result, args.format)
+    for path in targets.values():
+        note(f"wrote {path} ({path.stat().st_size / 1e3:.0f} kB)", quiet=args.quiet)
+    counts: dict[str, int] = {}
+    for examined in result.examined.values():
+        for label, number in examined.summary["verdicts"].items():
+            counts[label] = counts.get(label, 0) + number
+    hit = failing(counts, args.fail_on)
+    if hit:
+        note(f"gate: {', '.join(hit)}")
+    return 1 if hit else 0
+
+
+def _of_path(args: argparse.Namespace) -> CheckupResult:
+    from eigenscape.checkup import checkup
+    from eigenscape.runs import progress_bar
+
+    with progress_bar("examining", quiet=args.quiet) as progress:
+        return checkup(args.path, progress=progress, **spectra_options(args))
+
+
+def _of_twins(args: argparse.Namespace, folder: str) -> CheckupResult:
+    from eigenscape.checkpoints import save_checkpoint
+    from eigenscape.checkup import checkup_twins
+    from eigenscape.zoo import healthy_and_sick
+
+    options = _in_process(spectra_options(args))
+    names = {"healthy": "healthy.safetensors", "sick": "sick.safetensors"}
+    places = {key: own_file(folder, name) for key, name in names.items()}
+    note("training two small networks on real digits; a few seconds ...", quiet=args.quiet)
+    healthy, sick = healthy_and_sick(args.seed, planted_fault=args.fault)
+    for twin, place in zip((healthy, sick), places.values(), strict=True):
+        save_checkpoint(twin.model.state_dict(), place, overwrite=True)
+        note(f"wrote {place}", quiet=args.quiet)
+    return checkup_twins(healthy, sick, **options)
+
+
+def _in_process(options: dict[str, Any]) -> dict[str, Any]:
+    return {**options, "engine": "threads", "run": None}
+
+
+def _write_page(result: CheckupResult, path: Path) -> None:
+    from eigenscape.report import Page, write_page
+
+    page = Page(result.title, result.sentences, tuple(result.facts.items()))
+    write_page(page, result.examined, path)
+
+
+def _print(result: CheckupResult, form: str) -> None:
+    from eigenscape.cli._tables import layer_table, print_frame, print_json
+
+    if form == "json":
+        print_json(result.to_dict())
+        return
+    if form == "csv":
+        print_frame(result.frame(), form)
+        return
+    for label, examined in result.examined.items():
+        title = label if len(result.examined) > 1 else ""
+        print_frame(layer_table(examined), form, title)
+        print()
+    for number, sentence in enumerate(result.sentences, 1):
+        print(f"{number}. {sentence}")

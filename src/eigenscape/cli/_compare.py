@@ -1,0 +1,147 @@
+"""``eigenscape compare A B``: what moved between two checkpoints."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eigenscape.cli._verb import (
+    add_common,
+    add_spectra_options,
+    add_verb,
+    note,
+    own_file,
+    spectra_options,
+)
+from eigenscape.errors import InputError
+
+if TYPE_CHECKING:
+    from eigenscape.cli._verb import Verbs
+    from eigenscape.spectra import ComparisonResult, LayerChange
+
+#: Gate name -> the field whose size is held against the limit.
+GATES = {
+    "weights": "weight_change",
+    "alpha_hill": "alpha_hill_change",
+    "alpha_excess": "alpha_excess_change",
+    "alpha_ks": "alpha_ks_change",
+    "z": "alpha_hill_z",
+}
+_STATES = ("spectrum", "shape", "removed", "added", "unreadable")
+_SHOWN = (
+    "name", "state", "weight_change", "sparsity_after", "alpha_hill_before", "alpha_hill_after",
+    "alpha_hill_z", "alpha_ks_change", "spectral_norm_ratio", "stable_rank_ratio",
+    "verdict_before", "verdict_after",
+)  # fmt: skip
+
+
+def add(verbs: Verbs) -> None:
+    """Add the verb."""
+    parser = add_verb(
+        verbs,
+        "compare",
+        run,
+        help="say what moved between two checkpoints of one network",
+        examples="  eigenscape compare base.safetensors tuned.safetensors\n"
+        "  eigenscape compare dense/ pruned/ --fail-on alpha_excess=0.2,unreadable\n",
+    )
+    parser.add_argument("before", help="a file, a Hugging Face folder, or a hub id")
+    parser.add_argument("after", help="likewise")
+    parser.add_argument(
+        "--fail-on",
+        metavar="GATES",
+        help="leave with 1 when a layer's change is larger: weights=L, alpha_hill=L, "
+        "alpha_excess=L, alpha_ks=L, z=L; or when a layer is: spectrum, shape, removed, added, "
+        "unreadable; or on: verdict (any verdict that changed)",
+    )
+    add_spectra_options(parser)
+    add_common(parser, engine=False)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare, print, and hold the changes against the gate."""
+    from eigenscape.cli._tables import print_frame, print_json
+    from eigenscape.runs import progress_bar
+    from eigenscape.spectra import compare
+
+    gates = parse_gates(args.fail_on)
+    names = ("result.json", "report.html") if args.out else ()
+    files = {name: own_file(args.out, name, args.before, args.after) for name in names}
+    with progress_bar("examining", quiet=args.quiet) as progress:
+        options = spectra_options(args, engine=False)
+        result = compare(args.before, args.after, progress=progress, **options)
+    if files:
+        _write(result, files, quiet=args.quiet)
+    if args.format == "json":
+        print_json(result.to_dict())
+    else:
+        table = result.frame()
+        print_frame(table if args.format == "csv" else table[list(_SHOWN)], args.format)
+    hit = [line for change in result.changes for line in violations(change, gates)]
+    for line in hit:
+        note(f"gate: {line}")
+    return 1 if hit else 0
+
+
+def parse_gates(text: str | None) -> dict[str, float]:
+    """Read ``alpha_excess=0.2,unreadable`` into limits; a state's limit is 0.
+
+    Raises:
+        InputError: naming every gate that is not one.
+
+    >>> parse_gates("z=3,removed")
+    {'z': 3.0, 'removed': 0.0}
+    """
+    gates, bad = {}, []
+    for item in filter(None, (part.strip() for part in (text or "").split(","))):
+        name, _, limit = item.partition("=")
+        try:
+            if name in GATES:
+                gates[name] = float(limit)
+            elif not limit and (name in _STATES or name == "verdict"):
+                gates[name] = 0.0
+            else:
+                bad.append(item)
+        except ValueError:
+            bad.append(item)
+    if bad:
+        raise InputError(
+            f"--fail-on cannot read {', '.join(bad)}; expected "
+            f"{', '.join(f'{name}=LIMIT' for name in GATES)}, {', '.join(_STATES)} or verdict"
+        )
+    return gates
+
+
+def violations(change: LayerChange, gates: dict[str, float]) -> list[str]:
+    """Return a line for each gate that one layer hits."""
+    found = []
+    for name, limit in gates.items():
+        if name in GATES:
+            value = getattr(change, GATES[name])
+            if math.isfinite(value) and abs(value) > limit:
+                found.append(f"{change.name}: {GATES[name]} {value:.4g} beyond {limit:g}")
+        elif name == "verdict" and change.verdict_before != change.verdict_after:
+            found.append(f"{change.name}: {change.verdict_before} -> {change.verdict_after}")
+        elif name == change.state:
+            found.append(f"{change.name}: {change.state}")
+    return found
+
+
+def _write(result: ComparisonResult, files: dict[str, Path], *, quiet: bool) -> None:
+    from eigenscape.report import Page, write_page
+
+    result.save(str(files["result.json"]))
+    states = ", ".join(f"{count} {state}" for state, count in result.summary["states"].items())
+    page = Page(
+        "What moved between two checkpoints",
+        (
+            f"{len(result.changes)} layers compared: {states}.",
+            f"The weights moved most in {result.summary['most_moved']} (relative change "
+            f"{result.summary['largest_weight_change']:.3g}).",
+        ),
+    )
+    write_page(page, {"comparison": result}, str(files["report.html"]))
+    for path in files.values():
+        note(f"wrote {path}", quiet=quiet)

@@ -1,0 +1,65 @@
+"""The command: parse, hand over to a verb, turn every error into one sentence."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from eigenscape.cli import _checkup, _compare, _doctor, _report, _spectra
+from eigenscape.errors import EigenscapeError
+
+_EXAMPLES = """\
+examples:
+  eigenscape checkup                        train a healthy and a sick network, examine both
+  eigenscape checkup model.safetensors      examine a checkpoint, write a page
+  eigenscape spectra folder/ --format json  the layer table, for a script
+  eigenscape compare before.pt after.pt     what moved, layer by layer
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code.
+
+    0: done. 1: a gate (``--fail-on``) was hit. 2: bad usage or bad input, said in one sentence.
+
+    Args:
+        arguments: the words after ``eigenscape``; by default those of this process.
+    """
+    args = _parser().parse_args(arguments)
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+    except EigenscapeError as error:
+        print(f"eigenscape: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("eigenscape: stopped; finished pieces are kept", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="eigenscape",
+        description="What state is a trained neural network in, why, and what to do about it?",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for verb in (_checkup, _spectra, _compare, _report, _doctor):
+        verb.add(verbs)
+    return parser
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from eigenscape import __version__
+
+        print(f"eigenscape {__version__}")
+        parser.exit()

@@ -1,0 +1,66 @@
+"""``eigenscape report RESULT.json``: the page of a result that was saved before."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eigenscape.cli._verb import add_verb, note, own_file
+from eigenscape.errors import InputError
+
+if TYPE_CHECKING:
+    from eigenscape.cli._verb import Verbs
+    from eigenscape.report import Page
+    from eigenscape.results import Result
+
+
+def add(verbs: Verbs) -> None:
+    """Add the verb."""
+    parser = add_verb(
+        verbs,
+        "report",
+        run,
+        help="write the page of one or more saved results",
+        examples="  eigenscape report result.json\n"
+        "  eigenscape report a/result.json b/result.json --out both\n",
+    )
+    parser.add_argument("results", nargs="+", metavar="RESULT.json")
+    parser.add_argument("--out", metavar="DIR", default=".", help="a folder for report.html [.]")
+    parser.add_argument("--quiet", action="store_true", help="no notes")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the results and write one page."""
+    from eigenscape.report import write_page
+
+    target = own_file(args.out, "report.html", *args.results)
+    page, results = _read(args.results)
+    write_page(page, results, target)
+    note(f"wrote {target} ({target.stat().st_size / 1e3:.0f} kB)", quiet=args.quiet)
+    return 0
+
+
+def _read(paths: list[str]) -> tuple[Page, dict[str, Result]]:
+    from eigenscape.checkup import CheckupResult
+    from eigenscape.report import Page
+    from eigenscape.results import load
+
+    found: dict[str, Result] = {}
+    page = None
+    for path in paths:
+        result = load(path)
+        if isinstance(result, CheckupResult):
+            page = Page(result.title, result.sentences, tuple(result.facts.items()))
+            labels = {label: label for label in result.examined}
+            inner: dict[str, Result] = dict(result.examined)
+        else:
+            labels, inner = {"": Path(path).stem}, {"": result}
+        for label, item in inner.items():
+            name = labels[label] if len(paths) == 1 else f"{path} {label}".strip()
+            if name in found:
+                raise InputError(f"{path} is given twice; each result appears once on a page")
+            found[name] = item
+    if page is None or len(paths) > 1:
+        page = Page(f"Report of {', '.join(paths)}", (f"{len(found)} saved results.",))
+    return page, found

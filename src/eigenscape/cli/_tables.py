@@ -1,0 +1,98 @@
+"""Tables on standard output: for people, for JSON readers, for spreadsheets, for pasting."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+from eigenscape.results import dumps
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from eigenscape.spectra import SpectraResult
+
+_WIDE = 170
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON object, and nothing else."""
+    print(dumps(value, indent=1))
+
+
+def print_frame(table: pd.DataFrame, form: str, title: str = "") -> None:
+    """Print a table as ``table``, ``csv`` or ``md``."""
+    if form == "csv":
+        print(table.to_csv(index=False), end="")
+        return
+    columns = [str(name) for name in table.columns]
+    rows = [[cell(value) for value in row] for row in table.itertuples(index=False)]
+    if form == "md":
+        print("| " + " | ".join(columns) + " |")
+        print("|" + "|".join("---" for _ in columns) + "|")
+        for row in rows:
+            print("| " + " | ".join(text.replace("|", "\\|") for text in row) + " |")
+        return
+    _print_rich(columns, rows, title)
+
+
+def layer_table(result: SpectraResult) -> pd.DataFrame:
+    """Return the columns that fit a terminal, intervals written out."""
+    import pandas as pd
+
+    rows = [
+        {
+            "layer": layer.name,
+            "kind": layer.kind,
+            "shape": "×".join(map(str, layer.shape)),
+            "eigs": layer.eigenvalues,
+            "alpha": cell(layer.alpha_hill),
+            "interval": _interval(layer.alpha_hill_low, layer.alpha_hill_high),
+            "random": cell(layer.alpha_null),
+            "excess": cell(layer.alpha_excess),
+            "ks alpha": _plus_minus(layer.alpha_ks, 2 * layer.sigma),
+            "spikes": layer.spikes,
+            "stable rank": cell(layer.stable_rank),
+            "verdict": layer.verdict.label if layer.verdict else "–",
+        }
+        for layer in result
+    ]
+    return pd.DataFrame(rows)
+
+
+def cell(value: Any) -> str:
+    """Write one value: numbers short, what is missing as a dash.
+
+    >>> cell(2.34567), cell(float("nan")), cell((3, 4)), cell(1234567.0)
+    ('2.346', '–', '3×4', '1.235e+06')
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, tuple | list):
+        return "×".join(str(item) for item in value)
+    return str(value)
+
+
+def _interval(low: float, high: float) -> str:
+    return "–" if math.isnan(low) else f"{low:.2f}–{high:.2f}"
+
+
+def _plus_minus(value: float, error: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.2f}±{error:.2f}"
+
+
+def _print_rich(columns: list[str], rows: list[list[str]], title: str) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE)
+    table = Table(title=escape(title) or None, title_justify="left", header_style="bold", box=None)
+    for index, name in enumerate(columns):
+        table.add_column(name, justify="left" if index < 2 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(text) for text in row))
+    console.print(table)

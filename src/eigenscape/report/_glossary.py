@@ -1,0 +1,52 @@
+"""The words of the page, explained for a reader who meets them for the first time."""
+
+GLOSSARY = (
+    (
+        "eigenvalue, spectrum",
+        "The squared singular values of a weight matrix W, that is the eigenvalues of W Wᵀ. Their "
+        "distribution is the layer's spectrum.",
+    ),
+    (
+        "Marchenko-Pastur law",
+        "The spectrum of a matrix with independent random entries: what a layer looks like before "
+        "it has learned anything. Only the matrix's shape and the size of its entries matter.",
+    ),
+    (
+        "α, PL_Alpha_Hill",
+        "How fast the top half of the spectrum falls off. A smaller number is a heavier tail. It "
+        "depends on the matrix's shape, so compare it with the random value of the same shape.",
+    ),
+    (
+        "random α, alpha_null",
+        "The exact α of an infinite random matrix with the layer's own aspect ratio.",
+    ),
+    (
+        "alpha_excess",
+        "(α − 1) / (random α − 1). 1 is random; below 1 the tail is heavier than random. Layers of "
+        "different shapes can be compared by it.",
+    ),
+    (
+        "the interval of α",
+        "How far α moves when the tail is taken a fifth shorter or longer, widened by twice the "
+        "standard deviation between random matrices of this size.",
+    ),
+    (
+        "KS α",
+        "The exponent of a power law fitted above the xmin with the smallest Kolmogorov-Smirnov "
+        "distance, with two standard errors. Only for this α is there a published range (2 to 6).",
+    ),
+    (
+        "spike",
+        "An eigenvalue above the edge that random entries of the same size would have: a direction "
+        "that the layer has learned.",
+    ),
+    (
+        "stable rank",
+        "Sum of the eigenvalues over the largest: how many directions share the weight.",
+    ),
+    (
+        "numerical rank",
+        "Eigenvalues that are larger than rounding to the storage type could have made.",
+    ),
+    ("entropy", "How evenly the eigenvalues share the weight: 1 is flat, 0 a single direction."),
+)

@@ -1,0 +1,33 @@
+"""Runs: a list of tasks, finished one file at a time, that continues where it was stopped.
+
+A :class:`Task` names a function of a module and its arguments. :func:`execute` runs many of them on
+threads, processes, Ray or Dask, with the same results; given a folder it keeps every finished task
+there, so that a run which was killed starts again with what was unfinished::
+
+    tasks = [Task(f"seed {seed}", train, {"seed": seed}) for seed in range(8)]
+    with progress_bar("training") as progress:
+        outcomes = execute(tasks, folder="runs/seeds", engine="local", progress=progress)
+    raise_failures(outcomes)
+"""
+
+from eigenscape.runs._bar import progress_bar as progress_bar
+from eigenscape.runs._engines import ENGINES as ENGINES
+from eigenscape.runs._engines import Engine as Engine
+from eigenscape.runs._execute import execute as execute
+from eigenscape.runs._outcome import Outcome as Outcome
+from eigenscape.runs._outcome import raise_failures as raise_failures
+from eigenscape.runs._progress import Progress as Progress
+from eigenscape.runs._progress import ProgressCallback as ProgressCallback
+from eigenscape.runs._task import Task as Task
+
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "Outcome",
+    "Progress",
+    "ProgressCallback",
+    "Task",
+    "execute",
+    "progress_bar",
+    "raise_failures",
+]

@@ -1,0 +1,43 @@
+"""Spectra: layer -> matrices -> eigenvalues -> metrics, each with its interval and its grounds."""
+
+from eigenscape.spectra._analyze import analyze as analyze
+from eigenscape.spectra._compare import ComparisonResult as ComparisonResult
+from eigenscape.spectra._compare import LayerChange as LayerChange
+from eigenscape.spectra._compare import compare as compare
+from eigenscape.spectra._layer import Histogram as Histogram
+from eigenscape.spectra._layer import LayerSpectrum as LayerSpectrum
+from eigenscape.spectra._matrix import Candidate as Candidate
+from eigenscape.spectra._matrix import LayerMatrix as LayerMatrix
+from eigenscape.spectra._matrix import Skipped as Skipped
+from eigenscape.spectra._monitor import SpectralMonitor as SpectralMonitor
+from eigenscape.spectra._monitor import tensorboard_sink as tensorboard_sink
+from eigenscape.spectra._options import COSTLY_METRICS as COSTLY_METRICS
+from eigenscape.spectra._options import SpectraOptions as SpectraOptions
+from eigenscape.spectra._plot import plot_spectrum as plot_spectrum
+from eigenscape.spectra._result import SpectraResult as SpectraResult
+from eigenscape.spectra._trainer import trainer_callback as trainer_callback
+from eigenscape.spectra._verdict import HEALTHY_ALPHA as HEALTHY_ALPHA
+from eigenscape.spectra._verdict import Verdict as Verdict
+from eigenscape.spectra.layers import layer_handler as layer_handler
+
+__all__ = [
+    "COSTLY_METRICS",
+    "HEALTHY_ALPHA",
+    "Candidate",
+    "ComparisonResult",
+    "Histogram",
+    "LayerChange",
+    "LayerMatrix",
+    "LayerSpectrum",
+    "Skipped",
+    "SpectraOptions",
+    "SpectraResult",
+    "SpectralMonitor",
+    "Verdict",
+    "analyze",
+    "compare",
+    "layer_handler",
+    "plot_spectrum",
+    "tensorboard_sink",
+    "trainer_callback",
+]

@@ -1,0 +1,256 @@
+"""From a checkpoint to its layer table."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from eigenscape.checkpoints import Checkpoint, open_checkpoint
+from eigenscape.errors import InputError
+from eigenscape.results import Environment, dumps, jsonable
+from eigenscape.runs import Engine, ProgressCallback, Task, execute, raise_failures
+from eigenscape.spectra._examine import examine
+from eigenscape.spectra._layer import LayerSpectrum
+from eigenscape.spectra._matrix import LayerMatrix
+from eigenscape.spectra._options import SpectraOptions
+from eigenscape.spectra._plan import Plan, plan
+from eigenscape.spectra._result import SpectraResult
+
+Source = nn.Module | Mapping[str, torch.Tensor] | str | Path | Checkpoint
+
+#: Peak memory is held to this many times the largest tensor, counted in float32.
+_MEMORY_FACTOR = 3
+_FLOAT32_BYTES = 4
+
+
+def analyze(
+    source: Source,
+    *,
+    jobs: int | None = None,
+    engine: Engine = "threads",
+    run: str | Path | None = None,
+    progress: ProgressCallback | None = None,
+    **options: Any,
+) -> SpectraResult:
+    """Examine the spectrum of every layer of a checkpoint; no data is needed.
+
+    Args:
+        source: a module, a state dict, a file, a Hugging Face folder or a hub id.
+        jobs: layers at a time; by default one for each core.
+        engine: ``"threads"`` in this process; ``"local"``, ``"ray"`` or ``"dask"`` for processes,
+            which need a source with a path.
+        run: a folder that keeps each finished layer, so that a killed examination goes on where it
+            stopped; needs a source with a path.
+        progress: called after each group of layers that share a tensor.
+        **options: fields of :class:`SpectraOptions`.
+
+    Raises:
+        InputError: an option out of its range, or an engine that cannot reach the source.
+        CheckpointError: the source cannot be read.
+
+    >>> layer = nn.Linear(64, 32)
+    >>> result = analyze(nn.Sequential(layer))
+    >>> [(row.name, row.kind, row.eigenvalues) for row in result]
+    [('0', 'linear', 32)]
+    """
+    started = time.perf_counter()
+    chosen = _options(options)
+    checkpoint = open_checkpoint(source)
+    the_plan = plan(checkpoint, chosen)
+    memory = _memory(checkpoint)
+    if engine == "threads" and run is None:
+        rows = _in_threads(checkpoint, the_plan, chosen, memory, jobs, progress)
+    else:
+        rows = _in_tasks(checkpoint, the_plan, chosen, memory, jobs, engine, run, progress)
+    return SpectraResult(
+        environment=Environment.capture(device=chosen.torch_device, seed=chosen.seed),
+        source=checkpoint.source,
+        options=jsonable(chosen.to_dict()),
+        layers=tuple(rows[layer.name] for layer in the_plan.layers),
+        skipped=the_plan.skipped,
+        notes=checkpoint.notes,
+        parameters_total=_floating(checkpoint),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _options(options: Mapping[str, Any]) -> SpectraOptions:
+    known = SpectraOptions.__dataclass_fields__
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise InputError(f"unknown option {', '.join(unknown)}; known: {', '.join(known)}")
+    return SpectraOptions(**options)
+
+
+def _floating(checkpoint: Checkpoint) -> int:
+    return sum(
+        info.numel
+        for info in checkpoint.infos()
+        if info.dtype.is_floating_point or info.dtype.is_complex
+    )
+
+
+def _memory(checkpoint: Checkpoint) -> int:
+    largest = max((info.numel for info in checkpoint.infos()), default=0)
+    return _MEMORY_FACTOR * _FLOAT32_BYTES * largest
+
+
+# --- in this process ------------------------------------------------------------------------------
+
+
+def _in_threads(
+    checkpoint: Checkpoint,
+    the_plan: Plan,
+    options: SpectraOptions,
+    memory: int,
+    jobs: int | None,
+    progress: ProgressCallback | None,
+) -> dict[str, LayerSpectrum]:
+    gate = _Gate(memory)
+    groups = sorted(the_plan.groups(), key=_cost, reverse=True)  # the longest first: no long tail
+
+    def one(group: list[LayerMatrix]) -> list[LayerSpectrum]:
+        with gate.room(_cost(group)):
+            return _examine_group(checkpoint, group, options, memory)
+
+    tasks = [Task(group[0].name, one, {"group": group}) for group in groups]
+    with _one_thread_each(jobs):
+        outcomes = execute(tasks, engine="threads", jobs=jobs, progress=progress)
+    raise_failures(outcomes)
+    return {row.name: row for outcome in outcomes for row in outcome.value}
+
+
+def _examine_group(
+    checkpoint: Checkpoint, group: Sequence[LayerMatrix], options: SpectraOptions, memory: int
+) -> list[LayerSpectrum]:
+    """Examine the rows that share their tensors, reading each tensor once."""
+    tensors = [checkpoint[name] for name in group[0].tensors]
+    if len(group) == 1:
+        return [examine(group[0], tensors, options, memory=memory * 2 // _MEMORY_FACTOR)]
+    return [examine(layer, list(tensors), options, memory=memory) for layer in group]
+
+
+class _Gate:
+    """Lets work through while its memory fits; the largest piece always fits alone."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._used, self._changed = limit, 0, threading.Condition()
+
+    @contextmanager
+    def room(self, size: int) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._used or self._used + size <= self._limit)
+            self._used += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= size
+                self._changed.notify_all()
+
+
+def _cost(group: Sequence[LayerMatrix]) -> int:
+    """Bytes that a group takes at its peak: the tensor, its Gram matrix, and the solver's copy."""
+    layer = group[0]
+    k, rows, cols = layer.stack
+    entries = max(math.prod(layer.shape), k * rows * cols)
+    gram = 2 * 8 * min(rows, cols) ** 2
+    return entries * max(2 * layer.dtype.itemsize, _FLOAT32_BYTES) + gram
+
+
+@contextmanager
+def _one_thread_each(jobs: int | None) -> Iterator[None]:
+    """Layers side by side, one thread each: eigenvalue solvers gain little from more."""
+    if jobs == 1:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+# --- in tasks that other processes can take up, and later runs can resume -------------------------
+
+
+def _in_tasks(
+    checkpoint: Checkpoint,
+    the_plan: Plan,
+    options: SpectraOptions,
+    memory: int,
+    jobs: int | None,
+    engine: Engine,
+    run: str | Path | None,
+    progress: ProgressCallback | None,
+) -> dict[str, LayerSpectrum]:
+    files = sorted({info.file for info in checkpoint.infos() if info.file})
+    if not files:
+        raise InputError(
+            f"the engine {engine!r} and resumable runs need a checkpoint with a path; this one is "
+            f"a {checkpoint.format} in memory. Mend: save it first (eigenscape.checkpoints."
+            "save_checkpoint), or use engine='threads' without a run folder"
+        )
+    shared = {
+        "source": str(Path(checkpoint.source).absolute()),
+        "stamp": [
+            [Path(f).name, Path(f).stat().st_size, Path(f).stat().st_mtime_ns] for f in files
+        ],
+        "options": dumps(options.to_dict()),
+        "memory": memory,
+    }
+    tasks = [
+        Task(group[0].name, examine_task, {"names": [row.name for row in group], **shared})
+        for group in the_plan.groups()
+    ]
+    outcomes = execute(tasks, folder=run, engine=engine, jobs=jobs, progress=progress)
+    raise_failures(outcomes)
+    rows = {}
+    for outcome in outcomes:
+        for data, spectrum in zip(outcome.value["rows"], outcome.value["spectra"], strict=True):
+            row = replace(LayerSpectrum.from_dict(data), spectrum=spectrum)
+            rows[row.name] = row
+    return rows
+
+
+def examine_task(
+    source: str, stamp: list[Any], options: str, memory: int, names: list[str]
+) -> dict[str, Any]:
+    """Examine some layers of a checkpoint by name, in whatever process this is.
+
+    Args:
+        source: the checkpoint's path.
+        stamp: sizes and times of its files; a changed file is another task.
+        options: :class:`SpectraOptions` as JSON.
+        memory: bytes that one solve may take.
+        names: the layers, which share their tensors.
+    """
+    checkpoint, layers, chosen = _opened(source, dumps(stamp), options)
+    rows = _examine_group(checkpoint, [layers[name] for name in names], chosen, memory)
+    return {
+        "rows": [jsonable(row.to_dict()) for row in rows],
+        "spectra": [row.spectrum for row in rows],
+    }
+
+
+@lru_cache(maxsize=1)
+def _opened(
+    source: str,
+    stamp: str,  # noqa: ARG001 - part of the cache's key
+    options: str,
+) -> tuple[Checkpoint, dict[str, LayerMatrix], SpectraOptions]:
+    chosen = SpectraOptions(**json.loads(options))
+    checkpoint = open_checkpoint(source)
+    return checkpoint, {layer.name: layer for layer in plan(checkpoint, chosen).layers}, chosen

@@ -1,0 +1,283 @@
+"""Two checkpoints of one network: what moved between them, layer by layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import torch
+
+from eigenscape.checkpoints import Checkpoint, open_checkpoint
+from eigenscape.errors import InputError
+from eigenscape.results import PALETTE, Environment, Result, new_figure
+from eigenscape.runs import ProgressCallback
+from eigenscape.spectra._analyze import Source, analyze
+from eigenscape.spectra._layer import LayerSpectrum
+from eigenscape.spectra._result import SpectraResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+#: A change of alpha beyond this many standard deviations of two random matrices counts as one.
+_CLEAR = 3.0
+_BAND_99 = 2.576
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerChange:
+    """What happened to one layer.
+
+    Args:
+        name: the layer.
+        state: ``same`` (weights equal), ``weights`` (they moved, the spectrum did not clearly),
+            ``spectrum`` (its exponent, spikes or verdict changed), ``shape``, ``removed``,
+            ``added`` or ``unreadable`` (NaN or infinite weights, on either side).
+        weight_change: ||after - before||_F / ||before||_F; NaN where the shapes differ.
+        sparsity_before: share of exact zeros.
+        sparsity_after: likewise.
+        alpha_hill_before: of the layer before.
+        alpha_hill_after: of the layer after.
+        alpha_hill_change: after minus before.
+        alpha_hill_z: that over the standard deviation expected between two random matrices.
+        alpha_excess_change: after minus before.
+        alpha_ks_change: after minus before.
+        spectral_norm_ratio: after over before.
+        stable_rank_ratio: after over before.
+        spikes_change: after minus before.
+        verdict_before: its label.
+        verdict_after: its label.
+    """
+
+    name: str
+    state: str
+    weight_change: float = math.nan
+    sparsity_before: float = math.nan
+    sparsity_after: float = math.nan
+    alpha_hill_before: float = math.nan
+    alpha_hill_after: float = math.nan
+    alpha_hill_change: float = math.nan
+    alpha_hill_z: float = math.nan
+    alpha_excess_change: float = math.nan
+    alpha_ks_change: float = math.nan
+    spectral_norm_ratio: float = math.nan
+    stable_rank_ratio: float = math.nan
+    spikes_change: int = 0
+    verdict_before: str | None = None
+    verdict_after: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonResult(Result):
+    """The changes from one checkpoint to another.
+
+    Args:
+        before: where the first was read.
+        after: where the second was read.
+        changes: one for each layer of either.
+    """
+
+    schema: ClassVar[str] = "eigenscape.comparison/1"
+    before: str
+    after: str
+    changes: tuple[LayerChange, ...]
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Counts of the states, and the layer whose weights moved most."""
+        states: dict[str, int] = {}
+        for change in self.changes:
+            states[change.state] = states.get(change.state, 0) + 1
+        moved = [c for c in self.changes if math.isfinite(c.weight_change)]
+        most = max(moved, key=lambda c: c.weight_change, default=None)
+        return {
+            "layers": len(self.changes),
+            "states": states,
+            "most_moved": most.name if most else None,
+            "largest_weight_change": most.weight_change if most else math.nan,
+        }
+
+    def payload(self) -> dict[str, Any]:
+        """Return the fields, with the summary before the changes."""
+        return {
+            "before": self.before,
+            "after": self.after,
+            "summary": self.summary,
+            "changes": [asdict(change) for change in self.changes],
+        }
+
+    @classmethod
+    def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
+        """Rebuild from JSON."""
+        types = {name: field.type for name, field in LayerChange.__dataclass_fields__.items()}
+        changes = [
+            LayerChange(**{k: _nan(v) if types[k] == "float" else v for k, v in row.items()})
+            for row in data["changes"]
+        ]
+        return cls(
+            environment=environment,
+            before=data["before"],
+            after=data["after"],
+            changes=tuple(changes),
+        )
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row for each layer."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [asdict(change) for change in self.changes],
+            columns=list(LayerChange.__dataclass_fields__),
+        )
+
+    def plot(self) -> Figure:
+        """Return alpha_excess's change and the weights' relative change, by layer."""
+        changes = [c for c in self.changes if math.isfinite(c.alpha_hill_change)]
+        figure = new_figure(8.0, max(2.5, 0.2 * len(changes) + 1.2))
+        left, right = figure.subplots(1, 2, sharey=True)
+        place = range(len(changes))
+        clear = [c.state == "spectrum" for c in changes]
+        colours = [PALETTE["vermilion"] if moved else PALETTE["grey"] for moved in clear]
+        left.barh(place, [c.weight_change for c in changes], color=PALETTE["blue"])
+        right.barh(place, [c.alpha_hill_change for c in changes], color=colours)
+        left.set_yticks(place, [c.name for c in changes], fontsize=7)
+        left.invert_yaxis()
+        left.set_xlabel("relative change of the weights (Frobenius)")
+        right.set_xlabel("change of PL_Alpha_Hill (vermilion: clear)")
+        right.axvline(0, color=PALETTE["black"], lw=0.8)
+        return figure
+
+
+def compare(
+    before: Source,
+    after: Source,
+    *,
+    progress: ProgressCallback | None = None,
+    **options: Any,
+) -> ComparisonResult:
+    """Compare two checkpoints of one network: before and after fine-tuning, pruning, quantizing.
+
+    Args:
+        before: as for :func:`analyze`.
+        after: likewise.
+        progress: called as each of the two examinations goes on.
+        **options: as for :func:`analyze`.
+
+    Raises:
+        InputError: the two have no layer name in common.
+
+    >>> layer = torch.nn.Linear(64, 64)
+    >>> compare({"fc.weight": layer.weight}, {"fc.weight": 2 * layer.weight}).changes[0].state
+    'weights'
+    """
+    first, second = open_checkpoint(before), open_checkpoint(after)
+    results = [analyze(source, progress=progress, **options) for source in (first, second)]
+    old, new = ({layer.name: layer for layer in result} for result in results)
+    if not set(old) & set(new):
+        raise InputError(
+            f"{first.source} and {second.source} have no examined layer in common "
+            f"({_some(results[0])} against {_some(results[1])}); expected two checkpoints of one "
+            "network"
+        )
+    names = [*old, *(name for name in new if name not in old)]
+    return ComparisonResult(
+        environment=results[0].environment,
+        before=first.source,
+        after=second.source,
+        changes=tuple(_change(name, old, new, first, second) for name in names),
+    )
+
+
+def _some(result: SpectraResult) -> str:
+    return ", ".join(layer.name for layer in result.layers[:3]) or "no layers"
+
+
+def _change(
+    name: str,
+    old: Mapping[str, LayerSpectrum],
+    new: Mapping[str, LayerSpectrum],
+    first: Checkpoint,
+    second: Checkpoint,
+) -> LayerChange:
+    if name not in new:
+        return LayerChange(name=name, state="removed", verdict_before=_label(old[name]))
+    if name not in old:
+        return LayerChange(name=name, state="added", verdict_after=_label(new[name]))
+    a, b = old[name], new[name]
+    weights = _weight_change(a, first, second) if a.shape == b.shape else {}
+    numbers: dict[str, Any] = {
+        "alpha_hill_before": a.alpha_hill,
+        "alpha_hill_after": b.alpha_hill,
+        "alpha_hill_change": b.alpha_hill - a.alpha_hill,
+        "alpha_hill_z": (b.alpha_hill - a.alpha_hill) / _spread(a, b),
+        "alpha_excess_change": b.alpha_excess - a.alpha_excess,
+        "alpha_ks_change": b.alpha_ks - a.alpha_ks,
+        "spectral_norm_ratio": _ratio(b.spectral_norm, a.spectral_norm),
+        "stable_rank_ratio": _ratio(b.stable_rank, a.stable_rank),
+        "spikes_change": b.spikes - a.spikes,
+        "verdict_before": _label(a),
+        "verdict_after": _label(b),
+        **weights,
+    }
+    return LayerChange(name=name, state=_state(a, b, numbers), **numbers)
+
+
+def _state(a: LayerSpectrum, b: LayerSpectrum, numbers: Mapping[str, Any]) -> str:
+    if "not-finite" in (_label(a), _label(b)):
+        return "unreadable"
+    if a.shape != b.shape:
+        return "shape"
+    if numbers["weight_change"] == 0:
+        return "same"
+    moved = (
+        abs(numbers["alpha_hill_z"]) > _CLEAR
+        or a.spikes != b.spikes
+        or a.rank != b.rank
+        or _label(a) != _label(b)
+    )
+    return "spectrum" if moved else "weights"
+
+
+def _weight_change(row: LayerSpectrum, first: Checkpoint, second: Checkpoint) -> dict[str, float]:
+    """Compare the tensors behind a row, one pair in memory at a time."""
+    squares, total, zeros, count = 0.0, 0.0, [0, 0], 0
+    for name in row.tensors:
+        if name not in first or name not in second:
+            return {}
+        a, b = _number(first[name]), _number(second[name])
+        if a.shape != b.shape:
+            return {}
+        zeros[0] += int((a == 0).sum())
+        zeros[1] += int((b == 0).sum())
+        count += a.numel()
+        total += float(torch.linalg.vector_norm(a)) ** 2
+        squares += float(torch.linalg.vector_norm(b - a)) ** 2
+    return {
+        "weight_change": _ratio(math.sqrt(squares), math.sqrt(total)) if squares else 0.0,
+        "sparsity_before": zeros[0] / count,
+        "sparsity_after": zeros[1] / count,
+    }
+
+
+def _number(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor if tensor.is_complex() else tensor.float()
+
+
+def _spread(a: LayerSpectrum, b: LayerSpectrum) -> float:
+    widths = [(row.alpha_null_high - row.alpha_null_low) / (2 * _BAND_99) for row in (a, b)]
+    both = math.hypot(*widths)
+    return both if both > 0 else math.nan
+
+
+def _ratio(top: float, bottom: float) -> float:
+    return top / bottom if bottom else math.nan
+
+
+def _nan(value: Any) -> Any:
+    return math.nan if value is None else value
+
+
+def _label(row: LayerSpectrum) -> str | None:
+    return row.verdict.label if row.verdict else None

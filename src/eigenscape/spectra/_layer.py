@@ -1,0 +1,181 @@
+"""One row of the layer table."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eigenscape.spectra._verdict import Verdict
+
+_FEWEST_BINS, _MOST_BINS = 12, 60
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """The density of log10(eigenvalue): counts in equal bins between two ends.
+
+    Args:
+        low: log10 of the left end.
+        high: log10 of the right end.
+        counts: eigenvalues in each bin.
+    """
+
+    low: float
+    high: float
+    counts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, eigenvalues: NDArray[np.float64], bins: int | None = None) -> Histogram:
+        """Count positive eigenvalues, by default in about 2 sqrt(n) bins.
+
+        >>> Histogram.of(np.array([1.0, 10.0, 100.0]), bins=2).counts
+        (1, 2)
+        """
+        if bins is None:
+            usual = round(2 * math.sqrt(len(eigenvalues)))
+            bins = min(max(usual, _FEWEST_BINS), _MOST_BINS)
+        counts, edges = np.histogram(np.log10(eigenvalues), bins=bins)
+        return cls(float(edges[0]), float(edges[-1]), tuple(int(count) for count in counts))
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerSpectrum:
+    r"""Everything measured of one layer; NaN where a number has no value, and ``notes`` say why.
+
+    With :math:`\lambda = \sigma^2` the eigenvalues of :math:`W W^T`:
+
+    Args:
+        name: the layer's name.
+        kind: what it is.
+        block: the repeated unit it belongs to.
+        shape: the tensor's shape as stored.
+        matrices: how many matrices are pooled.
+        rows: of one matrix.
+        cols: of one matrix.
+        dtype: the storage type.
+        parameters: entries in the pooled matrices.
+        tensors: the checkpoint's tensors behind the row.
+        aliases: other names of the same memory.
+        inferred: how the kind was known.
+        notes: what to know before reading the numbers.
+        eigenvalues: how many there are.
+        zeros: how many of them rounding to the storage type alone could make.
+        alpha_hill: PL_Alpha_Hill at the chosen tail fraction.
+        alpha_hill_low: its smallest value as the tail grows or shrinks by a fifth, less two
+            standard deviations of a random matrix's.
+        alpha_hill_high: the largest, likewise.
+        hill_threshold: the eigenvalue where the Hill tail begins.
+        alpha_null: the same estimator on an infinite random matrix of this aspect ratio, exactly.
+        alpha_null_low: the lower end of the 99 % band of random matrices of this very size.
+        alpha_null_high: the upper end.
+        alpha_excess: (alpha_hill - 1) / (alpha_null - 1): 1 is random, below 1 heavier-tailed.
+        alpha_excess_low: its smallest value under the same changes as ``alpha_hill_low``, each
+            against the null of the same tail.
+        alpha_excess_high: the largest, likewise.
+        fit: how the power law's xmin was chosen.
+        alpha_ks: exponent of the fitted power law.
+        xmin: where its tail begins.
+        ks_distance: Kolmogorov-Smirnov distance of the fit.
+        sigma: standard error of ``alpha_ks``, (alpha - 1) / sqrt(tail_size).
+        tail_size: eigenvalues in the tail.
+        alpha_hat: alpha_ks * log10(lambda_max).
+        lambda_max: the largest eigenvalue.
+        spectral_norm: the largest singular value.
+        norm: the sum of the eigenvalues, the squared Frobenius norm.
+        log_norm: log10 of it.
+        log_spectral_norm: log10(lambda_max).
+        log_alpha_norm: log10 of the sum of lambda ** alpha_ks.
+        stable_rank: norm / lambda_max.
+        rank: numerical rank at storage precision; None where the route cannot tell.
+        entropy: of the eigenvalues' shares, over ln(rank), in [0, 1].
+        erg_size: eigenvalues in the smallest top tail with a product below 1 (mean scaled to 1).
+        bulk_sigma: standard deviation of an entry of the fitted noise.
+        bulk_edge: the largest eigenvalue that such noise has.
+        spikes: eigenvalues above that edge. The bulk of pooled matrices has one scale, so slices of
+            unequal size count too: a kernel's centre that outgrew its corners.
+        soft_rank: end of the bulk over lambda_max, at most 1.
+        route: how the eigenvalues were computed.
+        extras: the costly metrics that were asked for.
+        histogram: the spectrum's density, for pictures.
+        verdict: what all this says.
+        spectrum: the eigenvalues, ascending; None after reading a result file.
+    """
+
+    name: str
+    kind: str
+    block: str | None
+    shape: tuple[int, ...]
+    matrices: int
+    rows: int
+    cols: int
+    dtype: str
+    parameters: int
+    tensors: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    inferred: str = ""
+    notes: tuple[str, ...] = ()
+    eigenvalues: int
+    zeros: int = 0
+    alpha_hill: float = math.nan
+    alpha_hill_low: float = math.nan
+    alpha_hill_high: float = math.nan
+    hill_threshold: float = math.nan
+    alpha_null: float = math.nan
+    alpha_null_low: float = math.nan
+    alpha_null_high: float = math.nan
+    alpha_excess: float = math.nan
+    alpha_excess_low: float = math.nan
+    alpha_excess_high: float = math.nan
+    fit: str = "ks"
+    alpha_ks: float = math.nan
+    xmin: float = math.nan
+    ks_distance: float = math.nan
+    sigma: float = math.nan
+    tail_size: int = 0
+    alpha_hat: float = math.nan
+    lambda_max: float = math.nan
+    spectral_norm: float = math.nan
+    norm: float = math.nan
+    log_norm: float = math.nan
+    log_spectral_norm: float = math.nan
+    log_alpha_norm: float = math.nan
+    stable_rank: float = math.nan
+    rank: int | None = None
+    entropy: float = math.nan
+    erg_size: int = 0
+    bulk_sigma: float = math.nan
+    bulk_edge: float = math.nan
+    spikes: int = 0
+    soft_rank: float = math.nan
+    route: str = ""
+    extras: dict[str, float] = field(default_factory=dict)
+    histogram: Histogram | None = None
+    verdict: Verdict | None = None
+    spectrum: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every field but the eigenvalues themselves."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "spectrum"}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Rebuild from JSON: null becomes NaN where a number stood."""
+        known = {f.name: f for f in fields(cls)}
+        values = {key: value for key, value in data.items() if key in known}
+        for key, value in values.items():
+            if value is None and known[key].type == "float":
+                values[key] = math.nan
+        for key in ("shape", "tensors", "aliases", "notes"):
+            values[key] = tuple(values.get(key, ()))
+        if values.get("histogram"):
+            histogram = values["histogram"]
+            values["histogram"] = Histogram(
+                histogram["low"], histogram["high"], tuple(histogram["counts"])
+            )
+        if values.get("verdict"):
+            values["verdict"] = Verdict(**values["verdict"])
+        return cls(**values)

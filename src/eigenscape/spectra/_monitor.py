@@ -1,0 +1,212 @@
+"""Watching the spectra of a network while it trains."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from eigenscape.checkpoints import open_checkpoint
+from eigenscape.errors import InputError, OutputError
+from eigenscape.spectra._examine import examine
+from eigenscape.spectra._layer import LayerSpectrum
+from eigenscape.spectra._matrix import LayerMatrix
+from eigenscape.spectra._options import SpectraOptions
+from eigenscape.spectra._plan import plan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Any sink of numbers: ``writer(dict, step)``.
+Log = Callable[[Mapping[str, float], int], object]
+
+_NUMBERS = (
+    "alpha_hill", "alpha_hill_low", "alpha_hill_high", "alpha_null", "alpha_excess", "alpha_ks",
+    "sigma", "stable_rank", "spectral_norm", "log_norm", "entropy", "spikes",
+)  # fmt: skip
+_HEADER = ("step", "name", "kind", "fresh", *_NUMBERS, "verdict")
+
+
+class SpectralMonitor:
+    r"""Logs the layer table of a training network every so many steps.
+
+    A layer is examined again only when its weights have moved enough. By Weyl's inequality no
+    singular value moves further than :math:`\delta = \|\Delta W\|_F`, so to first order
+
+    .. math:: |\Delta \alpha| \le 4 (\alpha - 1)^2 \delta / \sigma_{thr}
+
+    with :math:`\sigma_{thr}` the singular value at the Hill threshold. While that bound stays below
+    ``tolerance`` the last row is carried on, marked as not fresh. The price is one copy of the
+    examined weights in memory, on the model's own device.
+
+    Nothing of the model, the optimizer or the global random state is touched, and weights that turn
+    NaN are a row of the table, not an exception.
+
+    Args:
+        model: the network, as it is; layers are those that it has now.
+        every: steps between two looks.
+        path: a CSV file to append rows to; one made by another set of columns is refused.
+        log: a sink for numbers, called with a mapping and the step; for TensorBoard see
+            :func:`tensorboard_sink`.
+        tolerance: the change of alpha below which a layer counts as unmoved; 0 examines always.
+        **options: fields of :class:`SpectraOptions`.
+
+    Raises:
+        InputError: ``every`` below 1, a negative tolerance, no layer to watch, or a file that is
+            not such a table.
+
+    >>> model = nn.Sequential(nn.Linear(32, 32))
+    >>> monitor = SpectralMonitor(model, every=10)
+    >>> for step in range(21):                     # your loop; optimizer.step() goes here
+    ...     rows = monitor.step()
+    >>> len(monitor.history()), int(monitor.history()["fresh"].sum())
+    (3, 1)
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        every: int = 100,
+        path: str | Path | None = None,
+        log: Log | None = None,
+        tolerance: float = 0.01,
+        **options: Any,
+    ) -> None:
+        if every < 1 or tolerance < 0:
+            raise InputError(
+                f"every must be at least 1 and tolerance not negative; got {every}, {tolerance}"
+            )
+        self.every, self.tolerance, self.log = every, tolerance, log
+        self.path = Path(path) if path is not None else None
+        self._model = model
+        self._options = SpectraOptions(**options)
+        self._checkpoint = open_checkpoint(model)
+        self._layers = plan(self._checkpoint, self._options).layers
+        if not self._layers:
+            raise InputError(
+                "no layer of this model can be watched; eigenscape.analyze(model).skipped says why"
+            )
+        self._device = next(model.parameters()).device.type
+        self._last: dict[str, LayerSpectrum] = {}
+        self._weights: dict[str, list[torch.Tensor]] = {}
+        self._rows: list[dict[str, Any]] = []
+        self._step = 0
+        if self.path is not None:
+            _check_header(self.path)
+
+    def step(self, step: int | None = None) -> list[LayerSpectrum] | None:
+        """Count one training step; look at the layers if it is time.
+
+        Args:
+            step: the step's number, when the loop has its own; 0 is the first.
+
+        Returns:
+            The rows, or None when it was not time to look.
+        """
+        now = self._step if step is None else step
+        self._step = now + 1
+        return self.look(now) if now % self.every == 0 else None
+
+    def look(self, step: int) -> list[LayerSpectrum]:
+        """Look at the layers now, and log what is seen."""
+        current = dict(self._model.named_parameters()) | dict(self._model.named_buffers())
+        rows, fresh = [], []
+        with torch.no_grad():
+            for layer in self._layers:
+                tensors = [current[name].detach() for name in layer.tensors]
+                fresh.append(self._moved(layer, tensors))
+                rows.append(self._examined(layer, tensors) if fresh[-1] else self._last[layer.name])
+        self._write(step, rows, fresh)
+        return rows
+
+    def history(self) -> pd.DataFrame:
+        """Return every row seen so far by this monitor."""
+        import pandas as pd
+
+        return pd.DataFrame(self._rows, columns=list(_HEADER))
+
+    def _moved(self, layer: LayerMatrix, tensors: list[torch.Tensor]) -> bool:
+        last = self._last.get(layer.name)
+        if last is None or self.tolerance == 0 or not math.isfinite(last.alpha_hill):
+            return True
+        pairs = zip(tensors, self._weights[layer.name], strict=True)
+        squares = sum(float(torch.linalg.vector_norm(now - then)) ** 2 for now, then in pairs)
+        change = layer.scale * math.sqrt(squares)
+        bound = 4 * (last.alpha_hill - 1) ** 2 * change / math.sqrt(last.hill_threshold)
+        return not bound < self.tolerance  # NaN weights count as moved
+
+    def _examined(self, layer: LayerMatrix, tensors: list[torch.Tensor]) -> LayerSpectrum:
+        if self.tolerance:
+            self._weights[layer.name] = [tensor.clone() for tensor in tensors]
+        device = self._device if self._options.device == "auto" else self._options.device
+        row = examine(layer, tensors, replace(self._options, device=device))
+        self._last[layer.name] = replace(row, spectrum=None)
+        return row
+
+    def _write(self, step: int, rows: list[LayerSpectrum], fresh: list[bool]) -> None:
+        lines = [
+            {
+                "step": step,
+                "name": row.name,
+                "kind": row.kind,
+                "fresh": is_fresh,
+                **{key: getattr(row, key) for key in _NUMBERS},
+                "verdict": row.verdict.label if row.verdict else "",
+            }
+            for row, is_fresh in zip(rows, fresh, strict=True)
+        ]
+        self._rows.extend(lines)
+        if self.path is not None:
+            _append(self.path, lines)
+        if self.log is not None:
+            self.log(_flat(rows), step)
+
+
+def tensorboard_sink(writer: Any) -> Log:
+    """Return a sink that hands every number to a TensorBoard ``SummaryWriter``."""
+
+    def log(numbers: Mapping[str, float], step: int) -> None:
+        for name, value in numbers.items():
+            writer.add_scalar(name, value, step)
+
+    return log
+
+
+def _flat(rows: list[LayerSpectrum]) -> dict[str, float]:
+    return {
+        f"spectra/{row.name}/{key}": float(getattr(row, key))
+        for row in rows
+        for key in ("alpha_hill", "alpha_excess", "alpha_ks", "stable_rank", "spectral_norm")
+        if math.isfinite(getattr(row, key))
+    }
+
+
+def _check_header(path: Path) -> None:
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    with path.open(newline="", encoding="utf-8") as handle:
+        header = tuple(next(csv.reader(handle), ()))
+    if header != _HEADER:
+        raise InputError(
+            f"{path} has other columns than this monitor writes; expected {', '.join(_HEADER)}. "
+            "Mend: choose another file"
+        )
+
+
+def _append(path: Path, lines: list[dict[str, Any]]) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", newline="", encoding="utf-8") as handle:
+            writer = csv.DictWriter(handle, _HEADER)
+            if handle.tell() == 0:
+                writer.writeheader()
+            writer.writerows(lines)
+    except OSError as error:
+        raise OutputError(f"could not append to {path}: {error.strerror or error}") from error

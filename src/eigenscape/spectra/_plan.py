@@ -1,0 +1,83 @@
+"""Every tensor of a checkpoint has a place: in a layer matrix, or on the skipped list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from torch import nn
+
+from eigenscape.checkpoints import Checkpoint
+from eigenscape.spectra._matrix import Candidate, LayerMatrix, Skipped, layer_name
+from eigenscape.spectra._options import SpectraOptions
+from eigenscape.spectra.layers import read_tensor
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be examined and what will not.
+
+    Args:
+        layers: in the order of the checkpoint.
+        skipped: every other tensor, with its reason.
+    """
+
+    layers: tuple[LayerMatrix, ...]
+    skipped: tuple[Skipped, ...]
+
+    def groups(self) -> list[list[LayerMatrix]]:
+        """Return the layers by the tensors that they read, so that each is read once."""
+        groups: dict[tuple[str, ...], list[LayerMatrix]] = {}
+        for layer in self.layers:
+            groups.setdefault(layer.tensors, []).append(layer)
+        return list(groups.values())
+
+
+def plan(checkpoint: Checkpoint, options: SpectraOptions) -> Plan:
+    """Decide for every tensor of a checkpoint; no tensor is read.
+
+    Raises:
+        InputError: a kind that the user declared does not fit its tensor.
+    """
+    infos = {info.name: info for info in checkpoint.infos()}
+    owners = _owners(checkpoint.module)
+    layers: list[LayerMatrix] = []
+    skipped: list[Skipped] = []
+    for info in infos.values():
+        owner = owners.get(info.name.rpartition(".")[0])
+        candidate = Candidate(info, owner, checkpoint.module, infos, checkpoint.config)
+        reading = read_tensor(candidate, options)
+        if isinstance(reading, Skipped):
+            skipped.append(reading)
+            continue
+        for layer in reading:
+            reason = _left_out(layer, options)
+            if reason is None:
+                layers.append(layer)
+            else:
+                skipped.append(Skipped(layer.name, layer.shape, reason, layer.aliases))
+    return Plan(tuple(layers), tuple(skipped))
+
+
+def _owners(module: nn.Module | None) -> dict[str, nn.Module]:
+    return dict(module.named_modules()) if module is not None else {}
+
+
+def _left_out(layer: LayerMatrix, options: SpectraOptions) -> str | None:
+    names = (layer.name, layer.name.split("[")[0], *(layer_name(name) for name in layer.tensors))
+    if options.include and not _matches(names, options.include):
+        return "not among the layers asked for (--include)"
+    if _matches(names, options.exclude):
+        return "left out as asked (--exclude)"
+    if layer.eigenvalues < options.min_eigenvalues:
+        count = layer.eigenvalues
+        return (
+            f"{layer.kind} with {count} eigenvalue{'s' if count > 1 else ''}: too few for an "
+            f"exponent; include it with --min-eigenvalues {max(2, count)}"
+        )
+    return None
+
+
+def _matches(names: Sequence[str], patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)

@@ -1,0 +1,83 @@
+"""Pictures of a layer table and of one spectrum, with matplotlib."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from eigenscape.results import PALETTE, new_figure
+from eigenscape.theory import MarchenkoPastur
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from eigenscape.spectra._layer import LayerSpectrum
+    from eigenscape.spectra._result import SpectraResult
+
+_NAMED = 40
+
+
+def plot_layers(result: SpectraResult) -> Figure:
+    """Draw alpha_hill with its interval for every layer, beside the null of the layer's shape."""
+    layers = [layer for layer in result.layers if np.isfinite(layer.alpha_hill)]
+    figure = new_figure(max(6.0, min(16.0, 0.22 * len(layers) + 2)), 4.2)
+    axes = figure.subplots()
+    place = np.arange(len(layers))
+    alpha = np.array([layer.alpha_hill for layer in layers])
+    below = alpha - np.array([layer.alpha_hill_low for layer in layers])
+    above = np.array([layer.alpha_hill_high for layer in layers]) - alpha
+    axes.errorbar(
+        place, alpha, yerr=[below, above], fmt="o", ms=4, lw=1, color=PALETTE["blue"],
+        label="layer, with the interval of its threshold",
+    )  # fmt: skip
+    axes.scatter(
+        place, [layer.alpha_null for layer in layers], marker="_", s=90, color=PALETTE["orange"],
+        label="random matrix of the same shape", zorder=3,
+    )  # fmt: skip
+    axes.set_ylabel("PL_Alpha_Hill")
+    if len(layers) <= _NAMED:
+        axes.set_xticks(place, [layer.name for layer in layers], rotation=90, fontsize=7)
+    else:
+        axes.set_xlabel("layer, in the order of the checkpoint")
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def plot_spectrum(layer: LayerSpectrum) -> Figure:
+    """Draw one layer's density of log10(eigenvalue), its fit, and the Marchenko-Pastur null."""
+    figure = new_figure(5.5, 3.8)
+    draw_spectrum(figure.subplots(), layer)
+    return figure
+
+
+def draw_spectrum(axes: Axes, layer: LayerSpectrum) -> None:
+    """Draw one spectrum into existing axes, density and eigenvalue both logarithmic."""
+    histogram = layer.histogram
+    axes.set_title(layer.name, fontsize=9)
+    if histogram is None:
+        axes.text(0.5, 0.5, "no spectrum", ha="center", transform=axes.transAxes)
+        return
+    edges = 10 ** np.linspace(histogram.low, histogram.high, len(histogram.counts) + 1)
+    density = np.array(histogram.counts) / np.diff(edges) / sum(histogram.counts)
+    axes.stairs(np.where(density > 0, density, np.nan), edges, fill=True, color=PALETTE["sky"])
+    law = MarchenkoPastur(
+        min(layer.rows, layer.cols) / max(layer.rows, layer.cols),
+        layer.bulk_sigma**2 * max(layer.rows, layer.cols),
+    )
+    x = np.geomspace(max(law.lower, edges[0]), law.upper, 300)[1:-1]
+    axes.plot(x, law.density(x), color=PALETTE["orange"], lw=1.2, label="Marchenko-Pastur bulk")
+    if np.isfinite(layer.alpha_ks):
+        tail = np.geomspace(layer.xmin, layer.lambda_max, 50)
+        share = layer.tail_size / sum(histogram.counts)
+        line = share * (layer.alpha_ks - 1) / layer.xmin * (tail / layer.xmin) ** -layer.alpha_ks
+        label = f"power law, alpha {layer.alpha_ks:.2f} ± {2 * layer.sigma:.2f}"
+        axes.plot(tail, line, color=PALETTE["vermilion"], lw=1.5, label=label)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_ylim(bottom=float(density[density > 0].min()) / 3)
+    axes.set_xlabel("eigenvalue of W Wᵀ")
+    axes.set_ylabel("density")
+    axes.legend(frameon=False, fontsize=7)

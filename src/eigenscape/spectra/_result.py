@@ -1,0 +1,182 @@
+"""The layer table: what an examination returns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from eigenscape.errors import InputError
+from eigenscape.results import Environment, Result, replacing
+from eigenscape.spectra._layer import LayerSpectrum
+from eigenscape.spectra._matrix import Skipped
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+#: Columns of the table that people read; ``frame(full=True)`` has them all.
+COLUMNS = (
+    "name", "kind", "block", "shape", "matrices", "eigenvalues",
+    "alpha_hill", "alpha_hill_low", "alpha_hill_high", "alpha_null", "alpha_excess",
+    "alpha_ks", "sigma", "xmin", "ks_distance", "tail_size",
+    "stable_rank", "spectral_norm", "log_norm", "entropy", "rank", "spikes", "verdict",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectraResult(Result):
+    """A spectral examination: one row for each layer, and a reason for each tensor without one.
+
+    Args:
+        source: what was examined, in the user's words.
+        options: how, as plain types.
+        layers: the rows, in the order of the checkpoint.
+        skipped: every tensor that is in no row.
+        notes: how the checkpoint was read.
+        parameters_total: entries of all floating-point tensors.
+        seconds: the time that the examination took.
+    """
+
+    schema: ClassVar[str] = "eigenscape.spectra/1"
+    source: str
+    options: dict[str, Any]
+    layers: tuple[LayerSpectrum, ...]
+    skipped: tuple[Skipped, ...]
+    notes: tuple[str, ...] = ()
+    parameters_total: int = 0
+    seconds: float = 0.0
+
+    def __getitem__(self, name: str) -> LayerSpectrum:
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        known = ", ".join(layer.name for layer in self.layers[:8])
+        raise KeyError(f"no layer {name!r}; there are {len(self.layers)}: {known} ...")
+
+    def __iter__(self) -> Iterator[LayerSpectrum]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Counts, and medians over the layers; layers without an exponent are not averaged in."""
+        labels = Counter(layer.verdict.label for layer in self.layers if layer.verdict)
+        parameters = sum(layer.parameters for layer in self._distinct())
+        return {
+            "layers": len(self.layers),
+            "skipped": len(self.skipped),
+            "parameters_examined": parameters,
+            "parameters_total": self.parameters_total,
+            "verdicts": dict(labels.most_common()),
+            **{
+                name: _spread([getattr(layer, name) for layer in self.layers])
+                for name in (
+                    "alpha_hill", "alpha_excess", "alpha_ks", "alpha_hat", "log_norm",
+                    "stable_rank", "entropy", "soft_rank",
+                )
+            },
+        }  # fmt: skip
+
+    def _distinct(self) -> list[LayerSpectrum]:
+        """Rows whose entries are counted: LoRA's merged matrices hold their base's again."""
+        return [layer for layer in self.layers if layer.kind != "lora_merged"]
+
+    def payload(self) -> dict[str, Any]:
+        """Return the fields, with the summary before the layers."""
+        return {
+            "source": self.source,
+            "options": self.options,
+            "notes": self.notes,
+            "seconds": self.seconds,
+            "parameters_total": self.parameters_total,
+            "summary": self.summary,
+            "layers": [layer.to_dict() for layer in self.layers],
+            "skipped": [asdict(item) for item in self.skipped],
+        }
+
+    @classmethod
+    def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
+        """Rebuild from JSON; the eigenvalues themselves are not in it."""
+        return cls(
+            environment=environment,
+            source=data["source"],
+            options=data["options"],
+            notes=tuple(data["notes"]),
+            seconds=data["seconds"],
+            parameters_total=data["parameters_total"],
+            layers=tuple(LayerSpectrum.from_dict(layer) for layer in data["layers"]),
+            skipped=tuple(
+                Skipped(s["name"], tuple(s["shape"]), s["reason"], tuple(s["aliases"]))
+                for s in data["skipped"]
+            ),
+        )
+
+    def frame(self, *, full: bool = False) -> pd.DataFrame:
+        """Return the layer table, with the verdict as its label.
+
+        Args:
+            full: every metric, the costly ones included, instead of the usual columns.
+        """
+        import pandas as pd
+
+        rows = []
+        for layer in self.layers:
+            row = layer.to_dict()
+            row["verdict"] = layer.verdict.label if layer.verdict else None
+            row.pop("histogram")
+            row.update(row.pop("extras"))
+            rows.append(row)
+        table = pd.DataFrame(rows)
+        if table.empty:
+            return pd.DataFrame(columns=list(COLUMNS))
+        return table if full else table[list(COLUMNS)]
+
+    def skipped_frame(self) -> pd.DataFrame:
+        """Return the tensors that are in no row, each with its reason."""
+        import pandas as pd
+
+        rows = [asdict(item) for item in self.skipped]
+        return pd.DataFrame(rows, columns=["name", "shape", "reason", "aliases"])
+
+    def plot(self) -> Figure:
+        """Return alpha with its interval by layer, beside the random-matrix value of each shape."""
+        from eigenscape.spectra._plot import plot_layers
+
+        return plot_layers(self)
+
+    def save_eigenvalues(self, path: str | Path) -> Path:
+        """Write every layer's eigenvalues to an ``.npz`` file, under the layer's name.
+
+        Raises:
+            InputError: the result was read from a file, which does not hold them.
+            OutputError: the file could not be written.
+        """
+        spectra = {layer.name: layer.spectrum for layer in self.layers}
+        kept = {name: values for name, values in spectra.items() if values is not None}
+        if self.layers and not kept:
+            raise InputError(
+                "this result was read from a file, which does not hold the eigenvalues; examine "
+                "the checkpoint again"
+            )
+        with replacing(path) as temporary, temporary.open("wb") as handle:
+            np.savez_compressed(handle, **kept)  # type: ignore[arg-type]
+        return Path(path)
+
+
+def _spread(values: list[float]) -> dict[str, float | int]:
+    known = np.array([value for value in values if value is not None and np.isfinite(value)])
+    if not len(known):
+        return {"median": float("nan"), "mean": float("nan"), "std": float("nan"), "layers": 0}
+    return {
+        "median": float(np.median(known)),
+        "mean": float(known.mean()),
+        "std": float(known.std(ddof=1)) if len(known) > 1 else float("nan"),
+        "layers": len(known),
+    }

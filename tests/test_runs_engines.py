@@ -1,0 +1,295 @@
+"""Runs on every engine: the same results, live progress, and killed work that is picked up again.
+
+Ray and Dask are started once for this file, and once more each where a run has to start its own.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eigenscape.errors import TaskError
+from eigenscape.runs import Task, execute, raise_failures
+
+WAIT = 60  # seconds; for a machine that is busy with other things
+
+
+def spectrum(seed, size):
+    rng = np.random.default_rng(seed)
+    W = rng.normal(size=(size, size))
+    values = np.linalg.svd(W, compute_uv=False)
+    return {"seed": seed, "values": values, "rest": (float(values[0]), [None, "text", np.nan])}
+
+
+def where_am_i(x):
+    return {"pid": os.getpid(), "threads": os.environ.get("OMP_NUM_THREADS")}
+
+
+def total(x, factor):
+    return float(x.sum() * factor)
+
+
+def wait_for(path, seconds=20):
+    end = time.monotonic() + seconds
+    while not Path(path).exists():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{path} did not come")
+        time.sleep(0.01)
+    return "came"
+
+
+def fail(x):
+    raise ValueError(f"no {x}")
+
+
+class EnoughError(Exception):
+    pass
+
+
+def end_this_process():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def ray_cluster():
+    ray = pytest.importorskip("ray", reason="the engine 'ray' needs the extra [ray]")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))  # its workers import this file
+        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    yield ray
+    assert ray.is_initialized()  # no run has stopped a Ray that it did not start
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def dask_cluster():
+    reason = "the engine 'dask' needs the extra [dask]"
+    distributed = pytest.importorskip("distributed", reason=reason)
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["threads", "local", "ray", "dask"])
+def engine(request):
+    """An engine, connected to the cluster of this file where it has one."""
+    if request.param == "ray":
+        request.getfixturevalue("ray_cluster")
+        yield "ray"
+    elif request.param == "dask":
+        cluster = request.getfixturevalue("dask_cluster")
+        from distributed import Client
+
+        with Client(cluster) as client:
+            yield "dask"
+            assert client.status == "running"  # no run has closed a client that it did not open
+    else:
+        yield request.param
+
+
+def spectra():
+    return [Task(f"seed {seed}", spectrum, {"seed": seed, "size": 12}) for seed in range(5)]
+
+
+def test_results_are_the_same_on_every_engine(engine, tmp_path):
+    expected = [spectrum(seed, 12) for seed in range(5)]
+    for options in ({}, {"folder": tmp_path}, {"folder": tmp_path}):
+        outcomes = execute(spectra(), engine=engine, jobs=2, **options)
+        raise_failures(outcomes)
+        for outcome, known in zip(outcomes, expected, strict=True):
+            assert outcome.name == f"seed {known['seed']}"
+            assert np.array_equal(outcome.value["values"], known["values"])
+            assert repr(outcome.value["rest"]) == repr(known["rest"])
+    assert all(outcome.resumed for outcome in outcomes)
+
+
+def test_a_failure_loses_nothing_and_progress_is_live(engine, tmp_path):
+    go = tmp_path / "go"
+    tasks = [
+        Task("first", total, {"x": np.arange(4.0), "factor": 2}),
+        Task("bad", fail, {"x": "data"}),
+        Task("last", wait_for, {"path": str(go)}),
+    ]
+    seen = []
+
+    def progress(state):
+        seen.append(state)
+        if state.name == "first":  # were this told only at the end, "last" would fail
+            go.touch()
+
+    outcomes = execute(tasks, folder=tmp_path / "run", engine=engine, jobs=2, progress=progress)
+    assert [o.value for o in outcomes] == [12.0, None, "came"]
+    assert [o.error for o in outcomes] == [None, "ValueError: no data", None]
+    assert [state.done for state in seen] == [0, 1, 2, 3]
+    assert seen[-1].failed == 1
+    assert seen[-1].remaining_seconds == 0
+    assert {p.suffix for p in (tmp_path / "run").iterdir()} == {".npz", ".json"}
+
+
+def test_a_large_array_that_tasks_share_arrives_whole(engine):
+    x = np.ones(300_000)  # beyond the size at which joblib takes to memory maps and scattering
+    tasks = [Task(f"times {k}", total, {"x": x, "factor": k}) for k in range(3)]
+    outcomes = execute(tasks, engine=engine, jobs=2)
+    assert [o.value for o in outcomes] == [0.0, 300_000.0, 600_000.0]
+
+
+def test_who_breaks_a_run_off_keeps_what_is_finished(engine, tmp_path):
+    def stop(state):
+        if state.done == 1:
+            raise EnoughError
+
+    with pytest.raises(EnoughError):
+        execute(spectra(), folder=tmp_path, engine=engine, jobs=2, progress=stop)
+    outcomes = execute(spectra(), folder=tmp_path, engine=engine, jobs=2)
+    raise_failures(outcomes)
+    assert sum(outcome.resumed for outcome in outcomes) >= 1
+
+
+def test_workers_are_processes_with_one_thread_each(engine):
+    tasks = [Task(f"t{x}", where_am_i, {"x": x}) for x in range(4)]
+    here = os.getpid()
+    for outcome in execute(tasks, engine=engine, jobs=2):
+        if engine == "threads":
+            assert outcome.value["pid"] == here
+        else:
+            assert outcome.value["pid"] != here
+            assert outcome.value["threads"] == "1"
+
+
+def test_one_local_job_needs_no_other_process():
+    [outcome] = execute([Task("t", where_am_i, {"x": 1})], engine="local", jobs=1)
+    assert outcome.value["pid"] == os.getpid()
+
+
+def test_a_killed_worker_is_told_and_the_rest_is_kept(tmp_path):
+    tasks = [*spectra(), Task("killed", end_this_process)]
+    with pytest.raises(TaskError, match=r"engine 'local' broke off: TerminatedWorkerError.*Mend"):
+        execute(tasks, folder=tmp_path, engine="local", jobs=2)
+    outcomes = execute(spectra(), folder=tmp_path, engine="local", jobs=2)
+    assert any(outcome.resumed for outcome in outcomes)
+
+
+def test_what_a_run_has_started_in_dask_it_stops():
+    distributed = pytest.importorskip("distributed", reason="needs the extra [dask]")
+    tasks = [Task(f"t{x}", where_am_i, {"x": x}) for x in range(4)]
+    outcomes = execute(tasks, engine="dask", jobs=2)
+    pids = {outcome.value["pid"] for outcome in outcomes}
+    assert os.getpid() not in pids
+    assert {outcome.value["threads"] for outcome in outcomes} == {"1"}
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    with pytest.raises(ValueError, match="No clients found"):
+        distributed.default_client()
+
+
+def test_dask_takes_the_scheduler_that_its_settings_name(dask_cluster):
+    import dask
+
+    workers = {worker.pid for worker in dask_cluster.workers.values()}
+    tasks = [Task(f"t{x}", where_am_i, {"x": x}) for x in range(4)]
+    with dask.config.set({"scheduler-address": dask_cluster.scheduler_address}):
+        outcomes = execute(tasks, engine="dask")
+    assert {outcome.value["pid"] for outcome in outcomes} <= workers
+
+
+# --- killed and started again ------------------------------------------------------------------
+
+SCRIPT = """
+import os, sys, time
+from pathlib import Path
+from eigenscape.runs import Task, execute, raise_failures
+
+def step(index, log, hold):
+    with open(log, "a") as file:
+        file.write(f"{index}\\n")
+    if index >= 3 and Path(hold).exists():
+        time.sleep(600)
+    return index * index
+
+if __name__ == "__main__":
+    engine, folder, log, hold = sys.argv[1:]
+    arguments = {"log": log, "hold": hold}
+    tasks = [Task(f"step {i}", step, {"index": i, **arguments}) for i in range(6)]
+    outcomes = execute(tasks, folder=folder, engine=engine, jobs=2)
+    raise_failures(outcomes)
+    print([outcome.value for outcome in outcomes], [outcome.resumed for outcome in outcomes])
+    if engine == "ray":
+        import ray
+        print(ray.is_initialized())
+"""
+
+
+@pytest.mark.parametrize("engine", ["local", "ray", "dask"])
+def test_a_killed_run_goes_on_where_it_was(engine, tmp_path):
+    package = {"local": "joblib", "ray": "ray", "dask": "distributed"}[engine]
+    pytest.importorskip(package, reason=f"the engine {engine!r} needs the extra [{engine}]")
+    script, log, hold = (tmp_path / name for name in ("script.py", "log", "hold"))
+    script.write_text(SCRIPT)
+    hold.touch()
+    command = [sys.executable, str(script), engine, str(tmp_path / "run"), str(log), str(hold)]
+
+    first = subprocess.Popen(command, start_new_session=True)
+    try:
+        wait_until(lambda: len(list((tmp_path / "run").glob("*.npz"))) == 3, first)
+        wait_until(lambda: len(log.read_text().split()) == 5, first)  # steps 3 and 4 are under way
+    finally:
+        kill_session(first.pid)
+        first.wait(WAIT)
+    assert first.returncode == -signal.SIGKILL
+    assert sorted(log.read_text().split()) == ["0", "1", "2", "3", "4"]
+
+    log.unlink()
+    hold.unlink()
+    second = subprocess.run(command, capture_output=True, text=True, timeout=WAIT, check=True)
+    assert sorted(log.read_text().split()) == ["3", "4", "5"]
+    answer, *rest = second.stdout.splitlines()
+    assert answer == "[0, 1, 4, 9, 16, 25] [True, True, True, False, False, False]"
+    assert rest == (["False"] if engine == "ray" else [])  # its own Ray is stopped
+    assert second.stderr == ""
+
+
+def test_ray_takes_the_cluster_that_ray_address_names(ray_cluster, tmp_path):
+    script, log, hold = (tmp_path / name for name in ("script.py", "log", "hold"))
+    script.write_text(SCRIPT)
+    command = [sys.executable, str(script), "ray", str(tmp_path / "run"), str(log), str(hold)]
+    address = ray_cluster.get_runtime_context().gcs_address
+    environment = {**os.environ, "RAY_ADDRESS": address}
+    before = len(jobs_of(ray_cluster))
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=WAIT, check=True
+    )
+    assert done.stdout.startswith("[0, 1, 4, 9, 16, 25]")
+    assert len(jobs_of(ray_cluster)) == before + 1
+
+
+def jobs_of(ray):
+    return ray._private.state.jobs()
+
+
+def wait_until(condition, process):
+    end = time.monotonic() + WAIT
+    while not condition():
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < end, "the run did not get so far"
+        time.sleep(0.02)
+
+
+def kill_session(leader):
+    """Kill a session: the run, its workers, and Ray's servers, which have groups of their own.
+
+    Only joblib's resource tracker may live, until it has removed what the others left in shared
+    memory.
+    """
+    with suppress(ProcessLookupError):
+        os.kill(leader, signal.SIGKILL)  # first, lest it answers the death of a worker
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # ended in the meantime
+            session = int((entry / "stat").read_text().rpartition(")")[2].split()[3])
+            if session == leader and b"resource_tracker" not in (entry / "cmdline").read_bytes():
+                os.kill(int(entry.name), signal.SIGKILL)
