@@ -30,11 +30,6 @@ GATES = {
     "z": "alpha_hill_z",
 }
 _STATES = ("spectrum", "shape", "removed", "added", "unreadable")
-_SHOWN = (
-    "name", "state", "weight_change", "sparsity_after", "alpha_hill_before", "alpha_hill_after",
-    "alpha_hill_z", "alpha_ks_change", "spectral_norm_ratio", "stable_rank_ratio",
-    "verdict_before", "verdict_after",
-)  # fmt: skip
 
 
 def add(verbs: Verbs) -> None:
@@ -62,7 +57,7 @@ def add(verbs: Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare, print, and hold the changes against the gate."""
-    from eigenscape.cli._tables import print_frame, print_json
+    from eigenscape.cli._tables import change_table, print_frame, print_json
     from eigenscape.runs import progress_bar
     from eigenscape.spectra import compare
 
@@ -77,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "json":
         print_json(result.to_dict())
     else:
-        table = result.frame()
-        print_frame(table if args.format == "csv" else table[list(_SHOWN)], args.format)
+        table = result.frame() if args.format == "csv" else change_table(result)
+        print_frame(table, args.format)
     hit = [line for change in result.changes for line in violations(change, gates)]
     for line in hit:
         note(f"gate: {line}")

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     args = _parser().parse_args(arguments)
     try:
-        code: int = args.run(args)
+        code: int = args.verb(args)
         sys.stdout.flush()
     except EigenscapeError as error:
         print(f"eigenscape: {error}", file=sys.stderr)

@@ -11,7 +11,7 @@ from eigenscape.results import dumps
 if TYPE_CHECKING:
     import pandas as pd
 
-    from eigenscape.spectra import SpectraResult
+    from eigenscape.spectra import ComparisonResult, SpectraResult
 
 _WIDE = 170
 
@@ -57,6 +57,30 @@ def layer_table(result: SpectraResult) -> pd.DataFrame:
             "verdict": layer.verdict.label if layer.verdict else "–",
         }
         for layer in result
+    ]
+    return pd.DataFrame(rows)
+
+
+def change_table(result: ComparisonResult) -> pd.DataFrame:
+    """Return what moved, in columns that fit a terminal."""
+    import pandas as pd
+
+    rows = [
+        {
+            "layer": change.name,
+            "state": change.state,
+            "weights": cell(change.weight_change),
+            "zeros": f"{cell(change.sparsity_before)} → {cell(change.sparsity_after)}",
+            "alpha": f"{cell(change.alpha_hill_before)} → {cell(change.alpha_hill_after)}",
+            "in sd": cell(change.alpha_hill_z),
+            "ks alpha": cell(change.alpha_ks_change),
+            "norm": f"×{cell(change.spectral_norm_ratio)}",
+            "stable rank": f"×{cell(change.stable_rank_ratio)}",
+            "verdict": change.verdict_before
+            if change.verdict_before == change.verdict_after
+            else f"{change.verdict_before or '–'} → {change.verdict_after or '–'}",
+        }
+        for change in result.changes
     ]
     return pd.DataFrame(rows)
 

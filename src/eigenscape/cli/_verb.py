@@ -28,7 +28,7 @@ def add_verb(
         epilog="examples:\n" + examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(verb=run)
     return parser
 
 

@@ -19,6 +19,7 @@ from eigenscape.runs._outcome import raise_failures as raise_failures
 from eigenscape.runs._progress import Progress as Progress
 from eigenscape.runs._progress import ProgressCallback as ProgressCallback
 from eigenscape.runs._task import Task as Task
+from eigenscape.runs._threads import one_thread as one_thread
 
 __all__ = [
     "ENGINES",
@@ -28,6 +29,7 @@ __all__ = [
     "ProgressCallback",
     "Task",
     "execute",
+    "one_thread",
     "progress_bar",
     "raise_failures",
 ]

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from torch import nn
 from eigenscape.checkpoints import Checkpoint, open_checkpoint
 from eigenscape.errors import InputError
 from eigenscape.results import Environment, dumps, jsonable
-from eigenscape.runs import Engine, ProgressCallback, Task, execute, raise_failures
+from eigenscape.runs import Engine, ProgressCallback, Task, execute, one_thread, raise_failures
 from eigenscape.spectra._examine import examine
 from eigenscape.spectra._layer import LayerSpectrum
 from eigenscape.spectra._matrix import LayerMatrix
@@ -125,7 +125,8 @@ def _in_threads(
             return _examine_group(checkpoint, group, options, memory)
 
     tasks = [Task(group[0].name, one, {"group": group}) for group in groups]
-    with _one_thread_each(jobs):
+    # Layers side by side, one thread each: eigenvalue solvers gain little from more.
+    with nullcontext() if jobs == 1 else one_thread():
         outcomes = execute(tasks, engine="threads", jobs=jobs, progress=progress)
     raise_failures(outcomes)
     return {row.name: row for outcome in outcomes for row in outcome.value}
@@ -167,20 +168,6 @@ def _cost(group: Sequence[LayerMatrix]) -> int:
     entries = max(math.prod(layer.shape), k * rows * cols)
     gram = 2 * 8 * min(rows, cols) ** 2
     return entries * max(2 * layer.dtype.itemsize, _FLOAT32_BYTES) + gram
-
-
-@contextmanager
-def _one_thread_each(jobs: int | None) -> Iterator[None]:
-    """Layers side by side, one thread each: eigenvalue solvers gain little from more."""
-    if jobs == 1:
-        yield
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 # --- in tasks that other processes can take up, and later runs can resume -------------------------

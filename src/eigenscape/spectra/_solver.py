@@ -144,7 +144,8 @@ def _add_gram(gram: torch.Tensor, piece: torch.Tensor) -> None:
 
 
 def _eigenvalues(gram: torch.Tensor) -> torch.Tensor:
-    return torch.linalg.eigvalsh(gram, UPLO="L")
+    values: torch.Tensor = torch.linalg.eigvalsh(gram, UPLO="L")
+    return values
 
 
 def _eigenvalues_in_place(gram: torch.Tensor) -> torch.Tensor:

@@ -91,7 +91,7 @@ class MarchenkoPastur:
             above = self.cdf(middle) > p
             high = np.where(above, middle, high)
             low = np.where(above, low, middle)
-        return (low + high) / 2
+        return np.asarray((low + high) / 2)
 
     def mean_log_above(self, threshold: float) -> float:
         """Return E[ln x | x > threshold], by Gauss quadrature in the bulk's angle.

@@ -39,7 +39,7 @@ def noise_edge(n: int, m: int, *, level: float = 0.999) -> float:
         return math.inf
     total = math.sqrt(m - 1) + math.sqrt(n)
     scale = total / m * (1 / math.sqrt(m - 1) + 1 / math.sqrt(n)) ** (1 / 3)
-    return total**2 / m + tracy_widom_quantile(level) * scale
+    return float(total**2 / m + tracy_widom_quantile(level) * scale)
 
 
 def spike_position(theta: float, q: float) -> float:

@@ -45,7 +45,7 @@ def fit_truncated_power_law(tail: NDArray[np.float64]) -> TruncatedFit:
     def loss(point: NDArray[np.float64]) -> float:
         alpha, log_rate = point
         rate = math.exp(min(log_rate, 50.0))
-        return alpha * mean_log + rate * mean + _log_integral(alpha, rate)
+        return float(alpha * mean_log + rate * mean + _log_integral(alpha, rate))
 
     pure = 1 + 1 / mean_log
     starts = [(pure, -math.log(scaled[-1]) - 2), (max(pure - 1, 0.5), -math.log(mean))]
