@@ -408,8 +408,9 @@ RICH = {
 
 
 def test_a_key_is_the_same_in_another_process():
-    code = "import test_runs as t; print(t.Task('a name', t.square, t.RICH).key)"
-    environment = {**os.environ, "PYTHONHASHSEED": "17", "PYTHONPATH": str(Path(__file__).parent)}
+    code = f"import {__name__} as t; print(t.Task('a name', t.square, t.RICH).key)"
+    path = os.pathsep.join(sys.path)
+    environment = {**os.environ, "PYTHONHASHSEED": "17", "PYTHONPATH": path}
     there = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
     assert there.strip() == Task("a name", square, RICH).key
 

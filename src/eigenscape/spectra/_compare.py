@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: A change of alpha beyond this many standard deviations of two random matrices counts as one.
 _CLEAR = 3.0
 _BAND_99 = 2.576
+#: A change of rank beyond this share of the full rank counts as one; storage types differ by less.
+_RANK = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +236,7 @@ def _state(a: LayerSpectrum, b: LayerSpectrum, numbers: Mapping[str, Any]) -> st
     moved = (
         abs(numbers["alpha_hill_z"]) > _CLEAR
         or a.spikes != b.spikes
-        or a.rank != b.rank
+        or abs((a.rank or 0) - (b.rank or 0)) > _RANK * a.eigenvalues
         or _label(a) != _label(b)
     )
     return "spectrum" if moved else "weights"

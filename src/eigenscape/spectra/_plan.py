@@ -56,7 +56,8 @@ def plan(checkpoint: Checkpoint, options: SpectraOptions) -> Plan:
             if reason is None:
                 layers.append(layer)
             else:
-                skipped.append(Skipped(layer.name, layer.shape, reason, layer.aliases))
+                name = layer.name if "[" in layer.name else info.name
+                skipped.append(Skipped(name, layer.shape, reason, info.aliases))
     return Plan(tuple(layers), tuple(skipped))
 
 
