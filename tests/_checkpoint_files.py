@@ -1,18 +1,17 @@
 """Makes the files that the checkpoint tests read."""
 
+import functools
 import json
 import os
 import struct
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
-import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
-
-REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 class RunsCode:
@@ -23,14 +22,6 @@ class RunsCode:
 
     def __reduce__(self):
         return os.mkdir, (str(self.trace),)
-
-
-def data(name: str) -> Path:
-    """The path of real data; skips the test where it is absent."""
-    folder = Path(os.environ.get("EIGENSCAPE_DATA", REPOSITORY.parent / "shared" / "data"))
-    if not (folder / name).exists():
-        pytest.skip(f"the data folder has no {name} (set EIGENSCAPE_DATA)")
-    return folder / name
 
 
 def weights(seed: int = 0) -> dict[str, Tensor]:
@@ -68,6 +59,18 @@ def write_index(folder: Path, weight_map: object) -> Path:
     path = folder / "model.safetensors.index.json"
     path.write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
     return path
+
+
+def quietly(make):
+    """Makes what torch warns about, without the warning."""
+
+    @functools.wraps(make)
+    def quiet(*arguments, **options):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return make(*arguments, **options)
+
+    return quiet
 
 
 def same(checkpoint, tensors: dict[str, Tensor]) -> bool:

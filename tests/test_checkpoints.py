@@ -2,15 +2,24 @@
 
 import json
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from _checkpoint_files import data, in_new_process, raw_safetensors, same, weights, write_sharded
 from safetensors.torch import load_model, save_file
 from torch import nn
 
 from eigenscape.checkpoints import Checkpoint, TensorInfo, open_checkpoint, save_checkpoint
 from eigenscape.errors import CheckpointError
+from tests._checkpoint_files import (
+    in_new_process,
+    quietly,
+    raw_safetensors,
+    same,
+    weights,
+    write_sharded,
+)
+from tests._data import data_file
 
 
 class Tied(nn.Module):
@@ -61,7 +70,7 @@ def test_a_module_is_read_as_it_is_now_and_copies_stand_alone():
 )
 def test_wrapped_modules_are_looked_through(wrap):
     module = nn.Linear(2, 2)
-    checkpoint = open_checkpoint(wrap(module))
+    checkpoint = open_checkpoint(quietly(wrap)(module))  # torch.compile's import warns
     assert list(checkpoint) == ["weight", "bias"]
     assert checkpoint.module is module
     assert "examined the" in checkpoint.notes[0]
@@ -143,7 +152,11 @@ def test_an_optimizer_never_passes_for_weights():
     optimizer = torch.optim.Adam(module.parameters())
     module(torch.ones(1, 8)).sum().backward()
     optimizer.step()
-    saved = {"net": {"w": torch.zeros(1)}, "optimizer": optimizer.state_dict(), "optim": weights()}
+    saved = {
+        "trunk": {"w": torch.zeros(1)},
+        "optimizer": optimizer.state_dict(),
+        "optim": weights(),
+    }
     assert list(open_checkpoint(saved)) == ["w"]
     with pytest.raises(
         CheckpointError, match=r"keys state \(dict\), param_groups \(list\) and no te"
@@ -210,12 +223,29 @@ def test_torch_files_of_both_layouts(zipped, tmp_path):
     assert any("read at once" in note for note in checkpoint.notes) is not zipped
 
 
+@quietly
+def quantized() -> torch.Tensor:
+    return torch.quantize_per_tensor(torch.ones(2, 2), 0.5, 0, torch.qint8)
+
+
+@quietly
+def quantized_by_channel() -> torch.Tensor:
+    scales, zeros = torch.tensor([0.5, 1.0]), torch.zeros(2)
+    return torch.quantize_per_channel(torch.ones(2, 2), scales, zeros, 0, torch.qint8)
+
+
+@quietly
+def nested() -> torch.Tensor:
+    return torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
+
+
 def test_what_torch_stores_comes_back(tmp_path):
     stored = {
         "half": torch.ones(2, dtype=torch.bfloat16),
         "float8": torch.ones(3).to(torch.float8_e4m3fn),
         "sparse": torch.eye(3).to_sparse(),
-        "quantized": torch.quantize_per_tensor(torch.ones(2, 2), 0.5, 0, torch.qint8),
+        "quantized": quantized(),
+        "quantized by channel": quantized_by_channel(),
         "strided": torch.arange(6.0).view(2, 3).t(),
         "parameter": nn.Parameter(torch.ones(2)),
         "scalar": torch.tensor(3),
@@ -229,6 +259,7 @@ def test_what_torch_stores_comes_back(tmp_path):
     }
     assert torch.equal(checkpoint["sparse"], torch.eye(3))
     assert checkpoint["quantized"].int_repr().tolist() == [[2, 2], [2, 2]]
+    assert checkpoint["quantized by channel"].dequantize().tolist() == [[1.0, 1.0]] * 2
     assert checkpoint["strided"].is_contiguous()
     assert type(checkpoint["parameter"]) is torch.Tensor
     assert checkpoint["empty"].shape == (0, 4)
@@ -237,8 +268,7 @@ def test_what_torch_stores_comes_back(tmp_path):
 
 
 def test_nested_tensors_have_no_one_shape_and_are_ignored(tmp_path):
-    nested = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
-    torch.save({**weights(), "nested": nested}, tmp_path / "a.pt")
+    torch.save({**weights(), "nested": nested()}, tmp_path / "a.pt")
     checkpoint = open_checkpoint(tmp_path / "a.pt")
     assert same(checkpoint, weights())
     assert checkpoint.notes == ("1 entry beside the tensors ignored: not tensors",)
@@ -254,7 +284,27 @@ def test_the_mapping_is_opened_anew_after_some_bytes(tmp_path, monkeypatch):
         checkpoint["first.weight"]
 
 
+def test_threads_read_one_torch_file_side_by_side(tmp_path, monkeypatch):
+    monkeypatch.setattr("eigenscape.checkpoints._torch_file._MAPPED_BYTES", 3000)
+    tensors = {f"w{number}": torch.full((500,), float(number)) for number in range(40)}
+    torch.save(tensors, tmp_path / "a.pt")
+    checkpoint = open_checkpoint(tmp_path / "a.pt")
+    with ThreadPoolExecutor(8) as pool:
+        read = dict(zip(tensors, pool.map(checkpoint.__getitem__, tensors), strict=True))
+    assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())
+
+
 # --- safetensors ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("magic", [b"\x80", b"PK", b"\x1f", b"{"])
+def test_a_header_whose_length_looks_like_another_format(magic, tmp_path):
+    length = int.from_bytes(magic, "little") + (0 if len(magic) > 1 else 256)
+    text = '{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}'.ljust(length).encode()
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(length.to_bytes(8, "little") + text + b"\x07")
+    assert path.read_bytes().startswith(magic)
+    assert open_checkpoint(path)["w"].tolist() == [7]
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".bin", ".pt"])
@@ -277,11 +327,12 @@ def test_a_torch_file_that_is_named_safetensors(tmp_path):
     assert checkpoint.format == "torch file"
 
 
+YOUNG = ("float8_e8m0fnu", "float4_e2m1fn_x2")
 DTYPES = [
     torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64, torch.bool,
     torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.uint16, torch.uint32,
     torch.float8_e4m3fn, torch.float8_e5m2,
-    *(getattr(torch, name) for name in ("float8_e8m0fnu", "float4_e2m1fn_x2") if hasattr(torch, name)),
+    *(getattr(torch, name) for name in YOUNG if hasattr(torch, name)),
 ]  # fmt: skip
 
 
@@ -309,6 +360,16 @@ def test_a_type_that_torch_lacks_is_named(tmp_path):
         open_checkpoint(path)
 
 
+@pytest.mark.parametrize("save", [save_file, torch.save])
+def test_a_tensor_that_was_read_does_not_hang_on_its_file(save, tmp_path):
+    path = tmp_path / "a.bin"
+    save({"w": torch.ones(1000)}, path)
+    tensor = open_checkpoint(path)["w"]
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+    assert tensor.eq(1).all()
+
+
 # --- the mapping ------------------------------------------------------------------------------
 
 
@@ -331,27 +392,29 @@ def test_the_mapping_describes_itself_and_compares_by_identity():
     assert [info.numel for info in checkpoint.infos()] == [12, 4, 8]
 
 
-@pytest.mark.parametrize("layout", ["zip", "legacy", "safetensors", "sharded"])
-def test_a_checkpoint_of_a_path_pickles_small_and_reads_elsewhere(layout, tmp_path, monkeypatch):
+def test_a_checkpoint_of_a_path_pickles_small_and_reads_elsewhere(tmp_path, monkeypatch):
     large = {"module.a": torch.randn(300, 300), "module.b.c": torch.randn(300, 300)}
     monkeypatch.chdir(tmp_path)
-    if layout == "sharded":
-        write_sharded(tmp_path / "model", large)
-    elif layout == "safetensors":
-        save_file(large, "model")
-    else:
-        torch.save(large, "model", _use_new_zipfile_serialization=layout == "zip")
-    checkpoint = open_checkpoint("model")
-    assert checkpoint.source == "model"
+    write_sharded(tmp_path / "sharded", large)
+    save_file(large, "whole")
+    torch.save(large, "zip")
+    torch.save(large, "legacy", _use_new_zipfile_serialization=False)
+    for source in ("sharded", "whole", "zip", "legacy"):
+        checkpoint = open_checkpoint(source)
+        checkpoint["a"]
+        assert checkpoint.source == source
+        pickled = pickle.dumps(checkpoint)
+        assert len(pickled) < 4000
+        (tmp_path / f"{source}.pickle").write_bytes(pickled)
 
-    pickled = pickle.dumps(checkpoint)
-    assert len(pickled) < 4000
-    (tmp_path / "pickled").write_bytes(pickled)
     monkeypatch.chdir("/")
-    program = "import pickle, sys; print(pickle.load(open(sys.argv[1], 'rb'))['b.c'].sum().item())"
-    printed = in_new_process(program, tmp_path / "pickled")
-    assert float(printed) == large["module.b.c"].sum().item()
-    assert torch.equal(pickle.loads(pickled)["a"], large["module.a"])
+    program = """
+import pathlib, pickle, sys
+for path in pathlib.Path(sys.argv[1]).glob("*.pickle"):
+    print(pickle.loads(path.read_bytes())["b.c"].sum().item())
+"""
+    printed = in_new_process(program, tmp_path).split()
+    assert [float(line) for line in printed] == [large["module.b.c"].sum().item()] * 4
 
 
 # --- saving -----------------------------------------------------------------------------------
@@ -391,7 +454,7 @@ def test_views_of_one_memory_are_saved_apart(tmp_path):
 
 
 def test_a_real_language_model():
-    folder = data("stories260k")
+    folder = data_file("stories260k")
     checkpoint = open_checkpoint(folder)
     config = json.loads((folder / "config.json").read_text())
     assert checkpoint.config == config
@@ -405,7 +468,7 @@ def test_a_real_language_model():
     ("name", "entries"), [("resnet20-12fca82f", 271_098), ("resnet56-4bfd9763", 857_082)]
 )
 def test_a_real_image_classifier(name, entries):
-    checkpoint = open_checkpoint(data("cifar_resnet") / f"{name}.th")
+    checkpoint = open_checkpoint(data_file("cifar_resnet") / f"{name}.th")
     assert sum(info.numel for info in checkpoint.infos()) == entries
     assert checkpoint["conv1.weight"].shape == (16, 3, 3, 3)
     notes = " ".join(checkpoint.notes)

@@ -16,7 +16,7 @@ from eigenscape.checkpoints._checkpoint import Checkpoint
 from eigenscape.checkpoints._contents import is_plain
 from eigenscape.checkpoints._dtypes import TORCH_DTYPES
 from eigenscape.checkpoints._tensor_info import TensorInfo
-from eigenscape.checkpoints._tensors import describe
+from eigenscape.checkpoints._tensors import dense, describe
 from eigenscape.checkpoints._text import few
 from eigenscape.errors import CheckpointError, OutputError
 from eigenscape.results import replacing
@@ -105,7 +105,7 @@ def _alone(held: Mapping[str, Tensor], infos: Iterable[TensorInfo]) -> dict[str,
     for info in infos:
         tensor = held[info.name].detach()
         if tensor.layout != torch.strided:
-            tensor = tensor.to_dense()
+            tensor = dense(tensor)
         tensor = tensor.cpu().contiguous().resolve_conj().resolve_neg()
         if tensor.untyped_storage().data_ptr() in taken:
             tensor = tensor.clone()

@@ -10,7 +10,7 @@ from eigenscape.checkpoints._errors import runs_code, teaching
 from eigenscape.checkpoints._pickle_globals import pickle_globals
 from eigenscape.checkpoints._text import few
 from eigenscape.checkpoints._unsupported import unsupported, unsupported_bytes
-from eigenscape.errors import CheckpointError
+from eigenscape.errors import CheckpointError, UnsafeCheckpointError
 
 _HEAD = 512
 _PICKLE = b"\x80"
@@ -49,21 +49,31 @@ def sniff(path: Path) -> Kind:
 
 
 def _kind(path: Path, head: bytes) -> Kind:
+    if _is_safetensors(head):  # first: the header's length may begin with any other's magic
+        return Kind.SAFETENSORS
     if head.startswith(_ZIP):
         _check_zip(path)
         return Kind.TORCH_ZIP
     if head.startswith(_PICKLE):
         if _LEGACY_MAGIC not in head[:32]:
-            raise runs_code(path, few(pickle_globals(path)) or "a Python pickle")
+            raise _plain_pickle(path)
         return Kind.TORCH_LEGACY
-    if _is_safetensors(head):
-        return Kind.SAFETENSORS
     raise CheckpointError(
         unsupported_bytes(path, head)
         or unsupported(path, path.suffix.lower())
         or f"{path} is no checkpoint that is known here: it begins with {head[:16]!r}; expected "
         "a .safetensors file or a file of torch.save (.pt, .pth, .th, .ckpt, .bin). "
         "Mend: check that the download is whole, or convert it to safetensors"
+    )
+
+
+def _plain_pickle(path: Path) -> CheckpointError:
+    named = pickle_globals(path)
+    if named:
+        return runs_code(path, few(named))
+    return UnsafeCheckpointError(
+        f"{path} is a plain Python pickle, not a file of torch.save; pickles can run code, and "
+        "this one was not opened. Mend: torch.save(state_dict, path) in the program that made it"
     )
 
 
@@ -107,5 +117,5 @@ def _check_zip(path: Path) -> None:
     if any(member.compress_type != zipfile.ZIP_STORED for member in members):
         raise CheckpointError(
             f"{path} was compressed after torch.save wrote it; expected its members as stored. "
-            "Mend: pack it again without compression (zip -0), or save it again"
+            "Mend: save it again, or fetch the original"
         )

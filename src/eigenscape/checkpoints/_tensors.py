@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Hashable, Mapping
 
 import torch
@@ -48,7 +49,40 @@ def own_copy(tensor: Tensor, name: str) -> Tensor:
         )
     tensor = tensor.detach()
     if tensor.layout != torch.strided:
-        return tensor.to_dense().cpu().clone()
+        return dense(tensor).cpu().clone()
+    if tensor.is_quantized:
+        return copy.deepcopy(tensor).cpu()  # clone knows only one of the quantization schemes
     if tensor.device.type != "cpu":
         return tensor.cpu().contiguous()
     return tensor.clone(memory_format=torch.contiguous_format)
+
+
+def dense(tensor: Tensor) -> Tensor:
+    """Return a sparse tensor as a dense one, its indices checked first.
+
+    torch takes indices from files unchecked, and follows bad ones out of the tensor's memory.
+
+    Raises:
+        RuntimeError: an index lies outside the tensor.
+
+    >>> dense(torch.eye(2).to_sparse()).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    shape, layout = tensor.shape, tensor.layout
+    if layout == torch.sparse_coo:
+        indices, values = tensor._indices(), tensor._values()
+        tensor = torch.sparse_coo_tensor(indices, values, shape, check_invariants=True)
+    elif layout in _COMPRESSED:
+        compressed, plain = (getattr(tensor, part)() for part in _COMPRESSED[layout])
+        tensor = torch.sparse_compressed_tensor(
+            compressed, plain, tensor.values(), shape, layout=layout, check_invariants=True
+        )
+    return tensor.to_dense()
+
+
+_COMPRESSED = {
+    torch.sparse_csr: ("crow_indices", "col_indices"),
+    torch.sparse_bsr: ("crow_indices", "col_indices"),
+    torch.sparse_csc: ("ccol_indices", "row_indices"),
+    torch.sparse_bsc: ("ccol_indices", "row_indices"),
+}

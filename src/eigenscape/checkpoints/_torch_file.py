@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from eigenscape.checkpoints._errors import teaching
 from eigenscape.checkpoints._reader import Listing
 from eigenscape.checkpoints._tensors import describe, own_copy
 
-_MAPPED_BYTES = 32 * 2**20  # read this much, then let the mapping and its pages go
+_MAPPED_BYTES = 8 * 2**20  # read this much, then let the mapping and its pages go
 _LOADING = threading.Lock()  # torch.load keeps state of its own between calls
 
 
@@ -77,7 +78,13 @@ class TorchFileReader:
             return contents
 
     def _load(self) -> Any:
-        if not self._misnamed:
-            return torch.load(self._path, weights_only=True, map_location="cpu", mmap=self._mapped)
-        with self._path.open("rb") as file:
-            return torch.load(file, weights_only=True, map_location="cpu", mmap=False)
+        with warnings.catch_warnings():
+            # torch warns that kinds of tensors (quantized, nested) and of pickles are going out of
+            # use: news for whoever saved the file, and nothing that its reader can mend
+            warnings.simplefilter("ignore", UserWarning)
+            if not self._misnamed:
+                return torch.load(
+                    self._path, weights_only=True, map_location="cpu", mmap=self._mapped
+                )
+            with self._path.open("rb") as file:
+                return torch.load(file, weights_only=True, map_location="cpu", mmap=False)

@@ -45,6 +45,8 @@ def _current_client(distributed: Any) -> Any:
 
 
 def _on(client: Any) -> Any:
+    from eigenscape.runs._dask_backend import DaskTasks  # imports joblib
+
     every_core = -1  # joblib leaves the number to the cluster, whatever is asked for
-    wait = _WAIT_FOR_WORKERS_SECONDS
-    return parallel("dask", every_core, client=client, wait_for_workers_timeout=wait)
+    backend = DaskTasks(client=client, wait_for_workers_timeout=_WAIT_FOR_WORKERS_SECONDS)
+    return parallel(backend, every_core)

@@ -39,9 +39,9 @@ def dispatch(
         raise
     except Exception as error:
         raise TaskError(
-            f"the engine '{engine}' broke off: {one_line(error)}. Tasks that finished are kept if "
-            "the run has a folder. Mend: run the same again to continue, with fewer jobs if memory "
-            "ran out"
+            f"the engine '{engine}' broke off: {one_line(error)}\n"
+            "Tasks that finished are kept if the run has a folder. Mend: run the same again to "
+            "continue, with fewer jobs if memory ran out"
         ) from error
 
 

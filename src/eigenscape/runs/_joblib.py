@@ -8,13 +8,13 @@ from typing import Any
 from eigenscape.errors import MissingExtraError
 
 
-def parallel(backend: Any, workers: int, **options: Any) -> Any:
+def parallel(backend: Any, workers: int, *, pre_dispatch: str = "2*n_jobs", **options: Any) -> Any:
     """Return a ``joblib.Parallel`` that yields each result as soon as it is there."""
     from joblib import Parallel, parallel_config
 
     with parallel_config(backend=backend, n_jobs=workers, **options):
         # One task to a message: tasks are long, and each is to be reported when it is over.
-        return Parallel(batch_size=1, return_as="generator_unordered")
+        return Parallel(batch_size=1, pre_dispatch=pre_dispatch, return_as="generator_unordered")
 
 
 def workers(jobs: int | None, count: int) -> int:

@@ -12,7 +12,6 @@ from typing import Any
 from eigenscape.runs._joblib import parallel, require, workers
 
 _QUIET = {"log_to_driver": False, "logging_level": logging.ERROR}
-_EVERY_CORE = -1  # of the cluster, as Ray's backend for joblib reads it
 
 
 @contextmanager
@@ -20,31 +19,26 @@ def ray_engine(jobs: int | None, count: int) -> Iterator[Any]:
     """Yield a ``joblib.Parallel`` on Ray; what was started for it is stopped at the end."""
     ray = require("ray", "ray")
     if ray.is_initialized():
-        yield parallel(_backend(), jobs or _EVERY_CORE)
+        yield _on(ray, jobs)
         return
     try:
         if "RAY_ADDRESS" in os.environ:
             ray.init(**_QUIET)
-            yield parallel(_backend(), jobs or _EVERY_CORE)
         else:
-            cores = workers(jobs, count)
+            jobs = workers(jobs, count)
             with _environment_to_start_in():
-                ray.init(address="local", num_cpus=cores, include_dashboard=False, **_QUIET)
-            yield parallel(_backend(), cores)
+                ray.init(address="local", num_cpus=jobs, include_dashboard=False, **_QUIET)
+        yield _on(ray, jobs)
     finally:
         ray.shutdown()
 
 
-def _backend() -> Any:
-    from ray.util.joblib.ray_backend import RayBackend
+def _on(ray: Any, jobs: int | None) -> Any:
+    from eigenscape.runs._ray_backend import RayTasks  # imports joblib
 
-    class LiveRayBackend(RayBackend):  # type: ignore[misc]
-        # Ray inherits the refusal to yield results as they come from joblib's backend for
-        # multiprocessing.Pool, whose pool can hang when it is left early. Ray's own pool, which
-        # takes that one's place, ends its actors at once.
-        supports_return_generator = True
-
-    return LiveRayBackend(nesting_level=0)
+    cores = int(ray.cluster_resources().get("CPU", 1))
+    # No task beyond the jobs waits in Ray's queue, where an idle core of the cluster would take it.
+    return parallel(RayTasks(ray), jobs or cores, pre_dispatch="n_jobs")
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from eigenscape.errors import InputError
 
-#: Entries that are converted to the working precision at a time (32 MiB in float64).
-_CHUNK = 1 << 22
+#: Entries that are converted to the working precision at a time (4 MiB in float64).
+_CHUNK = 1 << 19
 _SPLIT = 256
 #: Gram matrices of one batch take at most this many bytes.
 _BATCH = 1 << 28
@@ -135,12 +135,19 @@ def _add_gram(gram: torch.Tensor, piece: torch.Tensor) -> None:
     """Add piece piece^H to the lower triangle, in halves: half the work of the whole product."""
     n = piece.shape[1]
     if n <= _SPLIT:
-        gram.baddbmm_(piece, piece.mH)
+        _add_product(gram, piece, piece)
         return
     half = n // 2
     _add_gram(gram[:, :half, :half], piece[:, :half])
     _add_gram(gram[:, half:, half:], piece[:, half:])
-    gram[:, half:, :half].baddbmm_(piece[:, half:], piece[:, :half].mH)
+    _add_product(gram[:, half:, :half], piece[:, half:], piece[:, :half])
+
+
+def _add_product(out: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> None:
+    if len(out) == 1:  # a plain product writes into the block; a batched one works on a copy of it
+        out[0].addmm_(left[0], right[0].mH)
+    else:
+        out.baddbmm_(left, right.mH)
 
 
 def _eigenvalues(gram: torch.Tensor) -> torch.Tensor:

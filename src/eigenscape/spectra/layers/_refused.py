@@ -12,9 +12,6 @@ from eigenscape.spectra.layers._registry import Reading, layer_handler, skipped
 
 _BYTES = {torch.int8, torch.uint8, torch.qint8, torch.quint8, torch.qint32}
 _PACKED = re.compile(r"(^|[._])(qweight|qzeros|g_idx|packed|weight_packed|SCB|absmax|quant_map)")
-_QUANTIZED_FLOAT = re.compile(
-    r"(quant|absmax|weight_scale|scales?$|zeros?$|zero_point)", re.IGNORECASE
-)
 _NORMALISED = re.compile(r"(^|\.)(weight_[gv]|parametrizations\.[^.]+\.original\d*)$")
 _MASK = re.compile(r"(^|[._])(bias|masked_bias|mask|causal_mask)$")
 
@@ -26,11 +23,7 @@ def vector(candidate: Candidate, options: SpectraOptions) -> Reading:  # noqa: A
         return skipped(candidate, "an empty tensor")
     if sum(width > 1 for width in candidate.shape) > 1:
         return None
-    if (
-        len(candidate.shape) >= 2
-        and candidate.leaf == "weight"
-        and not any(width > 1 for width in candidate.shape)
-    ):
+    if candidate.shape == (1, 1):
         return skipped(candidate, "a 1 x 1 matrix: a single number has no spectrum")
     reason = "a vector (bias, norm, scale or statistic): it has one singular value, no spectrum"
     if not any(width > 1 for width in candidate.shape):

@@ -1,0 +1,183 @@
+"""Speed and memory of spectral examinations, measured side by side in one run.
+
+python benchmarks/spectra.py speed      # against WeightWatcher: pip install "eigenscape[oracle]"
+python benchmarks/spectra.py memory     # a sharded folder of 1 GB
+python benchmarks/spectra.py cost       # seconds against the width of the matrix
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import torch
+from torch import nn
+
+REPEATS = 7
+
+
+def seconds(function) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def spread(values) -> str:
+    return f"{statistics.median(values):.2f} [{min(values):.2f}, {max(values):.2f}]"
+
+
+def speed() -> None:
+    """12 x Linear(3072 -> 768): ratios of wall time, pair by pair."""
+    warnings.simplefilter("ignore")
+    import weightwatcher
+
+    from eigenscape.spectra import analyze
+
+    torch.manual_seed(0)
+    model = nn.Sequential(*(nn.Linear(3072, 768) for _ in range(12)))
+
+    def peer() -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            weightwatcher.WeightWatcher(model=model).analyze()
+
+    ours = {
+        "float64": lambda: analyze(model),
+        "float32, checked": lambda: analyze(model, precision="float32"),
+    }
+    peer()
+    for function in ours.values():
+        function()
+    times: dict[str, list[float]] = {name: [] for name in ("peer", *ours)}
+    for _ in range(REPEATS):
+        times["peer"].append(seconds(peer))
+        for name, function in ours.items():
+            times[name].append(seconds(function))
+    print(f"12 x Linear(3072 -> 768), {REPEATS} interleaved repeats, median [min, max]")
+    print(f"  WeightWatcher 0.7.7       {spread(times['peer'])} s")
+    for name in ours:
+        ratios = [a / b for a, b in zip(times["peer"], times[name], strict=True)]
+        print(f"  eigenscape, {name:<16} {spread(times[name])} s: {spread(ratios)} times as fast")
+    routes = {row.route for row in analyze(model, precision="float32")}
+    print(f"  routes of the checked float32 mode: {', '.join(sorted(routes))}")
+
+
+def write_folder(folder: Path, shape: tuple[int, int], count: int) -> None:
+    """A folder of shards of four tensors each, as a large model is stored."""
+    from safetensors.torch import save_file
+
+    generator = torch.Generator().manual_seed(0)
+    index = {}
+    for shard in range(0, count, 4):
+        name = f"model-{shard // 4:05d}.safetensors"
+        tensors = {
+            f"model.layers.{i}.mlp.weight": torch.randn(shape, generator=generator)
+            for i in range(shard, min(shard + 4, count))
+        }
+        save_file(tensors, folder / name)
+        index |= dict.fromkeys(tensors, name)
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
+
+
+CHILD = """
+import sys, torch
+from pathlib import Path
+import eigenscape.spectra, scipy.linalg, pandas
+from eigenscape.spectra import analyze
+
+def status(key):                             # of this address space alone; ru_maxrss outlives exec
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(key)).split()[1])
+
+task, folder, jobs = sys.argv[1:]
+analyze({"w": torch.randn(64, 64)})          # libraries loaded, buffers there: the empty process
+Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
+base = status("VmRSS")
+if task == "examine":
+    assert len(analyze(folder, jobs=int(jobs))) > 0
+else:
+    from safetensors.torch import load_file
+    whole = {}
+    for shard in sorted(Path(folder).glob("*.safetensors")):
+        whole |= {k: v.clone() for k, v in load_file(shard).items()}
+print((status("VmHWM") - base) / 1024)
+"""
+
+
+def memory() -> None:
+    """Peak resident memory above the empty process, examining a sharded 1 GB folder."""
+    for words, shape, count in (
+        ("MLP matrices 2048 x 8192 (64 MiB)", (2048, 8192), 16),
+        ("square matrices 4096 x 4096 (64 MiB)", (4096, 4096), 16),
+        ("MLP matrices 1024 x 4096 (16 MiB)", (1024, 4096), 64),
+    ):
+        largest = shape[0] * shape[1] * 4 / 2**20
+        with tempfile.TemporaryDirectory() as folder:
+            write_folder(Path(folder), shape, count)
+            whole = child("load", folder, 1)
+            print(f"{count} {words}; loading it whole takes {whole:.0f} MiB")
+            for jobs in (1, 2):
+                grown = [child("examine", folder, jobs) for _ in range(2)]
+                ratios = [value / largest for value in grown]
+                print(
+                    f"  {jobs} at a time: {spread(grown)} MiB above the empty process, "
+                    f"{spread(ratios)} times the largest tensor"
+                )
+
+
+def child(task: str, folder: str, jobs: int) -> float:
+    command = [sys.executable, "-c", CHILD, task, folder, str(jobs)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def cost() -> None:
+    """Seconds for one matrix n x 4n and n x n, one thread, float64 and float32."""
+    from eigenscape.spectra import analyze
+
+    torch.set_num_threads(1)
+    print(
+        "one matrix, one thread, median of 3: seconds (growth from the row above, as a power of n)"
+    )
+    before: dict[str, float] = {}
+    for n in (256, 512, 1024, 2048, 4096):
+        cells = []
+        for name, m, precision in (
+            ("n x n, float64", n, "float64"),
+            ("n x 4n, float64", 4 * n, "float64"),
+            ("n x 4n, float32", 4 * n, "float32"),
+        ):
+            weights = {"w": torch.randn(n, m, generator=torch.Generator().manual_seed(n))}
+            analyze(weights, jobs=1, precision=precision)
+            took = statistics.median(
+                seconds(lambda w=weights, p=precision: analyze(w, jobs=1, precision=p))
+                for _ in range(3)
+            )
+            power = f" (n^{math.log2(took / before[name]):.1f})" if before.get(name) else ""
+            before[name] = took
+            cells.append(f"{name}: {took:.3f}{power}")
+        print(f"  n {n:>4}  " + "   ".join(cells))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("speed", "memory", "cost"))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    print(f"{platform.machine()}, {cores} cores, torch {torch.__version__}")
+    print(f"load {os.getloadavg()[0]:.1f}")
+    {"speed": speed, "memory": memory, "cost": cost}[parser.parse_args().what]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,295 @@
+"""The command as a stranger uses it: exit codes, streams, gates, and bad input."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from eigenscape.checkpoints import save_checkpoint
+from eigenscape.cli import main
+
+
+@pytest.fixture
+def model(tmp_path):
+    torch.manual_seed(0)
+    weights = {
+        "a.weight": torch.randn(48, 64),
+        "b.weight": torch.randn(64, 64),
+        "b.bias": torch.ones(64),
+    }
+    return str(save_checkpoint(weights, tmp_path / "model.safetensors"))
+
+
+def run(capsys, *words):
+    code = main([str(word) for word in words])
+    out = capsys.readouterr()
+    return code, out.out, out.err
+
+
+def test_json_is_alone_on_standard_output(capsys, model):
+    code, out, _ = run(capsys, "spectra", model, "--format", "json")
+    data = json.loads(out)
+    assert code == 0
+    assert data["schema"] == "eigenscape.spectra/1"
+    assert [layer["name"] for layer in data["layers"]] == ["a", "b"]
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "md"])
+def test_other_formats(capsys, model, form):
+    code, out, err = run(capsys, "spectra", model, "--format", form)
+    assert code == 0
+    assert "random-like" in out
+    assert "not examined (1" in err
+
+
+def test_options_reach_the_examination(capsys, model):
+    words = (
+        "--xmin", "third", "--hill", "paper", "--fit", "small", "--min-eigenvalues", "8",
+        "--include", "a", "--metrics", "tpl,shuffle", "--precision", "float32", "--seed", "4",
+    )  # fmt: skip
+    _, out, _ = run(capsys, "spectra", model, "--format", "json", *words)
+    data = json.loads(out)
+    assert [layer["name"] for layer in data["layers"]] == ["a"]
+    assert data["options"]["xmin"] == "third"
+    assert data["environment"]["seed"] == 4
+    assert {"tpl_alpha", "shuffled_distance"} <= data["layers"][0]["extras"].keys()
+    assert data["layers"][0]["route"] == "gram-float32"
+
+
+def test_gate(capsys, model):
+    code, _, err = run(capsys, "spectra", model, "--fail-on", "random-like,over-trained", "--quiet")
+    assert code == 1
+    assert "gate: 2 random-like" in err
+    assert run(capsys, "spectra", model, "--fail-on", "not-finite")[0] == 0
+
+
+def test_files(capsys, model, tmp_path):
+    out = tmp_path / "out"
+    eigenvalues = tmp_path / "e.npz"
+    run(capsys, "spectra", model, "--out", out, "--save-eigenvalues", eigenvalues)
+    assert {p.name for p in out.iterdir()} == {"result.json", "layers.csv"}
+    assert eigenvalues.stat().st_size > 0
+    assert run(capsys, "report", out / "result.json", "--out", out)[0] == 0
+    assert (out / "report.html").stat().st_size > 5_000
+
+
+def test_checkup_of_a_path(capsys, model, tmp_path):
+    code, out, err = run(capsys, "checkup", model, "--out", tmp_path / "out")
+    assert code == 0
+    assert "1. 2 layers examined" in out
+    assert "3. Look first at the random-like layers (a, b)" in out
+    assert "report.html" in err
+    data = json.loads((tmp_path / "out/result.json").read_text())
+    assert data["schema"] == "eigenscape.checkup/1"
+    code, _, _ = run(capsys, "report", tmp_path / "out/result.json", "--out", tmp_path / "again")
+    assert code == 0
+
+
+def test_checkup_without_a_path(capsys, tmp_path):
+    code, out, _ = run(capsys, "checkup", "--out", tmp_path)
+    assert code == 0
+    assert "tiny_learning_rate" in out
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "healthy.safetensors", "sick.safetensors", "result.json", "report.html",
+    }  # fmt: skip
+    data = json.loads((tmp_path / "result.json").read_text())["examined"]
+    labels = {layer["verdict"]["label"] for layer in data["tiny_learning_rate"]["layers"]}
+    assert labels == {"random-like"}
+    healthy = {layer["verdict"]["label"] for layer in data["healthy"]["layers"]}
+    assert "random-like" not in healthy
+
+
+def test_compare_and_its_gates(capsys, model, tmp_path):
+    torch.manual_seed(0)
+    weights = {"a.weight": torch.randn(48, 64), "b.weight": torch.randn(64, 64)}
+    weights["a.weight"] += torch.outer(torch.randn(48), torch.randn(64))
+    other = save_checkpoint(weights, tmp_path / "other.safetensors")
+    assert run(capsys, "compare", model, other)[0] == 0
+    code, _, err = run(capsys, "compare", model, other, "--fail-on", "weights=0.1,spectrum")
+    assert code == 1
+    assert "gate: a: weight_change" in err
+    code, out, _ = run(capsys, "compare", model, other, "--format", "json", "--out", tmp_path / "o")
+    assert json.loads(out)["changes"][0]["state"] == "spectrum"
+    assert (tmp_path / "o/report.html").exists()
+    assert run(capsys, "compare", model, other, "--fail-on", "alpha=x")[0] == 2
+
+
+def test_doctor(capsys):
+    code, out, _ = run(capsys, "doctor", "--format", "json")
+    assert code == 0
+    assert json.loads(out)["sound"] is True
+
+
+# --- bad input: one sentence, exit code 2, nothing overwritten ------------------------------------
+
+
+def bad_inputs(folder):
+    """Name -> a path that cannot be examined, and a word that the error must hold."""
+
+    class Malicious:
+        def __reduce__(self):
+            return (os.system, (f"touch {folder}/it-ran",))
+
+    (folder / "empty-folder").mkdir()
+    (folder / "empty.safetensors").touch()
+    save_checkpoint({"w": torch.randn(64, 64)}, folder / "whole.safetensors")
+    whole = (folder / "whole.safetensors").read_bytes()
+    (folder / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
+    (folder / "noise.safetensors").write_bytes(os.urandom(3000))
+    with (folder / "evil.pt").open("wb") as handle:
+        pickle.dump(Malicious(), handle)
+    torch.save(nn.Linear(32, 32), folder / "module.pt")
+    torch.save({}, folder / "nothing.pt")
+    (folder / "sharded").mkdir()
+    (folder / "sharded/model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": {"w": "model-00001-of-00001.safetensors"}})
+    )
+    (folder / "text.pt").write_text("hello")
+    return {
+        "missing.pt": "no such file",
+        "empty-folder": "weights",
+        "empty.safetensors": "empty",
+        "cut.safetensors": "truncated",
+        "noise.safetensors": "safetensors",
+        "evil.pt": "code",
+        "module.pt": "state_dict",
+        "nothing.pt": "tensor",
+        "sharded": "model-00001-of-00001.safetensors",
+        "text.pt": "text.pt",
+    }
+
+
+def test_bad_input_teaches(capsys, tmp_path):
+    for name, word in bad_inputs(tmp_path).items():
+        code, out, err = run(capsys, "spectra", tmp_path / name)
+        assert (code, out) == (2, ""), name
+        assert err.startswith("eigenscape: "), name
+        assert word in err, (name, err)
+        assert "Traceback" not in err
+    assert not (tmp_path / "it-ran").exists()
+
+
+def test_sick_weights_are_examined_as_far_as_they_go(capsys, tmp_path):
+    nan = torch.randn(32, 32)
+    nan[0, 0] = float("nan")
+    weights = {
+        "nan": nan, "zero": torch.zeros(32, 32), "one": torch.ones(1, 1),
+        "quantized.weight": torch.ones(32, 32, dtype=torch.int8), "good": torch.randn(32, 32),
+        "odd": torch.randn(20, 30, 40),
+    }  # fmt: skip
+    path = save_checkpoint(weights, tmp_path / "sick.safetensors")
+    code, out, err = run(capsys, "spectra", path)
+    assert code == 0
+    for word in ("not-finite", "all-zero", "random-like"):
+        assert word in out
+    for word in ("1 x 1", "integer-quantized weights (int8)", "--kind"):
+        assert word in err or "single number" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--xmin", "2"], ["--fit", "best"], ["--metrics", "all,x"], ["--kind", "nothing"],
+        ["--conv", "x"], ["--min-eigenvalues", "0"],
+    ],
+)  # fmt: skip
+def test_bad_options_teach(capsys, model, words):
+    code, out, err = run(capsys, "spectra", model, *words)
+    assert (code, out) == (2, "")
+    assert err.startswith("eigenscape: ")
+
+
+def test_nothing_foreign_is_overwritten(capsys, model, tmp_path):
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "report.html").write_text("my own page")
+    code, _, err = run(capsys, "checkup", model, "--out", out)
+    assert code == 2
+    assert "not overwritten" in err
+    assert (out / "report.html").read_text() == "my own page"
+    assert not (out / "result.json").exists()
+
+
+def test_an_input_is_never_an_output(capsys, model, tmp_path):
+    run(capsys, "spectra", model, "--out", tmp_path / "r")
+    saved = tmp_path / "r/result.json"
+    before = saved.read_bytes()
+    code, _, err = run(capsys, "report", saved, "--out", saved)
+    assert code == 2
+    assert saved.read_bytes() == before
+    assert "eigenscape: " in err
+
+
+def test_unwritable_output(capsys, model, tmp_path):
+    blocker = tmp_path / "file"
+    blocker.write_text("x")
+    code, _, err = run(capsys, "spectra", model, "--out", blocker / "sub")
+    assert code == 2
+    assert "could not write" in err
+
+
+def test_no_space_left(capsys, model, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    code, _, err = run(capsys, "spectra", model, "--out", tmp_path / "out")
+    assert code == 2
+    assert "No space left" in err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_bad_result_files(capsys, tmp_path):
+    (tmp_path / "a.json").write_text("{}")
+    (tmp_path / "b.json").write_text("[1]")
+    (tmp_path / "c.json").write_text('{"schema": "eigenscape.spectra/1"}')
+    for name, word in (("a", "schema"), ("b", "object"), ("c", "lacks"), ("d", "cannot read")):
+        code, _, err = run(capsys, "report", tmp_path / f"{name}.json", "--out", tmp_path)
+        assert code == 2
+        assert word in err
+
+
+# --- the process itself ---------------------------------------------------------------------------
+
+
+def test_help_does_not_import_torch():
+    code = "import sys; from eigenscape.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\nprint('torch' in sys.modules, 'numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False False"
+
+
+def test_import_prints_nothing_and_is_lazy():
+    code = "import sys, eigenscape; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def test_usage_errors_leave_with_two():
+    with pytest.raises(SystemExit) as leave:
+        main(["spectra"])
+    assert leave.value.code == 2
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as leave:
+        main(["--version"])
+    assert leave.value.code == 0
+    assert capsys.readouterr().out.startswith("eigenscape 0.")
+
+
+def test_help_names_every_choice():
+    from eigenscape.spectra._options import CONVOLUTIONS, COSTLY_METRICS, FITS, PRECISIONS
+
+    done = subprocess.run(
+        [sys.executable, "-m", "eigenscape", "spectra", "--help"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for choice in (*FITS, *CONVOLUTIONS, *COSTLY_METRICS, *PRECISIONS):
+        assert choice in done.stdout
