@@ -258,7 +258,10 @@ def test_bad_result_files(capsys, tmp_path):
 
 
 def test_help_does_not_import_torch():
-    code = "import sys; from eigenscape.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\nprint('torch' in sys.modules, 'numpy' in sys.modules)"
+    code = """import sys; from eigenscape.cli import main
+try: main(['--help'])
+except SystemExit: pass
+print('torch' in sys.modules, 'numpy' in sys.modules)"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False False"
 

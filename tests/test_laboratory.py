@@ -330,5 +330,11 @@ def test_results_survive_a_file_and_a_resumed_run(tmp_path):
     assert set(first.spectra) == {0, 1, 2, 3}
     only_last = run_experiment(replace(options, probes=(3,), measures=()))
     assert set(only_last.spectra) == {3}
+    sparse = run_experiment(replace(options, probes=(0, 3), every_step=False))
+    assert [record.step for record in sparse.records] == [0, 3]
+    assert sparse.final == first.final
+    died = run_experiment(replace(options, learning_rate=1e300, probes=(3,), every_step=False))
+    with pytest.raises(InputError, match="no step was measured: stopped at step 1"):
+        _ = died.final
     assert math.isnan(only_last.records[0].alpha_ks)
     assert math.isfinite(only_last.final.alpha_ks)

@@ -308,7 +308,7 @@ def test_a_stale_error_is_taken_back_when_the_value_is_there(tmp_path):
 )
 def test_a_value_of_another_type_fails_and_says_what_to_do(tmp_path, kind, said):
     [outcome] = run_here([Task(kind, awkward, {"kind": kind})], folder=tmp_path)
-    assert outcome.error.startswith(f"InputError: the task returned a {said}; ")
+    assert outcome.error.startswith(f"InputError: the task returned the type {said}; ")
     assert "Mend: return such values" in outcome.error
     assert list(tmp_path.glob("*.npz")) == []
 
@@ -386,8 +386,8 @@ def test_everything_wrong_is_said_at_once(tmp_path):
     assert "jobs is 0" in text
     assert re.search(r"task 'f', function: \S*<lambda> cannot be imported", text)
     assert "task 'g', function: partial cannot be imported" in text
-    assert "task 'h', argument 'x': a object has no canonical form" in text
-    assert "task 'h', argument 'y': a ndarray of dtype object has no canonical form" in text
+    assert "task 'h', argument 'x': the type object has no canonical form" in text
+    assert "task 'h', argument 'y': the type ndarray of dtype object has no canonical form" in text
     assert not (tmp_path / "run").exists()
 
 

@@ -44,6 +44,12 @@ def wait_for(path, seconds=20):
     return "came"
 
 
+def linger(path):
+    Path(f"{path}.part").write_text(str(os.getpid()))
+    os.replace(f"{path}.part", path)
+    time.sleep(600)
+
+
 def fail(x):
     raise ValueError(f"no {x}")
 
@@ -153,6 +159,23 @@ def test_who_breaks_a_run_off_keeps_what_is_finished(engine, tmp_path):
     outcomes = execute(spectra(), folder=tmp_path, engine=engine, jobs=2)
     raise_failures(outcomes)
     assert sum(outcome.resumed for outcome in outcomes) >= 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # as above
+def test_local_work_is_stopped_when_a_run_is_broken_off(tmp_path):
+    pid = tmp_path / "pid"
+    tasks = [Task("long", linger, {"path": str(pid)}), Task("t", wait_for, {"path": str(pid)})]
+
+    def stop(state):
+        if state.done == 1:
+            raise EnoughError
+
+    with pytest.raises(EnoughError):
+        execute(tasks, engine="local", jobs=2, progress=stop)
+    end = time.monotonic() + WAIT
+    while Path("/proc", pid.read_text()).exists():
+        assert time.monotonic() < end, "it goes on"
+        time.sleep(0.02)
 
 
 def test_workers_are_processes_with_one_thread_each(engine):

@@ -218,7 +218,7 @@ def test_a_learned_direction_is_not_random_like():
     assert layer.verdict.label != "random-like"
 
 
-# --- null, interval, invariants of the table --------------------------------------------------------
+# --- null, interval, invariants of the table -----------------------------------------------------
 
 
 @pytest.mark.parametrize("xmin", ["median", "third", 0.25])

@@ -11,6 +11,13 @@ from torch import Tensor
 from eigenscape.checkpoints._tensor_info import TensorInfo
 from eigenscape.errors import CheckpointError
 
+_COMPRESSED = {
+    torch.sparse_csr: ("crow_indices", "col_indices"),
+    torch.sparse_bsr: ("crow_indices", "col_indices"),
+    torch.sparse_csc: ("ccol_indices", "row_indices"),
+    torch.sparse_bsc: ("ccol_indices", "row_indices"),
+}
+
 
 def describe(tensors: Mapping[str, Tensor], file: str | None = None) -> tuple[TensorInfo, ...]:
     """List tensors in their order; those with several names once, under the first.
@@ -78,11 +85,3 @@ def dense(tensor: Tensor) -> Tensor:
             compressed, plain, tensor.values(), shape, layout=layout, check_invariants=True
         )
     return tensor.to_dense()
-
-
-_COMPRESSED = {
-    torch.sparse_csr: ("crow_indices", "col_indices"),
-    torch.sparse_bsr: ("crow_indices", "col_indices"),
-    torch.sparse_csc: ("ccol_indices", "row_indices"),
-    torch.sparse_bsc: ("ccol_indices", "row_indices"),
-}

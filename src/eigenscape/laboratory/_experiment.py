@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eigenscape.laboratory._measure import measure
+from eigenscape.laboratory._measure import measure, needs_vectors
 from eigenscape.laboratory._options import LabOptions
 from eigenscape.laboratory._record import StepRecord
 from eigenscape.laboratory._result import LabResult
@@ -40,14 +40,22 @@ def run_experiment(options: LabOptions, world: World | None = None) -> LabResult
     records: list[StepRecord] = []
     spectra: dict[int, NDArray[np.float64]] = {}
     stopped, before = "", None
+    looked = {
+        step
+        for step in range(options.steps + 1)
+        if options.probed(step) or needs_vectors(step, options)
+    }
     with torch.no_grad():
         for state in walk(world, options, updates="overlap" in options.measures):
             if state.stopped:
                 stopped = state.stopped
                 break
+            if not (options.every_step or state.step in looked):
+                continue
             found = measure(state, world, options, before)
-            records.append(found.record)
             before = found.top
+            if options.every_step or options.probed(state.step):
+                records.append(found.record)
             if options.probed(state.step):
                 spectra[state.step] = found.eigenvalues
     return LabResult(

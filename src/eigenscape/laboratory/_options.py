@@ -45,9 +45,10 @@ class LabOptions:
             tanh(W x / d), which the published code computes. ``"both"`` reports both.
         measures: what is measured besides the spectrum: ``teacher`` (similarity), ``alignment``
             (kernel-target), ``readout`` (ridge losses), ``overlap`` (weights and updates).
-        probes: the steps at which ``measures`` are taken (the spectrum is taken at every step);
-            None for every ``probe_every``-th and the last.
+        probes: the steps at which ``measures`` are taken; None for every ``probe_every``-th and
+            the last.
         probe_every: see ``probes``.
+        every_step: take the spectrum at every step, and not at the probed ones alone.
         block: how many singular vectors count as the top block.
         dtype: ``"float32"`` or ``"float64"``, of training.
         seed: of teacher, student and data.
@@ -80,6 +81,7 @@ class LabOptions:
     measures: tuple[str, ...] = MEASURES
     probes: tuple[int, ...] | None = None
     probe_every: int = 1
+    every_step: bool = True
     block: int = 10
     dtype: str = "float32"
     seed: int = 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from eigenscape.errors import InputError
 from eigenscape.laboratory._links import link_moments
 from eigenscape.laboratory._options import LabOptions
 from eigenscape.laboratory._record import StepRecord
@@ -25,7 +26,7 @@ class LabResult(Result):
 
     Args:
         options: its settings.
-        records: one for each step that has finite weights.
+        records: one for each measured step that has finite weights.
         spectra: step to eigenvalues of W^T W, ascending, at the probed steps.
         stopped: why it ended early, or empty.
         notes: what the reader should know about the sizes.
@@ -40,7 +41,9 @@ class LabResult(Result):
 
     @property
     def final(self) -> StepRecord:
-        """The last step that has finite weights."""
+        """The last measured step that has finite weights."""
+        if not self.records:
+            raise InputError(f"no step was measured: {self.stopped or 'probes name none'}")
         return self.records[-1]
 
     def at(self, step: int) -> StepRecord | None:

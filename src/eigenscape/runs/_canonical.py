@@ -148,7 +148,8 @@ def join(tag: str, *parts: bytes) -> bytes:
 
 def _no_form(kind: str) -> InputError:
     return InputError(
-        f"a {kind} has no canonical form, so a change in it would go unnoticed; expected numbers, "
-        "texts, paths, numpy arrays, functions of a module, or lists, dicts and dataclasses of "
-        "these. Mend: hand over a path, a seed or settings, and build the object inside the task"
+        f"the type {kind} has no canonical form, so a change in it would go unnoticed; expected "
+        "numbers, texts, paths, numpy arrays, functions of a module, or lists, dicts and "
+        "dataclasses of these. Mend: hand over a path, a seed or settings, and build the object "
+        "inside the task"
     )

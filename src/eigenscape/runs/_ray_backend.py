@@ -24,7 +24,6 @@ class RayTasks(ParallelBackendBase):  # type: ignore[misc]
 
     def __init__(self, ray: Any) -> None:
         super().__init__(nesting_level=0)
-        self._ray = ray
         self._remote = ray.remote(_run)  # on one core, and so, by Ray's own rule, with one thread
         self._out: set[Any] = set()
         self._answers: ThreadPoolExecutor
@@ -56,17 +55,20 @@ class RayTasks(ParallelBackendBase):  # type: ignore[misc]
         future.add_done_callback(answer)
         return future
 
-    apply_async = submit  # its name before joblib 1.5
+    apply_async = submit  # its name in older versions of joblib, from 1.4 on
 
     def retrieve_result_callback(self, done: Future[Any]) -> Any:
         """Return what a task returned, or raise what became of its worker."""
         return done.result()
 
     def abort_everything(self, ensure_ready: bool = True) -> None:  # noqa: ARG002
-        """Stop what runs and forget what waits; the cluster stays as it is."""
-        broken_off, self._out = self._out, set()
-        for reference in broken_off:
-            self._ray.cancel(reference, force=True)
+        """Forget what is out.
+
+        It runs to its end, keeps what it finds, and holds nobody up; on a Ray that was started for
+        the run it ends with that. ``ray.cancel`` is no help: when it meets a task that is just
+        finishing, Ray 2.60 takes the whole process down.
+        """
+        self._out = set()
 
 
 def _run(func: Callable[[], Any]) -> Any:

@@ -92,7 +92,8 @@ def _add(array: NDArray[Any], arrays: Arrays) -> str:
 def _refusal(value: Any, where: str) -> InputError:
     dtype = f" of dtype {value.dtype}" if isinstance(value, np.ndarray | np.generic) else ""
     return InputError(
-        f"the task returned a {type(value).__name__}{dtype} ({where}); a folder keeps dict, list, "
-        "tuple, str, int, float, bool, None and numpy arrays of numbers, because files are never "
-        "unpickled. Mend: return such values, for example tensor.numpy() or result.to_dict()"
+        f"the task returned the type {type(value).__name__}{dtype} ({where}); a folder keeps "
+        "dict, list, tuple, str, int, float, bool, None and numpy arrays of numbers, because files "
+        "are never unpickled. Mend: return such values, for example tensor.numpy() or "
+        "result.to_dict()"
     )

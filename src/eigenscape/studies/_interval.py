@@ -15,7 +15,7 @@ class Interval(NamedTuple):
     mean: float
     low: float
     high: float
-    count: int
+    seeds: int
 
     def words(self, digits: int = 3) -> str:
         """Write it down.
@@ -24,6 +24,15 @@ class Interval(NamedTuple):
         '1.0 [0.5, 1.5]'
         """
         return f"{self.mean:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+
+
+def rate_words(value: float) -> str:
+    """Write a learning rate: three digits, and no exponent where none is needed.
+
+    >>> rate_words(0.04664), rate_words(1174.2), rate_words(27841.0)
+    ('0.0466', '1174', '27841')
+    """
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
 def interval(values: ArrayLike) -> Interval:

@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eigenscape.results import write_text
 from eigenscape.studies._registry import get_study
@@ -45,15 +45,22 @@ def _inline_svg(figure: Figure, index: int) -> str:
     import matplotlib as mpl
 
     buffer = io.StringIO()
-    settings = {"svg.fonttype": "none", "svg.hashsalt": f"eigenscape{index}"}
+    settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": f"eigenscape{index}"}
     with mpl.rc_context(settings):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
-    text = text[text.index("<svg") :].replace(_INK, "currentColor").replace("#000000", "currentColor")
+    text = (
+        text[text.index("<svg") :].replace(_INK, "currentColor").replace("#000000", "currentColor")
+    )
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r'id="((?:figure|axes|patch|text|line2d|legend|QuadMesh|xtick|ytick|matplotlib'
                   r'\.axis)[^"]*)"', "", text)  # fmt: skip
-    return re.sub(r"(\d+\.\d{2})\d+", r"\1", text)  # a hundredth of a point is enough
+    return re.sub(r' d="[^"]*"', _shortened, text)
+
+
+def _shortened(path: re.Match[str]) -> str:
+    """Round a path's coordinates: a hundredth of a point is enough."""
+    return re.sub(r"(\d+\.\d{2})\d+", r"\1", path.group())
 
 
 @lru_cache(maxsize=1)

@@ -102,6 +102,4 @@ def run_study(
         raise InputError(f"scale is {scale!r}; expected one of {', '.join(SCALES)}")
     if seeds is not None and seeds < 2:
         raise InputError(f"seeds is {seeds}; an interval needs 2 or more")
-    return study.run(
-        scale, seeds=seeds, folder=folder, engine=engine, jobs=jobs, progress=progress
-    )
+    return study.run(scale, seeds=seeds, folder=folder, engine=engine, jobs=jobs, progress=progress)

@@ -7,8 +7,8 @@ from eigenscape.studies.heavy_tails._run import TITLE, run
 STUDY = Study(
     name="heavy_tails",
     title=TITLE,
-    paper="Kothapalli, Pang, Deng, Liu and Yang, From Spikes to Heavy Tails: Unveiling the Spectral "
-    "Evolution of Neural Networks, TMLR 2025 (arXiv 2406.04657)",
+    paper="Kothapalli, Pang, Deng, Liu and Yang, From Spikes to Heavy Tails: Unveiling the "
+    "Spectral Evolution of Neural Networks, TMLR 2025 (arXiv 2406.04657)",
     run=run,
     pictures=pictures,
 )

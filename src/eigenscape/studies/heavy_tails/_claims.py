@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from eigenscape.studies._claim import Claim
-from eigenscape.studies._interval import interval
+from eigenscape.studies._interval import interval, rate_words
+from eigenscape.studies.heavy_tails._loss_claims import LOSS_CLAIMS
 from eigenscape.studies.heavy_tails._numbers import Numbers
 from eigenscape.studies.heavy_tails._plan import GAMMAS
 from eigenscape.studies.heavy_tails._threshold import measured_threshold, theory_of
@@ -19,26 +22,24 @@ _BULK_END = 0.1  # of the eigenvalues beyond the edge of noise: no longer bulk a
 
 def make_claims(numbers: Numbers, command: str) -> tuple[Claim, ...]:
     """Return every claim with its verdict, computed from the measurements."""
-    common = {"command": command, "seeds": numbers.seeds}
+    common: dict[str, Any] = {"command": command, "seeds": numbers.seeds}
     found = (
         heavy_tail, thresholds, overlaps, spike_first, alignment, schedule, normalisation,
     )  # fmt: skip
-    from eigenscape.studies.heavy_tails._loss_claims import LOSS_CLAIMS
-
-    return (*(Claim(**make(numbers), **common) for make in (*found, *LOSS_CLAIMS)), slow())  # type: ignore[arg-type]
+    return (*(Claim(**make(numbers), **common) for make in (*found, *LOSS_CLAIMS)), slow())
 
 
 def onset(numbers: Numbers, optimizer: str, rate: float) -> list[int | None]:
     """Return, for each seed, the first step with an exponent below 2; None where there is none."""
-    found: list[int | None] = []
     steps = range(11)
     paths = [numbers.pick("paths", optimizer, rate, step, "alpha_hill") for step in steps]
-    for seed in range(numbers.seeds):
-        found.append(next((step for step in steps if paths[step][seed] < HEAVY), None))
-    return found
+    return [
+        next((step for step in steps if paths[step][seed] < HEAVY), None)
+        for seed in range(numbers.seeds)
+    ]
 
 
-def heavy_tail(numbers: Numbers) -> dict[str, str]:
+def heavy_tail(numbers: Numbers) -> dict[str, Any]:
     """Full-batch training at a large rate gives a heavy tail; at a small one it does not."""
     small = numbers.mean("paths", "adam", 0.01, 10, "alpha_hill")
     large = numbers.mean("paths", "adam", 1.0, 10, "alpha_hill")
@@ -61,7 +62,7 @@ def heavy_tail(numbers: Numbers) -> dict[str, str]:
     }
 
 
-def thresholds(numbers: Numbers) -> dict[str, str]:
+def thresholds(numbers: Numbers) -> dict[str, Any]:
     """One step suffices above a rate that depends on the optimizer."""
     words, right, middle = [], [], {}
     for optimizer, name in (("adam", "Adam"), ("gd", "gradient descent")):
@@ -72,9 +73,9 @@ def thresholds(numbers: Numbers) -> dict[str, str]:
         far = numbers.mean("threshold", optimizer, 3.0, 1, "similarity")
         near = numbers.mean("threshold", optimizer, 0.5, 1, "similarity")
         words.append(
-            f"{name}: theory {theory.threshold:.3g}, measured {found.mean:.3g} "
-            f"[{found.low:.3g}, {found.high:.3g}]; similarity to the teacher {near.words(2)} at "
-            f"half the threshold, {far.words(2)} at three times it (theory "
+            f"{name}: theory {rate_words(theory.threshold)}, measured {rate_words(found.mean)} "
+            f"[{rate_words(found.low)}, {rate_words(found.high)}]; similarity to the teacher "
+            f"{near.words(2)} at half the threshold, {far.words(2)} at three times it (theory "
             f"{theory.similarity(3 * theory.threshold):.2f})"
         )
     apart = middle["gd"] / middle["adam"] > 1000
@@ -89,11 +90,9 @@ def thresholds(numbers: Numbers) -> dict[str, str]:
     }
 
 
-def overlaps(numbers: Numbers) -> dict[str, str]:
+def overlaps(numbers: Numbers) -> dict[str, Any]:
     """The bulk decays as updates and weights come to share singular directions."""
-    block = {
-        step: numbers.mean("paths", "adam", 1.0, step, "block_right") for step in (1, 4, 10)
-    }
+    block = {step: numbers.mean("paths", "adam", 1.0, step, "block_right") for step in (1, 4, 10)}
     quiet = numbers.mean("paths", "adam", 0.01, 10, "block_right")
     rank = [numbers.mean("paths", "adam", 1.0, step, "update_stable_rank") for step in (1, 10)]
     share = [
@@ -119,7 +118,7 @@ def overlaps(numbers: Numbers) -> dict[str, str]:
     }
 
 
-def spike_first(numbers: Numbers) -> dict[str, str]:
+def spike_first(numbers: Numbers) -> dict[str, Any]:
     """Without the spike of the first step there is no heavy tail."""
     words, broken, without = [], [], 0
     for optimizer in ("adam", "gd"):
@@ -147,7 +146,7 @@ def spike_first(numbers: Numbers) -> dict[str, str]:
     }
 
 
-def alignment(numbers: Numbers) -> dict[str, str]:
+def alignment(numbers: Numbers) -> dict[str, Any]:
     """One large step raises the kernel-target alignment."""
     parts, up = [], []
     for metric, word in (("kta", "plain"), ("kta_centred", "centred")):
@@ -172,7 +171,7 @@ def alignment(numbers: Numbers) -> dict[str, str]:
     }
 
 
-def schedule(numbers: Numbers) -> dict[str, str]:
+def schedule(numbers: Numbers) -> dict[str, Any]:
     """A decaying rate ends between a small and a large one."""
     found = [numbers.mean("schedule", "adam", gamma, 10, "alpha_hill") for gamma in GAMMAS]
     means = [item.mean for item in found]
@@ -193,7 +192,7 @@ def schedule(numbers: Numbers) -> dict[str, str]:
     }
 
 
-def normalisation(numbers: Numbers) -> dict[str, str]:
+def normalisation(numbers: Numbers) -> dict[str, Any]:
     """Weight normalisation changes the final spectrum."""
     words, moved = [], []
     for optimizer, rate in (("adam", 1.0), ("gd", numbers.scale.gd(2000))):

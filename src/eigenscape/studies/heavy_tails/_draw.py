@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: One ink for all text and axes, which the page replaces by its own.
 _INK = "#1a1a1a"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _INK, "xtick.color": _INK,
     "ytick.color": _INK, "axes.titlecolor": _INK, "font.size": 9, "axes.titlesize": 9.5,
     "axes.spines.top": False, "axes.spines.right": False,
@@ -52,9 +52,7 @@ def draw(
     axes.plot(
         drawn[x], drawn["mean"], marker=marker, ms=3.5, lw=1.4, color=ink, label=label, **options
     )
-    axes.fill_between(
-        drawn[x], drawn["low"], drawn["high"], color=ink, alpha=0.2, lw=0
-    )
+    axes.fill_between(drawn[x], drawn["low"], drawn["high"], color=ink, alpha=0.2, lw=0)
 
 
 def label(axes: Axes, title: str, x: str, y: str) -> None:

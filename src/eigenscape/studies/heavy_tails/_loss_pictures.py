@@ -82,22 +82,18 @@ def loss_against(result: StudyResult) -> Figure:
         ("samples", "samples n", True), ("noise", "label noise (label units)", False),
         ("ridge", "ridge lambda (1)", True), ("schedule", "decay factor per step (1)", False),
     )  # fmt: skip
-    many = result.tables["sizes"][0]["many"]
-    base = summary[(summary["series"] == "losses") & (summary["value"] == 1.0)]
     for j, (series, unit, logarithmic) in enumerate(columns):
         rows_all = summary[summary["series"] == series]
-        ends = {"samples": float(many), "schedule": 1.0}
-        if series in ends:
-            import pandas as pd
-
-            rows_all = pd.concat([rows_all, base.assign(value=ends[series])])
         for i, (metric, name) in enumerate(_SCALINGS):
             axis = axes[i, j]
             for step, colour, words in ((0, "grey", "untrained"), (10, "blue", "10 steps")):
                 rows = curve(rows_all, "value", metric=metric, step=step)
                 draw(axis, rows, "value", words, colour)
             if logarithmic:
+                places = sorted(rows_all["value"].unique())
                 axis.set_xscale("log")
+                axis.set_xticks(places, [f"{place:g}" for place in places])
+                axis.minorticks_off()
             label(axis, name, unit, "test loss (squared label units)")
     legend(axes[0, 0])
     return figure

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eigenscape.laboratory import LabResult
 from eigenscape.studies._interval import Interval, interval
-from eigenscape.studies.heavy_tails._plan import Cell, Scale
+from eigenscape.studies.heavy_tails._plan import GAMMAS, Cell, Scale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,20 @@ def collect(scale: Scale, seeds: int, results: Mapping[Cell, LabResult]) -> Numb
     for cell, result in results.items():
         head = dict(zip(_KEYS, cell, strict=True))
         rows += [{**head, **record.to_dict()} for record in result.records]
+    rows += _shared(scale, rows)
     return Numbers(scale, seeds, pd.DataFrame(rows), results)
+
+
+def _shared(scale: Scale, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of Adam 1 at n = 8 d again, for the series that they are a point of."""
+    base = [row for row in rows if row["series"] == "losses" and row["value"] == 1.0]
+    ends = [row for row in base if row["step"] in (0, 10)]
+    points = {"noise": 0.3, "samples": float(scale.many), "schedule": 1.0}
+    found = [{**row, "series": name, "value": x} for name, x in points.items() for row in ends]
+    starts = [row for row in base if row["step"] == 0]  # a schedule starts where all start
+    return found + [
+        {**row, "series": "schedule", "value": gamma} for gamma in GAMMAS for row in starts
+    ]
 
 
 def with_ridges(numbers: Numbers, found: Mapping[int, list[dict[str, float]]]) -> Numbers:
@@ -102,7 +115,7 @@ def summary_rows(numbers: Numbers) -> list[dict[str, Any]]:
     for key, group in numbers.data.groupby(["series", "optimizer", "value", "step"], sort=False):
         for metric in KEPT:
             found = interval(group[metric].to_numpy(dtype=np.float64))
-            if found.count:
+            if found.seeds:
                 rows.append(
                     {
                         **dict(zip(("series", "optimizer", "value", "step"), key, strict=True)),
@@ -110,9 +123,9 @@ def summary_rows(numbers: Numbers) -> list[dict[str, Any]]:
                         **{
                             name: float(f"{value:.6g}")
                             for name, value in found._asdict().items()
-                            if name != "count"
+                            if name != "seeds"
                         },
-                        "seeds": found.count,
+                        "seeds": found.seeds,
                     }
                 )
     return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from eigenscape.studies._interval import rate_words
 from eigenscape.studies.heavy_tails._numbers import Numbers
 from eigenscape.studies.heavy_tails._threshold import measured_threshold, theory_of
 
@@ -27,8 +28,8 @@ def where_paragraph(numbers: Numbers) -> str:
         theory = theory_of(numbers, optimizer)
         found = measured_threshold(numbers, optimizer)
         words.append(
-            f"{theory.threshold:.3g} for {name} (measured {found.mean:.3g} "
-            f"[{found.low:.3g}, {found.high:.3g}])"
+            f"{rate_words(theory.threshold)} for {name} (measured {rate_words(found.mean)} "
+            f"[{rate_words(found.low)}, {rate_words(found.high)}])"
         )
     gd = theory_of(numbers, "gd")
     return (
@@ -38,5 +39,5 @@ def where_paragraph(numbers: Numbers) -> str:
         f"and from {words[1]}. Adam's first step is the sign of the gradient and so needs no large "
         "rate. A rate is large enough to move the whole bulk, and to end in a heavy tail, when a "
         f"step is as large as the weights in Frobenius norm: 1 for Adam and, reckoned with the "
-        f"first gradient, {gd.frobenius:.3g} for gradient descent."
+        f"first gradient, {rate_words(gd.frobenius)} for gradient descent."
     )

@@ -5,11 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eigenscape.laboratory import draw_edge
 from eigenscape.results import PALETTE
+from eigenscape.studies._interval import rate_words
 from eigenscape.studies._result import StudyResult
-from eigenscape.studies.heavy_tails._draw import OPTIMIZERS, below, curve, draw, label, legend, panels
+from eigenscape.studies.heavy_tails._draw import (
+    OPTIMIZERS,
+    below,
+    curve,
+    draw,
+    label,
+    legend,
+    panels,
+)
 from eigenscape.studies.heavy_tails._loss_pictures import loss_against, loss_curves, rates
 from eigenscape.theory import MarchenkoPastur, first_step, marchenko_pastur_alpha
 
@@ -89,14 +99,11 @@ def spectra(result: StudyResult) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, values: np.ndarray, h: int, d: int) -> None:  # type: ignore[type-arg]
+def _panel(axes: Axes, values: NDArray[np.float64], h: int, d: int) -> None:
     logs = np.log10(values)
     counts, edges = np.histogram(logs, bins=_BINS)
     share = counts / counts.sum() / np.diff(edges)
-    seen = share > 0
-    axes.bar(
-        edges[:-1][seen], share[seen], np.diff(edges)[seen], align="edge", color=PALETTE["blue"]
-    )
+    axes.stairs(np.maximum(share, 1e-4), edges, baseline=1e-4, fill=True, color=PALETTE["blue"])
     law = MarchenkoPastur(min(h, d) / max(h, d), float(max(h, d)))
     x = np.geomspace(law.lower * 1.001, law.upper * 0.999, 200)
     axes.plot(np.log10(x), law.density(x) * x * np.log(10), color=PALETTE["orange"], lw=1.6)
@@ -117,7 +124,9 @@ def paths(result: StudyResult) -> Figure:
     }
     colours = ("grey", "blue", "purple", "green", "vermilion", "orange")
     shown = summary[summary["series"].isin(["paths", "decayed path"])]
-    runs = list(dict.fromkeys(zip(shown["series"], shown["optimizer"], shown["value"], strict=True)))
+    runs = list(
+        dict.fromkeys(zip(shown["series"], shown["optimizer"], shown["value"], strict=True))
+    )
     for axis, (metric, (title, unit)) in zip(axes[0], names.items(), strict=True):
         for (series, optimizer, value), colour in zip(runs, colours, strict=False):
             rows = curve(
@@ -142,9 +151,7 @@ def threshold(result: StudyResult) -> Figure:
     summary, size = result.table("summary"), result.tables["sizes"][0]
     figure, axes = panels(1, 4, 13, 3.5)
     for i, optimizer in enumerate(OPTIMIZERS):
-        theory = first_step(
-            optimizer, size["few"], size["d"], size["h"], link_moments("softplus")
-        )
+        theory = first_step(optimizer, size["few"], size["d"], size["h"], link_moments("softplus"))
         grid = np.geomspace(0.22, 5.5, 200)
         for j, (metric, unit, function) in enumerate(
             (
@@ -157,17 +164,15 @@ def threshold(result: StudyResult) -> Figure:
                 summary, "value", series="threshold", optimizer=optimizer, metric=metric, step=1
             )
             draw(axis, rows, "value", "measured", "blue", ls="none")
-            axis.plot(
-                grid, [function(float(x) * theory.threshold) for x in grid], "--", color=PALETTE["vermilion"],
-                label="closed form",
-            )  # fmt: skip
+            expected = [function(float(x) * theory.threshold) for x in grid]
+            axis.plot(grid, expected, "--", color=PALETTE["vermilion"], label="closed form")
             axis.axvline(1, color=PALETTE["black"], lw=0.8)
             axis.set_xscale("log")
             axis.set_xticks([0.25, 0.5, 1, 2, 4], ["1/4", "1/2", "1", "2", "4"])
             axis.minorticks_off()
             label(
                 axis,
-                f"{OPTIMIZERS[optimizer]}, threshold {theory.threshold:.3g}",
+                f"{OPTIMIZERS[optimizer]}\nthreshold {rate_words(theory.threshold)}",
                 "learning rate / threshold",
                 unit,
             )

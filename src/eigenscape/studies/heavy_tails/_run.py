@@ -51,9 +51,7 @@ def run(
     )
     numbers = collect(sizes, count, {cell: by_name[cell.name] for cell in planned})
     tasks = _extra_tasks(planned, count)
-    extras = execute(
-        tasks, folder=None if folder is None else Path(folder) / "extras", **running
-    )
+    extras = execute(tasks, folder=None if folder is None else Path(folder) / "extras", **running)
     raise_failures(extras)
     found = {outcome.name: outcome.value for outcome in extras}
     numbers = with_ridges(numbers, {seed: found[f"ridge seed {seed}"] for seed in range(count)})
@@ -73,9 +71,7 @@ def _extra_tasks(planned: dict[Cell, Any], seeds: int) -> list[Task]:
     return tasks
 
 
-def _result(
-    scale: str, numbers: Numbers, extras: dict[str, Any], seconds: float
-) -> StudyResult:
+def _result(scale: str, numbers: Numbers, extras: dict[str, Any], seconds: float) -> StudyResult:
     command = f"eigenscape study heavy_tails --scale {scale} --seeds {numbers.seeds}"
     maps = [*extras["overlap map adam 0.01"], *extras["overlap map adam 1"]]
     return StudyResult(

@@ -18,9 +18,7 @@ _CLEAR = 1.6
 def theory_of(numbers: Numbers, optimizer: str) -> FirstStep:
     """Return the first step of an optimizer at the sizes of the study's spectra."""
     scale = numbers.scale
-    return first_step(
-        optimizer, scale.few, scale.d, 3 * scale.d // 2, link_moments("softplus")
-    )
+    return first_step(optimizer, scale.few, scale.d, 3 * scale.d // 2, link_moments("softplus"))
 
 
 def measured_threshold(numbers: Numbers, optimizer: str) -> Interval:
