@@ -64,11 +64,15 @@ def checkup_twins(
             f"{sick.name}: {findings(examined[sick.name])[2]}",
         ),
         facts={
-            f"{twin.name} recipe": ", ".join(f"{k} {v}" for k, v in twin.recipe.items())
+            f"{twin.name} recipe": ", ".join(f"{k} {_plain(v)}" for k, v in twin.recipe.items())
             for twin in (healthy, sick)
         },
         examined=examined,
     )
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _accuracies(healthy: Twin, sick: Twin) -> str:
