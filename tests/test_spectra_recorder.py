@@ -9,8 +9,7 @@ from torch import nn
 
 from eigenscape.errors import InputError
 from eigenscape.laboratory import LabOptions, draw_world, gradient, run_experiment
-from eigenscape.spectra._overlap import decompose, overlap
-from eigenscape.spectra._recorder import UpdateRecorder
+from eigenscape.spectra import UpdateRecorder, decompose, overlap
 
 
 def matrix(rows, cols, seed):

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from eigenscape.cli import _checkup, _compare, _doctor, _report, _spectra
+from eigenscape.cli import _checkup, _compare, _doctor, _report, _spectra, _study
 from eigenscape.errors import EigenscapeError
 
 _EXAMPLES = """\
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for verb in (_checkup, _spectra, _compare, _report, _doctor):
+    for verb in (_checkup, _spectra, _compare, _report, _study, _doctor):
         verb.add(verbs)
     return parser
 

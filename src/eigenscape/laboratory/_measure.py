@@ -18,7 +18,7 @@ from eigenscape.laboratory._record import StepRecord
 from eigenscape.laboratory._student import features
 from eigenscape.laboratory._walk import State
 from eigenscape.laboratory._world import World
-from eigenscape.spectra._overlap import TopVectors, decompose, overlap
+from eigenscape.spectra import TopVectors, decompose, overlap
 from eigenscape.spectra.metrics import alpha_hill, fit_power_law, stable_rank
 from eigenscape.theory import marchenko_pastur_alpha, noise_edge
 

@@ -13,7 +13,12 @@ from eigenscape.spectra._monitor import SpectralMonitor as SpectralMonitor
 from eigenscape.spectra._monitor import tensorboard_sink as tensorboard_sink
 from eigenscape.spectra._options import COSTLY_METRICS as COSTLY_METRICS
 from eigenscape.spectra._options import SpectraOptions as SpectraOptions
+from eigenscape.spectra._overlap import Overlap as Overlap
+from eigenscape.spectra._overlap import TopVectors as TopVectors
+from eigenscape.spectra._overlap import decompose as decompose
+from eigenscape.spectra._overlap import overlap as overlap
 from eigenscape.spectra._plot import plot_spectrum as plot_spectrum
+from eigenscape.spectra._recorder import UpdateRecorder as UpdateRecorder
 from eigenscape.spectra._result import SpectraResult as SpectraResult
 from eigenscape.spectra._trainer import trainer_callback as trainer_callback
 from eigenscape.spectra._verdict import HEALTHY_ALPHA as HEALTHY_ALPHA
@@ -29,14 +34,19 @@ __all__ = [
     "LayerChange",
     "LayerMatrix",
     "LayerSpectrum",
+    "Overlap",
     "Skipped",
     "SpectraOptions",
     "SpectraResult",
     "SpectralMonitor",
+    "TopVectors",
+    "UpdateRecorder",
     "Verdict",
     "analyze",
     "compare",
+    "decompose",
     "layer_handler",
+    "overlap",
     "plot_spectrum",
     "tensorboard_sink",
     "trainer_callback",

@@ -9,8 +9,8 @@ from types import MappingProxyType
 from eigenscape.zoo._recipe import Recipe
 
 # A usual recipe at a moderate learning rate; it serves as a demonstration, and its test accuracy is
-# no benchmark. Hotter ones (0.05 over 40 epochs) are as accurate (98.7 to 98.9 % for seed 0), with
-# tails heavier than the published range of good layers: at this size the range is a weak guide.
+# no benchmark. Hotter ones (0.05 over 40 epochs) are as accurate, with tails heavier than the
+# published range of good layers: BENCHMARKS.md has the figures.
 HEALTHY_RECIPE = Recipe(epochs=20, batch_size=32, learning_rate=0.02, weight_decay=1e-3)
 
 

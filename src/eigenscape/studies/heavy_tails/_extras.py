@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from eigenscape.laboratory import LabOptions, draw_world, readout_losses, walk
-from eigenscape.spectra._overlap import decompose
+from eigenscape.spectra import decompose
 
 
 def ridge_task(settings: dict[str, Any], ridges: tuple[float, ...]) -> list[dict[str, float]]:
