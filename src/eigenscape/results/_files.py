@@ -10,6 +10,10 @@ from pathlib import Path
 
 from eigenscape.errors import OutputError
 
+# A process can only ask for its umask by setting it, which another thread could notice: once, here.
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -38,7 +42,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         yield temporary
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files; results are not secrets
+        temporary.chmod(0o666 & ~_UMASK)  # mkstemp makes private files; results are not secrets
         os.replace(temporary, target)
     except OSError as error:
         if isinstance(error, OutputError):
@@ -61,9 +65,3 @@ def write_text(path: str | os.PathLike[str], text: str) -> Path:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return Path(path)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

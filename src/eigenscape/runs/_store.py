@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,6 @@ from eigenscape.runs._structure import pack, unpack
 
 _RUN = "eigenscape.run/1"
 _STRUCTURE = "__structure__"
-
-# ``replacing`` asks for the umask by setting it, and a process has only one: two threads that did
-# so at once could leave it changed.
-_writing = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -58,7 +53,7 @@ def write_record(slot: Slot, record: Record) -> None:
     structure, arrays = pack(record.value)
     entry = {"key": slot.key, "seconds": record.seconds, "value": structure}
     text = np.frombuffer(json.dumps(entry, allow_nan=False).encode(), dtype=np.uint8)
-    with _writing, replacing(slot.finished) as temporary, temporary.open("wb") as file:
+    with replacing(slot.finished) as temporary, temporary.open("wb") as file:
         np.savez(file, **{_STRUCTURE: text, **arrays})  # type: ignore[arg-type]  # a fault of the stubs
     slot.failed.unlink(missing_ok=True)
 
@@ -95,8 +90,7 @@ def write_failure(slot: Slot, name: str, error: str, traceback: str) -> None:
     Raises:
         OutputError: the file could not be written.
     """
-    with _writing:
-        _write_json(slot.failed, {"name": name, "error": error, "traceback": traceback})
+    _write_json(slot.failed, {"name": name, "error": error, "traceback": traceback})
 
 
 def write_manifest(folder: Path, keys: dict[str, str]) -> None:
