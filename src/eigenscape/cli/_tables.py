@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from eigenscape.spectra import ComparisonResult, SpectraResult
 
 _WIDE = 170
+_LONGEST_NUMBER = 40
 
 
 def print_json(value: Any) -> None:
@@ -116,7 +117,9 @@ def _print_rich(columns: list[str], rows: list[list[str]], title: str) -> None:
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE)
     table = Table(title=escape(title) or None, title_justify="left", header_style="bold", box=None)
     for index, name in enumerate(columns):
-        table.add_column(name, justify="left" if index < 2 else "right", overflow="fold")
+        prose = max((len(row[index]) for row in rows), default=0) > _LONGEST_NUMBER
+        left = index < 2 or prose
+        table.add_column(name, justify="left" if left else "right", overflow="fold")
     for row in rows:
         table.add_row(*(escape(text) for text in row))
     console.print(table)

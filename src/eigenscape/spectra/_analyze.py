@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -32,6 +33,8 @@ Source = nn.Module | Mapping[str, torch.Tensor] | str | Path | Checkpoint
 #: Peak memory is held to this many times the largest tensor, counted in float32.
 _MEMORY_FACTOR = 3
 _FLOAT32_BYTES = 4
+#: Less than this nobody notices.
+_MEMORY_FLOOR = 1 << 25
 
 
 def analyze(
@@ -103,7 +106,7 @@ def _floating(checkpoint: Checkpoint) -> int:
 
 def _memory(checkpoint: Checkpoint) -> int:
     largest = max((info.numel for info in checkpoint.infos()), default=0)
-    return _MEMORY_FACTOR * _FLOAT32_BYTES * largest
+    return max(_MEMORY_FLOOR, _MEMORY_FACTOR * _FLOAT32_BYTES * largest)
 
 
 # --- in this process ------------------------------------------------------------------------------
@@ -118,10 +121,14 @@ def _in_threads(
     progress: ProgressCallback | None,
 ) -> dict[str, LayerSpectrum]:
     gate = _Gate(memory)
-    groups = sorted(the_plan.groups(), key=_cost, reverse=True)  # the longest first: no long tail
+    costs = {group[0].name: _cost(checkpoint, group) for group in the_plan.groups()}
+    # The longest first, so that no long one is left for the end.
+    groups = sorted(the_plan.groups(), key=lambda group: costs[group[0].name], reverse=True)
+    if jobs is None and 2 * median(costs.values() or [0]) > memory:
+        jobs = 1  # the gate would let one through at a time: it may as well use every core
 
     def one(group: list[LayerMatrix]) -> list[LayerSpectrum]:
-        with gate.room(_cost(group)):
+        with gate.room(costs[group[0].name]):
             return _examine_group(checkpoint, group, options, memory)
 
     tasks = [Task(group[0].name, one, {"group": group}) for group in groups]
@@ -161,13 +168,19 @@ class _Gate:
                 self._changed.notify_all()
 
 
-def _cost(group: Sequence[LayerMatrix]) -> int:
-    """Bytes that a group takes at its peak: the tensor, its Gram matrix, and the solver's copy."""
+def _cost(checkpoint: Checkpoint, group: Sequence[LayerMatrix]) -> int:
+    """Bytes that a group takes at its peak.
+
+    Reading from a file holds a tensor twice for a moment; solving holds it once, beside its Gram
+    matrix and the solver's copy of that. What is in memory already costs nothing to read.
+    """
     layer = group[0]
     k, rows, cols = layer.stack
-    entries = max(math.prod(layer.shape), k * rows * cols)
     gram = 2 * 8 * min(rows, cols) ** 2
-    return entries * max(2 * layer.dtype.itemsize, _FLOAT32_BYTES) + gram
+    if checkpoint.info(layer.tensors[0]).file is None:
+        return gram
+    stored = max(math.prod(layer.shape), k * rows * cols) * layer.dtype.itemsize
+    return max(2 * stored, stored + gram)
 
 
 # --- in tasks that other processes can take up, and later runs can resume -------------------------
