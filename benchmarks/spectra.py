@@ -74,21 +74,34 @@ def speed() -> None:
     print(f"  routes of the checked float32 mode: {', '.join(sorted(routes))}")
 
 
-def write_folder(folder: Path, shape: tuple[int, int], count: int) -> None:
+def write_folder(folder: Path, shapes: dict[str, tuple[int, int]]) -> None:
     """A folder of shards of four tensors each, as a large model is stored."""
     from safetensors.torch import save_file
 
     generator = torch.Generator().manual_seed(0)
-    index = {}
-    for shard in range(0, count, 4):
-        name = f"model-{shard // 4:05d}.safetensors"
-        tensors = {
-            f"model.layers.{i}.mlp.weight": torch.randn(shape, generator=generator)
-            for i in range(shard, min(shard + 4, count))
-        }
-        save_file(tensors, folder / name)
-        index |= dict.fromkeys(tensors, name)
+    index, names = {}, list(shapes)
+    for start in range(0, len(names), 4):
+        shard = f"model-{start // 4:05d}.safetensors"
+        chosen = names[start : start + 4]
+        part = {name: torch.randn(shapes[name], generator=generator) for name in chosen}
+        save_file(part, folder / shard)
+        index |= dict.fromkeys(part, shard)
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": index}))
+
+
+def folders() -> dict[str, dict[str, tuple[int, int]]]:
+    """Four folders of about 1 GB in float32."""
+    block = {"q": (1024, 1024), "k": (1024, 1024), "v": (1024, 1024), "o": (1024, 1024),
+             "up": (4096, 1024), "down": (1024, 4096)}  # fmt: skip
+    model = {"model.embed_tokens.weight": (50257, 1024)}
+    for layer in range(16):
+        model |= {f"model.layers.{layer}.{name}.weight": shape for name, shape in block.items()}
+    return {
+        "language model (embedding 50257 x 1024, 16 blocks of width 1024)": model,
+        "16 matrices 2048 x 8192": {f"l.{i}.weight": (2048, 8192) for i in range(16)},
+        "16 matrices 4096 x 4096": {f"l.{i}.weight": (4096, 4096) for i in range(16)},
+        "64 matrices 1024 x 4096": {f"l.{i}.weight": (1024, 4096) for i in range(64)},
+    }
 
 
 CHILD = """
@@ -101,12 +114,12 @@ def status(key):                             # of this address space alone; ru_m
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(key)).split()[1])
 
-task, folder, jobs = sys.argv[1:]
+task, folder = sys.argv[1:]
 analyze({"w": torch.randn(64, 64)})          # libraries loaded, buffers there: the empty process
 Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
 base = status("VmRSS")
 if task == "examine":
-    assert len(analyze(folder, jobs=int(jobs))) > 0
+    assert len(analyze(folder)) > 0
 else:
     from safetensors.torch import load_file
     whole = {}
@@ -118,27 +131,19 @@ print((status("VmHWM") - base) / 1024)
 
 def memory() -> None:
     """Peak resident memory above the empty process, examining a sharded 1 GB folder."""
-    for words, shape, count in (
-        ("MLP matrices 2048 x 8192 (64 MiB)", (2048, 8192), 16),
-        ("square matrices 4096 x 4096 (64 MiB)", (4096, 4096), 16),
-        ("MLP matrices 1024 x 4096 (16 MiB)", (1024, 4096), 64),
-    ):
-        largest = shape[0] * shape[1] * 4 / 2**20
+    for words, shapes in folders().items():
+        largest = max(rows * cols for rows, cols in shapes.values()) * 4 / 2**20
         with tempfile.TemporaryDirectory() as folder:
-            write_folder(Path(folder), shape, count)
-            whole = child("load", folder, 1)
-            print(f"{count} {words}; loading it whole takes {whole:.0f} MiB")
-            for jobs in (1, 2):
-                grown = [child("examine", folder, jobs) for _ in range(2)]
-                ratios = [value / largest for value in grown]
-                print(
-                    f"  {jobs} at a time: {spread(grown)} MiB above the empty process, "
-                    f"{spread(ratios)} times the largest tensor"
-                )
+            write_folder(Path(folder), shapes)
+            whole = child("load", folder)
+            grown = [child("examine", folder) for _ in range(2)]
+        print(f"{words}; largest tensor {largest:.0f} MiB, loading it whole {whole:.0f} MiB")
+        ratios = [value / largest for value in grown]
+        print(f"  examined: {spread(grown)} MiB, {spread(ratios)} times the largest tensor")
 
 
-def child(task: str, folder: str, jobs: int) -> float:
-    command = [sys.executable, "-c", CHILD, task, folder, str(jobs)]
+def child(task: str, folder: str) -> float:
+    command = [sys.executable, "-c", CHILD, task, folder]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout)
 

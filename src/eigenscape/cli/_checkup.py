@@ -11,6 +11,7 @@ from eigenscape.cli._verb import (
     add_spectra_options,
     add_verb,
     failing,
+    gate_labels,
     note,
     own_file,
     spectra_options,
@@ -48,6 +49,7 @@ def add(verbs: Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Examine, print, write the page."""
+    gate_labels(args.fail_on)
     folder = args.out or _FOLDER
     inputs = [args.path] if args.path else []
     targets = {name: own_file(folder, name, *inputs) for name in ("result.json", "report.html")}

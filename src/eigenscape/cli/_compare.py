@@ -93,7 +93,7 @@ def parse_gates(text: str | None) -> dict[str, float]:
     for item in filter(None, (part.strip() for part in (text or "").split(","))):
         name, _, limit = item.partition("=")
         try:
-            if name in GATES:
+            if name in GATES and float(limit) >= 0:
                 gates[name] = float(limit)
             elif not limit and (name in _STATES or name == "verdict"):
                 gates[name] = 0.0
@@ -117,6 +117,8 @@ def violations(change: LayerChange, gates: dict[str, float]) -> list[str]:
             value = getattr(change, GATES[name])
             if math.isfinite(value) and abs(value) > limit:
                 found.append(f"{change.name}: {GATES[name]} {value:.4g} beyond {limit:g}")
+            elif not math.isfinite(value) and change.state != "same":
+                found.append(f"{change.name}: {GATES[name]} has no value ({change.state})")
         elif name == "verdict" and change.verdict_before != change.verdict_after:
             found.append(f"{change.name}: {change.verdict_before} -> {change.verdict_after}")
         elif name == change.state:

@@ -12,6 +12,7 @@ from eigenscape.cli._verb import (
     add_spectra_options,
     add_verb,
     failing,
+    gate_labels,
     note,
     own_file,
     spectra_options,
@@ -60,6 +61,9 @@ def run(args: argparse.Namespace) -> int:
 def _files(args: argparse.Namespace) -> dict[str, Path]:
     """Decide the places to write before the work begins: a bad one costs no time."""
     names = ("result.json", "layers.csv") if args.out else ()
+    gate_labels(args.fail_on)
+    if args.save_eigenvalues:
+        own_file(".", args.save_eigenvalues, args.path)
     return {name: own_file(args.out, name, args.path) for name in names}
 
 

@@ -135,13 +135,36 @@ def own_file(folder: str | Path, name: str, *inputs: str | Path) -> Path:
 
 
 def _written_here(path: Path) -> bool:
-    if path.suffix in (".safetensors", ".csv", ".npz"):  # beside a result of ours
-        return (path.parent / "result.json").exists()
+    if path.suffix == ".safetensors":  # the demonstration's networks, beside its result
+        path = path.parent / "result.json"
+    if not path.is_file():
+        return False
     with path.open("rb") as handle:
-        return b"eigenscape" in handle.read(20_000)
+        head = handle.read(20_000)
+    return any(
+        mark in head
+        for mark in (b'"schema": "eigenscape.', b'content="eigenscape"', b"name,kind,block,shape,")
+    )
+
+
+def gate_labels(fail_on: str | None) -> set[str]:
+    """Read the verdicts of ``--fail-on``.
+
+    Raises:
+        InputError: naming every word that is no verdict: a mistyped gate would never fire.
+    """
+    from eigenscape.spectra import LABELS
+
+    wanted = {name.strip() for name in (fail_on or "").split(",") if name.strip()}
+    unknown = sorted(wanted - set(LABELS))
+    if unknown:
+        raise InputError(
+            f"--fail-on cannot read {', '.join(unknown)}; verdicts are {', '.join(LABELS)}"
+        )
+    return wanted
 
 
 def failing(labels: dict[str, int], fail_on: str | None) -> list[str]:
     """Return the verdicts among ``labels`` that the gate forbids."""
-    wanted = {name.strip() for name in (fail_on or "").split(",") if name.strip()}
+    wanted = gate_labels(fail_on)
     return [f"{count} {name}" for name, count in labels.items() if name in wanted]

@@ -15,18 +15,13 @@ from eigenscape.report._glossary import GLOSSARY
 from eigenscape.report._panel import spectrum_panel
 from eigenscape.report._strip import excess_colour, heat_strip
 from eigenscape.results import Result, write_text
-from eigenscape.spectra import ComparisonResult, LayerSpectrum, SpectraResult
+from eigenscape.spectra import LABELS, ComparisonResult, LayerSpectrum, SpectraResult
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
 #: Beyond these the page names what it leaves out; ``result.json`` has everything.
 _PANELS, _ROWS = 180, 1200
-#: The order in which layers come first when not all can be drawn.
-_SEVERITY = (
-    "not-finite", "all-zero", "rank-collapsed", "random-like", "over-trained", "under-trained",
-    "borderline", "no-fit", "heavy-tailed",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,7 +88,7 @@ def _panels(spectra: Mapping[str, SpectraResult]) -> list[str]:
 
 
 def _severity(layer: LayerSpectrum) -> int:
-    return _SEVERITY.index(layer.verdict.label) if layer.verdict else len(_SEVERITY)
+    return LABELS.index(layer.verdict.label) if layer.verdict else len(LABELS)
 
 
 def _skipped(result: SpectraResult) -> list[tuple[str, list[str]]]:

@@ -22,12 +22,14 @@ from eigenscape.spectra._recorder import UpdateRecorder as UpdateRecorder
 from eigenscape.spectra._result import SpectraResult as SpectraResult
 from eigenscape.spectra._trainer import trainer_callback as trainer_callback
 from eigenscape.spectra._verdict import HEALTHY_ALPHA as HEALTHY_ALPHA
+from eigenscape.spectra._verdict import LABELS as LABELS
 from eigenscape.spectra._verdict import Verdict as Verdict
 from eigenscape.spectra.layers import layer_handler as layer_handler
 
 __all__ = [
     "COSTLY_METRICS",
     "HEALTHY_ALPHA",
+    "LABELS",
     "Candidate",
     "ComparisonResult",
     "Histogram",

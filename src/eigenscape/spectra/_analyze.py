@@ -208,6 +208,7 @@ def _in_tasks(
         "stamp": [
             [Path(f).name, Path(f).stat().st_size, Path(f).stat().st_mtime_ns] for f in files
         ],
+        "config": dumps(checkpoint.config),
         "options": dumps(options.to_dict()),
         "memory": memory,
     }
@@ -226,18 +227,19 @@ def _in_tasks(
 
 
 def examine_task(
-    source: str, stamp: list[Any], options: str, memory: int, names: list[str]
+    source: str, stamp: list[Any], config: str, options: str, memory: int, names: list[str]
 ) -> dict[str, Any]:
     """Examine some layers of a checkpoint by name, in whatever process this is.
 
     Args:
         source: the checkpoint's path.
         stamp: sizes and times of its files; a changed file is another task.
+        config: its ``config.json``, likewise.
         options: :class:`SpectraOptions` as JSON.
         memory: bytes that one solve may take.
         names: the layers, which share their tensors.
     """
-    checkpoint, layers, chosen = _opened(source, dumps(stamp), options)
+    checkpoint, layers, chosen = _opened(source, dumps([stamp, config]), options)
     rows = _examine_group(checkpoint, [layers[name] for name in names], chosen, memory)
     return {
         "rows": [jsonable(row.to_dict()) for row in rows],

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
@@ -51,6 +51,7 @@ class LayerChange:
         spikes_change: after minus before.
         verdict_before: its label.
         verdict_after: its label.
+        note: why there is no spectrum on one side, where there is none.
     """
 
     name: str
@@ -69,6 +70,7 @@ class LayerChange:
     spikes_change: int = 0
     verdict_before: str | None = None
     verdict_after: str | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,12 +186,41 @@ def compare(
             "network"
         )
     names = [*old, *(name for name in new if name not in old)]
+    rows = {name for layer in (*results[0], *results[1]) for name in layer.tensors}
+    reasons = {item.name: item.reason for item in (*results[0].skipped, *results[1].skipped)}
     return ComparisonResult(
         environment=results[0].environment,
         before=first.source,
         after=second.source,
-        changes=tuple(_change(name, old, new, first, second) for name in names),
+        changes=(
+            *(_explained(_change(name, old, new, first, second), reasons) for name in names),
+            *_others(first, second, rows, reasons),
+        ),
     )
+
+
+def _explained(change: LayerChange, reasons: Mapping[str, str]) -> LayerChange:
+    if change.state not in ("removed", "added"):
+        return change
+    return replace(change, note=reasons.get(f"{change.name}.weight", reasons.get(change.name, "")))
+
+
+def _others(
+    first: Checkpoint, second: Checkpoint, rows: set[str], reasons: Mapping[str, str]
+) -> list[LayerChange]:
+    """Tensors without a spectrum that changed all the same: embeddings, biases, norms."""
+    found = []
+    for info in first.infos():
+        name = info.name
+        if name in rows or name not in second:
+            continue
+        numbers = _tensor_change([name], first, second)
+        if numbers and numbers["weight_change"] == 0:
+            continue
+        state = "weights" if numbers else "shape"
+        note = f"no spectrum: {reasons.get(name, 'not examined')}"
+        found.append(LayerChange(name=name, state=state, note=note, **numbers))
+    return found
 
 
 def _some(result: SpectraResult) -> str:
@@ -208,7 +239,7 @@ def _change(
     if name not in old:
         return LayerChange(name=name, state="added", verdict_after=_label(new[name]))
     a, b = old[name], new[name]
-    weights = _weight_change(a, first, second) if a.shape == b.shape else {}
+    weights = _tensor_change(a.tensors, first, second) if a.shape == b.shape else {}
     numbers: dict[str, Any] = {
         "alpha_hill_before": a.alpha_hill,
         "alpha_hill_after": b.alpha_hill,
@@ -242,10 +273,10 @@ def _state(a: LayerSpectrum, b: LayerSpectrum, numbers: Mapping[str, Any]) -> st
     return "spectrum" if moved else "weights"
 
 
-def _weight_change(row: LayerSpectrum, first: Checkpoint, second: Checkpoint) -> dict[str, float]:
-    """Compare the tensors behind a row, one pair in memory at a time."""
+def _tensor_change(names: Sequence[str], first: Checkpoint, second: Checkpoint) -> dict[str, Any]:
+    """Compare some tensors, one pair in memory at a time; empty where they do not correspond."""
     squares, total, zeros, count = 0.0, 0.0, [0, 0], 0
-    for name in row.tensors:
+    for name in names:
         if name not in first or name not in second:
             return {}
         a, b = _number(first[name]), _number(second[name])
@@ -254,17 +285,24 @@ def _weight_change(row: LayerSpectrum, first: Checkpoint, second: Checkpoint) ->
         zeros[0] += int((a == 0).sum())
         zeros[1] += int((b == 0).sum())
         count += a.numel()
-        total += float(torch.linalg.vector_norm(a)) ** 2
-        squares += float(torch.linalg.vector_norm(b - a)) ** 2
+        total += _square(a)
+        squares += _square(b - a)
+    change = math.sqrt(squares / total) if total else (math.inf if squares else 0.0)
     return {
-        "weight_change": _ratio(math.sqrt(squares), math.sqrt(total)) if squares else 0.0,
-        "sparsity_before": zeros[0] / count,
-        "sparsity_after": zeros[1] / count,
+        "weight_change": change,
+        "sparsity_before": zeros[0] / max(1, count),
+        "sparsity_after": zeros[1] / max(1, count),
     }
 
 
 def _number(tensor: torch.Tensor) -> torch.Tensor:
     return tensor if tensor.is_complex() else tensor.float()
+
+
+def _square(tensor: torch.Tensor) -> float:
+    """The squared norm, added up in double precision: no overflow, no underflow."""
+    dtype = torch.complex128 if tensor.is_complex() else torch.float64
+    return float(torch.linalg.vector_norm(tensor, dtype=dtype)) ** 2
 
 
 def _spread(a: LayerSpectrum, b: LayerSpectrum) -> float:

@@ -38,9 +38,13 @@ from eigenscape.theory import hill_null, marchenko_pastur_alpha
 
 #: float32 is trusted while the threshold lies within this ratio of the largest eigenvalue.
 _FLOAT32_RATIO = 1e4
+_FLOAT32_UNSEEN = 0.03
+#: Eigenvalues that differ by less than this many units of storage precision are equal.
+_EQUAL = 100
 #: How far the tail fraction is moved for the interval of alpha_hill.
 _SENSITIVITY = (0.8, 1.2)
 _BAND_99 = 2.576
+_TRIMMED = "rows or columns of zeros are left out"
 
 
 def examine(
@@ -101,6 +105,17 @@ class _Routes:
             found = svd_spectrum(self.stack)
         return self._scaled(found)
 
+    def trim(self) -> bool:
+        """Leave out rows and columns of zeros, so that the null has the shape of what is left."""
+        if self.stack.shape[0] != 1:
+            return False
+        W = self.stack[0]
+        rows, cols = (W != 0).any(dim=1), (W != 0).any(dim=0)
+        if (bool(rows.all()) and bool(cols.all())) or not bool(rows.any()):
+            return False
+        self.stack = W[rows][:, cols].unsqueeze(0)
+        return True
+
     def _scaled(self, found: Spectrum) -> Spectrum:
         factor = self.layer.scale**2
         return Spectrum(found.values * factor, found.route, found.floor * factor)
@@ -117,12 +132,13 @@ def _identity(layer: LayerMatrix) -> LayerSpectrum:
         rows=rows,
         cols=cols,
         dtype=str(layer.dtype).removeprefix("torch."),
-        parameters=k * rows * cols,
+        parameters=layer.parameters or k * rows * cols,
         tensors=layer.tensors,
         aliases=layer.aliases,
         inferred=layer.inferred,
         notes=(layer.note,) if layer.note else (),
         eigenvalues=layer.eigenvalues,
+        independent=layer.independent or layer.eigenvalues,
     )
 
 
@@ -135,6 +151,10 @@ def _measured(
         if _float32_holds(measured):
             return _finished(measured, keep, options)
     measured = _from_spectrum(row, routes.safe(), routes.layer, options)
+    if measured.zeros and routes.trim():
+        rows, cols = routes.stack.shape[1:]
+        row = replace(row, rows=rows, cols=cols, notes=(*row.notes, _TRIMMED))
+        measured = _from_spectrum(row, routes.safe(), routes.layer, options)
     if cheap is not None:
         note = "float32 could not resolve the threshold; computed again in float64"
         measured = replace(measured, notes=(*measured.notes, note))
@@ -143,7 +163,12 @@ def _measured(
 
 def _float32_holds(measured: LayerSpectrum) -> bool:
     threshold = min(measured.hill_threshold, measured.xmin)  # NaN where there is no exponent
-    return measured.lambda_max < _FLOAT32_RATIO * threshold
+    spectrum = measured.spectrum
+    if spectrum is None or not measured.lambda_max < _FLOAT32_RATIO * threshold:
+        return False
+    floor = measured.lambda_max * min(measured.rows, measured.cols) * np.finfo(np.float32).eps
+    # A few below the floor are what a square matrix has; many are a rank that float32 cannot see.
+    return bool((spectrum < floor).mean() < _FLOAT32_UNSEEN)
 
 
 def _from_spectrum(
@@ -205,16 +230,28 @@ def _with_exponents(
         soft_rank=bulk.soft_rank,
         **_null_and_interval(row, values, hill.alpha, options),
     )
-    if values[0] == values[-1]:
-        return replace(row, notes=(*row.notes, "all eigenvalues are equal: no power law"))
+    if values[-1] / values[0] - 1 < _EQUAL * torch.finfo(getattr(torch, row.dtype)).eps:
+        nothing = math.nan
+        note = "all eigenvalues are equal to storage precision: no exponent"
+        return replace(
+            row,
+            notes=(*row.notes, note),
+            alpha_hill=nothing,
+            alpha_hill_low=nothing,
+            alpha_hill_high=nothing,
+            alpha_excess=nothing,
+            alpha_excess_low=nothing,
+            alpha_excess_high=nothing,
+        )
     fit = fit_power_law(values, options.fit)
+    dependent = len(values) / min(row.independent, len(values))  # windows overlap
     return replace(
         row,
         fit=options.fit,
         alpha_ks=fit.alpha,
         xmin=fit.xmin,
         ks_distance=fit.distance,
-        sigma=fit.sigma,
+        sigma=fit.sigma * math.sqrt(dependent),
         tail_size=fit.tail_size,
         alpha_hat=fit.alpha * row.log_spectral_norm,
         log_alpha_norm=log_alpha_norm(values, fit.alpha),
@@ -236,6 +273,10 @@ def _null_and_interval(
         moved = alpha_hill(values, fraction, convention=options.hill).alpha
         alphas.append(moved)
         excesses.append((moved - 1) / (marchenko_pastur_alpha(q, fraction) - 1))
+    if (
+        row.kind == "lora_update"
+    ):  # a product of two factors: the Marchenko-Pastur law is not its null
+        return {"alpha_hill_low": min(alphas), "alpha_hill_high": max(alphas)}
     slack, relative = 2 * null.spread, 2 * null.spread / (null.limit - 1)
     return {
         "alpha_hill_low": max(1.0, min(alphas) - slack),

@@ -63,6 +63,7 @@ class LayerSpectrum:
         inferred: how the kind was known.
         notes: what to know before reading the numbers.
         eigenvalues: how many there are.
+        independent: how many of them do not follow from others (windows overlap).
         zeros: how many of them rounding to the storage type alone could make.
         alpha_hill: PL_Alpha_Hill at the chosen tail fraction.
         alpha_hill_low: its smallest value as the tail grows or shrinks by a fifth, less two
@@ -119,6 +120,7 @@ class LayerSpectrum:
     inferred: str = ""
     notes: tuple[str, ...] = ()
     eigenvalues: int
+    independent: int = 0
     zeros: int = 0
     alpha_hill: float = math.nan
     alpha_hill_low: float = math.nan

@@ -28,6 +28,7 @@ class Candidate:
         root: the whole module, or None when only a file is known.
         neighbours: every tensor of the checkpoint by name.
         config: the checkpoint's ``config.json``, or an empty mapping.
+        buffer: whether the module holds it as a buffer, which is not trained.
     """
 
     info: TensorInfo
@@ -35,6 +36,7 @@ class Candidate:
     root: nn.Module | None
     neighbours: Mapping[str, TensorInfo]
     config: Mapping[str, object]
+    buffer: bool = False
 
     @property
     def name(self) -> str:
@@ -77,6 +79,8 @@ class LayerMatrix:
         aliases: other names of the same memory.
         inferred: how the kind was known.
         note: what the reader of the table should know.
+        parameters: entries behind the row; by default those of the stack.
+        independent: eigenvalues that do not follow from others; by default all.
     """
 
     name: str
@@ -90,6 +94,8 @@ class LayerMatrix:
     aliases: tuple[str, ...] = ()
     inferred: str = ""
     note: str = ""
+    parameters: int | None = None
+    independent: int | None = None
 
     @property
     def block(self) -> str | None:

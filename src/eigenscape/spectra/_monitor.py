@@ -85,17 +85,16 @@ class SpectralMonitor:
             )
         self.every, self.tolerance, self.log = every, tolerance, log
         self.path = Path(path) if path is not None else None
-        self._model = model
         self._options = SpectraOptions(**options)
-        self._checkpoint = open_checkpoint(model)
-        self._layers = plan(self._checkpoint, self._options).layers
+        self._last: dict[str, LayerSpectrum] = {}
+        self._weights: dict[str, list[torch.Tensor]] = {}
+        self._model = open_checkpoint(model).module or model  # inside DataParallel or torch.compile
+        self._layers = self._planned()
         if not self._layers:
             raise InputError(
                 "no layer of this model can be watched; eigenscape.analyze(model).skipped says why"
             )
         self._device = next(model.parameters()).device.type
-        self._last: dict[str, LayerSpectrum] = {}
-        self._weights: dict[str, list[torch.Tensor]] = {}
         self._rows: list[dict[str, Any]] = []
         self._step = 0
         if self.path is not None:
@@ -116,7 +115,11 @@ class SpectralMonitor:
 
     def look(self, step: int) -> list[LayerSpectrum]:
         """Look at the layers now, and log what is seen."""
-        current = dict(self._model.named_parameters()) | dict(self._model.named_buffers())
+        current = dict(self._model.named_parameters())
+        if any(self._gone(layer, current) for layer in self._layers):
+            self._layers = (
+                self._planned()
+            )  # the network changed its shape: watch the layers that it has now
         rows, fresh = [], []
         with torch.no_grad():
             for layer in self._layers:
@@ -125,6 +128,16 @@ class SpectralMonitor:
                 rows.append(self._examined(layer, tensors) if fresh[-1] else self._last[layer.name])
         self._write(step, rows, fresh)
         return rows
+
+    def _planned(self) -> tuple[LayerMatrix, ...]:
+        self._last.clear()
+        self._weights.clear()
+        return plan(open_checkpoint(self._model), self._options).layers
+
+    @staticmethod
+    def _gone(layer: LayerMatrix, current: Mapping[str, torch.Tensor]) -> bool:
+        missing = any(name not in current for name in layer.tensors)
+        return missing or (len(layer.tensors) == 1 and _shape(current, layer) != layer.shape)
 
     def history(self) -> pd.DataFrame:
         """Return every row seen so far by this monitor."""
@@ -179,6 +192,10 @@ def tensorboard_sink(writer: Any) -> Log:
     return log
 
 
+def _shape(current: Mapping[str, torch.Tensor], layer: LayerMatrix) -> tuple[int, ...]:
+    return tuple(current[layer.tensors[0]].shape)
+
+
 def _flat(rows: list[LayerSpectrum]) -> dict[str, float]:
     return {
         f"spectra/{row.name}/{key}": float(getattr(row, key))
@@ -189,6 +206,8 @@ def _flat(rows: list[LayerSpectrum]) -> dict[str, float]:
 
 
 def _check_header(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; expected a file to append rows to")
     if not path.exists() or path.stat().st_size == 0:
         return
     with path.open(newline="", encoding="utf-8") as handle:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from torch import nn
-
-from eigenscape.checkpoints import Checkpoint
+from eigenscape.checkpoints import Checkpoint, TensorInfo
+from eigenscape.errors import InputError
 from eigenscape.spectra._matrix import Candidate, LayerMatrix, Skipped, layer_name
 from eigenscape.spectra._options import SpectraOptions
 from eigenscape.spectra.layers import read_tensor
@@ -41,12 +40,16 @@ def plan(checkpoint: Checkpoint, options: SpectraOptions) -> Plan:
         InputError: a kind that the user declared does not fit its tensor.
     """
     infos = {info.name: info for info in checkpoint.infos()}
-    owners = _owners(checkpoint.module)
+    module = checkpoint.module
+    owners = dict(module.named_modules()) if module is not None else {}
+    buffers = {name for name, _ in module.named_buffers()} if module is not None else set()
     layers: list[LayerMatrix] = []
     skipped: list[Skipped] = []
     for info in infos.values():
         owner = owners.get(info.name.rpartition(".")[0])
-        candidate = Candidate(info, owner, checkpoint.module, infos, checkpoint.config)
+        candidate = Candidate(
+            info, owner, module, infos, checkpoint.config, buffer=info.name in buffers
+        )
         reading = read_tensor(candidate, options)
         if isinstance(reading, Skipped):
             skipped.append(reading)
@@ -58,11 +61,20 @@ def plan(checkpoint: Checkpoint, options: SpectraOptions) -> Plan:
             else:
                 name = layer.name if "[" in layer.name else info.name
                 skipped.append(Skipped(name, layer.shape, reason, info.aliases))
+    _check_patterns(infos, layers, options)
     return Plan(tuple(layers), tuple(skipped))
 
 
-def _owners(module: nn.Module | None) -> dict[str, nn.Module]:
-    return dict(module.named_modules()) if module is not None else {}
+def _check_patterns(
+    infos: Mapping[str, TensorInfo], layers: Sequence[LayerMatrix], options: SpectraOptions
+) -> None:
+    """Refuse a pattern that matches nothing: it is mistyped more often than meant."""
+    idle = [f"--kind {p}" for p in options.kinds if not any(fnmatchcase(n, p) for n in infos)]
+    if options.include and not layers:
+        idle += [f"--include {pattern}" for pattern in options.include]
+    if idle:
+        some = ", ".join(list(infos)[:3])
+        raise InputError(f"{', '.join(idle)} matches nothing; tensors are named like {some}")
 
 
 def _left_out(layer: LayerMatrix, options: SpectraOptions) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 
@@ -165,8 +166,13 @@ class SpectraResult(Result):
                 "this result was read from a file, which does not hold the eigenvalues; examine "
                 "the checkpoint again"
             )
-        with replacing(path) as temporary, temporary.open("wb") as handle:
-            np.savez_compressed(handle, **kept)  # type: ignore[arg-type]
+        with replacing(path) as temporary, ZipFile(temporary, "w", ZIP_DEFLATED) as archive:
+            for (
+                name,
+                values,
+            ) in kept.items():  # np.savez would take a layer named "file" for its own
+                with archive.open(f"{name}.npy", "w") as handle:
+                    np.lib.format.write_array(handle, values, allow_pickle=False)
         return Path(path)
 
 

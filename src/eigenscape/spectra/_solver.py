@@ -111,7 +111,9 @@ def rounding_level(
         return 0.0
     mean_square = float(values.sum()) / (k * rows * cols)
     edge = math.sqrt(mean_square) * (math.sqrt(rows) + math.sqrt(cols))
-    return (torch.finfo(dtype).eps * edge) ** 2
+    # At 8 bits that margin would reach into the spectrum: there the plain edge of rounding.
+    unit = torch.finfo(dtype).eps * (1.1 / math.sqrt(12) if dtype.itemsize == 1 else 1.0)
+    return (unit * edge) ** 2
 
 
 def _complex_of(dtype: torch.dtype) -> torch.dtype:

@@ -30,6 +30,8 @@ def trainer_callback(**options: Any) -> Any:
         monitor: SpectralMonitor | None = None
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+            if not state.is_world_process_zero:  # one process logs, not every one
+                return
             self.monitor = SpectralMonitor(kwargs["model"], **options)
             self.monitor.look(state.global_step)
 

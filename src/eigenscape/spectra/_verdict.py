@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 #: The range of the fitted exponent in well-trained layers (Martin and Mahoney 2021). It was found
 #: for the KS fit on large pretrained models; it must never be applied to PL_Alpha_Hill.
 HEALTHY_ALPHA = (2.0, 6.0)
+#: Every label, the gravest first.
+LABELS = (
+    "not-finite", "all-zero", "rank-collapsed", "random-like", "over-trained", "under-trained",
+    "borderline", "no-fit", "heavy-tailed",
+)  # fmt: skip
 _MANY = 100
 #: Eigenvalues from which the range deserves more than low confidence: the width of the smallest
 #: layers of the models that it was found on. Good MLPs of width 256 leave it (BENCHMARKS.md).
@@ -110,8 +115,19 @@ def _random_like(layer: LayerSpectrum) -> Verdict | None:
 
 
 def _no_fit(layer: LayerSpectrum) -> Verdict | None:
-    if math.isfinite(layer.alpha_ks) and layer.fit == "ks":
+    update = layer.kind == "lora_update"
+    if math.isfinite(layer.alpha_ks) and layer.fit == "ks" and not update:
         return None
+    if update:
+        why = "a product of two thin factors; neither the range nor the random law is known for it"
+        return Verdict(
+            label="no-fit",
+            rule="the labels are for whole weights, not for low-rank updates",
+            evidence=why,
+            confidence="low",
+            counter_indication="nothing",
+            next_action="judge the merged matrix; compare updates with each other",
+        )
     why = "no fit" if not math.isfinite(layer.alpha_ks) else f"the fit is {layer.fit!r}, not 'ks'"
     return Verdict(
         label="no-fit",

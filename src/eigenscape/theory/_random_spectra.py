@@ -14,6 +14,9 @@ from eigenscape.theory._marchenko_pastur import marchenko_pastur_alpha
 #: Drawn no larger than this; beyond it both spread and finite-size shift fall as 1 / n.
 _LARGEST_DRAW = 128
 _DRAWS = 48
+#: Eigenvalues in one pooled draw; below it a pool is drawn whole, because many thin slices (a patch
+#: embedding: 256 slices of 3) are not close to their limit.
+_POOLED = 1024
 
 
 class HillNull(NamedTuple):
@@ -72,7 +75,7 @@ def hill_null(
     size = min(n, _LARGEST_DRAW)
     width = max(size, round(size * m / n))
     generator = np.random.default_rng(0)  # the null is one fixed number for one shape
-    pool = min(slices, 8)
+    pool = min(slices, max(1, _POOLED // size))
     draws = np.array(
         [
             _hill(

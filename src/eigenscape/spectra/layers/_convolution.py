@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -95,7 +96,9 @@ def read_convolution(
     elif options.conv == "slices":
         read, scale, stack = slices, SLICE_SCALE, (groups * k, rows, cols)
     build = partial(read, groups=groups, transposed=transposed)
-    return [matrix(candidate, kind, stack, build, scale=scale, inferred=inferred)]
+    found = matrix(candidate, kind, stack, build, scale=scale, inferred=inferred)
+    entries = math.prod(candidate.shape)
+    return [replace(found, parameters=entries, independent=groups * min(rows * k, cols * k))]
 
 
 def _looks_like_conv1d(candidate: Candidate) -> bool:

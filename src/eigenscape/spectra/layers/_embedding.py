@@ -12,9 +12,12 @@ from eigenscape.spectra._matrix import Candidate
 from eigenscape.spectra._options import SpectraOptions
 from eigenscape.spectra.layers._registry import Reading, layer_handler, matrix, skipped
 
+# What PEFT puts between a module and its weight.
+_WRAPPED = re.compile(r"\.(base_layer|original_module|modules_to_save\.[^.]+)(?=\.|$)")
 _NAME = re.compile(
-    r"(^|[._])(wte|wpe|embed_tokens|embed_in|embeddings?|embed|pos_embed|position_embeddings?"
-    r"|pos_embedding|tok_embeddings|relative_attention_bias|shared)($|[._](weight)?$)"
+    r"(^|[._])(wte|wpe|embed_tokens|embed_in|embed_positions|embeddings?|embed|pos_embed"
+    r"|position_embeddings?|pos_embedding|tok_embeddings|(tok|pos)_emb|embedding_table"
+    r"|relative_(attention_bias|position_bias_table)|shared)($|[._](weight)?$)"
 )
 
 
@@ -28,7 +31,7 @@ def embedding(candidate: Candidate, options: SpectraOptions) -> Reading:
     """nn.Embedding, or a table with an embedding's name."""
     known = isinstance(candidate.owner, nn.Embedding | nn.EmbeddingBag)
     named = candidate.owner is None or candidate.leaf != "weight"
-    if not known and not (named and _NAME.search(candidate.name)):
+    if not known and not (named and _NAME.search(_WRAPPED.sub("", candidate.name))):
         return None
     shape = candidate.shape
     if len(shape) < 2 or any(width != 1 for width in shape[:-2]) or 1 in shape[-2:]:

@@ -90,14 +90,19 @@ def _is_fused(candidate: Candidate, transposed: bool) -> bool:
 
 def _split_qkv(candidate: Candidate, transposed: bool, inferred: str) -> Reading:
     rows, cols = candidate.shape
-    heads = candidate.config.get("num_attention_heads") or candidate.config.get("n_head")
-    if not (isinstance(heads, int) and candidate.path.endswith("query_key_value")):
-        heads = 0  # not stored head by head, as far as the names tell
+    heads = 0  # not stored head by head, as far as the name tells
+    if candidate.path.endswith("query_key_value"):
+        found_heads = candidate.config.get("num_attention_heads") or candidate.config.get("n_head")
+        if not isinstance(found_heads, int) or rows % (3 * found_heads):
+            note = "not split: stored head by head, and config.json does not tell how many heads"
+            stack = (1, rows, cols)
+            return [matrix(candidate, "linear", stack, whole, inferred=inferred, note=note)]
+        heads = found_heads
     found = []
     for index, part in enumerate(_QKV):
         if transposed:
             build, stack = partial(column_block, index=index, count=3), (1, rows, cols // 3)
-        elif heads and rows % (3 * heads) == 0:
+        elif heads:
             build, stack = partial(head_block, index=index, heads=heads), (1, rows // 3, cols)
         else:
             build, stack = partial(row_block, index=index, count=3), (1, rows // 3, cols)

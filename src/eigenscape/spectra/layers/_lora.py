@@ -59,21 +59,26 @@ def lora(candidate: Candidate, options: SpectraOptions) -> Reading:
             candidate, f"LoRA A is {candidate.shape} but B is {other.shape}: the ranks differ"
         )
     rank = min(rank, width, other.shape[0])
-    return [
-        _row(candidate, base, "update", (1, rank, rank), (candidate.name, other.name)),
-        *_merged_row(candidate, options, base, adapter, other),
-    ]
+    update = _row(candidate, base, adapter, "update", (1, rank, rank), (candidate.name, other.name))
+    update = replace(update, parameters=candidate.info.numel + other.numel)
+    if f"{base}.lora_magnitude_vector{adapter}.weight" in candidate.neighbours:
+        note = "DoRA: the merged matrix also needs the magnitudes; merge the adapter to examine it"
+        return [replace(update, note=note)]
+    return [update, *_merged_row(candidate, options, base, adapter, other)]
 
 
 def _row(
     candidate: Candidate,
     base: str,
+    adapter: str,
     part: str,
     stack: tuple[int, int, int],
     tensors: tuple[str, ...],
 ) -> LayerMatrix:
     row = matrix(candidate, f"lora_{part}", stack, core, inferred="a LoRA pair by its names")
-    return replace(row, name=f"{base}[{part}]", tensors=tensors)
+    named = adapter.lstrip(".")
+    name = part if named in ("", "default") else f"{part}:{named}"  # a layer can have several
+    return replace(row, name=f"{base}[{name}]", tensors=tensors)
 
 
 def _merged_row(
@@ -86,7 +91,7 @@ def _merged_row(
         return []
     scale, source = _scaling(candidate, options, base, adapter)
     stack = (1, *weight.shape)
-    row = _row(candidate, base, "merged", stack, (candidate.name, other.name, weight.name))
+    row = _row(candidate, base, adapter, "merged", stack, (candidate.name, other.name, weight.name))
     return [
         replace(
             row,

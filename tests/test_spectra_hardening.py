@@ -1,0 +1,183 @@
+"""What hostile checkpoints taught: pruned rows, thin slices, adapters, codes, gates, models."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from eigenscape.checkpoints import save_checkpoint
+from eigenscape.cli import main
+from eigenscape.errors import InputError
+from eigenscape.spectra import SpectralMonitor, analyze, compare
+
+
+def randn(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_rows_of_zeros_do_not_shift_the_null():
+    W = randn(256, 256)
+    W[:100] = 0
+    layer = analyze({"w": W})["w"]
+    assert (layer.rows, layer.cols) == (156, 256)
+    assert layer.alpha_excess == pytest.approx(1, abs=0.06)
+    assert "zeros are left out" in " ".join(layer.notes)
+
+
+def test_float32_sees_a_missing_rank():
+    W = randn(256, 156) @ randn(156, 256, seed=1)
+    quick, exact = analyze({"w": W}, precision="float32")["w"], analyze({"w": W})["w"]
+    assert quick.route == "gram-float64"
+    assert (quick.rank, quick.alpha_hill) == (exact.rank, exact.alpha_hill)
+
+
+def test_thin_slices_have_their_own_null():
+    labels = [analyze({"p.weight": randn(192, 3, 8, 8, seed=s)}).layers[0] for s in range(6)]
+    assert sum(layer.verdict.label == "random-like" for layer in labels) >= 5
+
+
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float8_e4m3fn, 0.1), (torch.float8_e5m2, 0.2)])
+def test_eight_bits_keep_a_random_matrix_random(dtype, error):
+    layer = analyze({"w": randn(512, 512).to(dtype)})["w"]
+    assert layer.alpha_excess == pytest.approx(1, abs=error)
+
+
+def test_scaled_codes_are_not_weights():
+    codes = randn(64, 64).to(torch.float8_e4m3fn)
+    result = analyze({"m.weight": codes, "m.weight_scale_inv": torch.ones(4, 4)})
+    assert len(result) == 0
+    assert "codes are not the weights" in result.skipped[0].reason
+    assert len(analyze({"m.weight": codes, "m.weight_scale": torch.ones(1)})) == 1
+
+
+def test_lora_update_has_no_null_and_two_adapters_have_two_names():
+    tensors = {"q.base_layer.weight": randn(64, 64)}
+    for adapter in ("default", "other"):
+        tensors[f"q.lora_A.{adapter}.weight"] = randn(32, 64)
+        tensors[f"q.lora_B.{adapter}.weight"] = randn(64, 32, seed=1)
+    result = analyze(tensors)
+    names = {layer.name for layer in result}
+    assert {"q[update]", "q[update:other]", "q[merged]", "q[merged:other]"} <= names
+    update = result["q[update]"]
+    assert math.isnan(update.alpha_excess)
+    assert update.verdict.label == "no-fit"
+    assert update.parameters == 32 * 128
+    tensors["q.lora_magnitude_vector.default.weight"] = torch.ones(64)
+    dora = analyze(tensors)
+    assert "q[merged]" not in {layer.name for layer in dora}
+    assert "DoRA" in " ".join(dora["q[update]"].notes)
+
+
+def test_buffers_and_helpers_are_not_layers():
+    module = nn.Linear(32, 32)
+    module.register_buffer("tril", torch.tril(torch.ones(32, 32)))
+    result = analyze(module)
+    assert len(result) == 1
+    assert any("buffer" in item.reason for item in result.skipped)
+    for name in ("l.scales", "experts.gate_up_proj_bias", "x.tril"):
+        assert len(analyze({name: randn(32, 32)})) == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.embed_tokens.base_layer.weight", "token_embedding_table.weight", "tok_emb.weight",
+        "embed_tokens.modules_to_save.default.weight", "encoder.embed_positions.weight",
+    ],
+)  # fmt: skip
+def test_embeddings_by_other_names(name):
+    assert "--embeddings" in analyze({name: randn(64, 32)}).skipped[0].reason
+
+
+def test_overlapping_windows_do_not_narrow_the_error():
+    W = {"w": randn(64, 40)}
+    plain, pooled = analyze(W)["w"], analyze(W, windows=32)["w"]
+    assert pooled.parameters == plain.parameters
+    assert pooled.sigma > 0.5 * (pooled.alpha_ks - 1) / math.sqrt(plain.eigenvalues)
+
+
+def test_head_by_head_storage_needs_the_head_count():
+    layer = analyze({"a.query_key_value.weight": randn(96, 32)}, split_qkv=True).layers[0]
+    assert layer.matrices == 1
+    assert "how many heads" in layer.notes[0]
+
+
+def test_nearly_orthogonal_weights_have_no_exponent():
+    Q = torch.linalg.qr(randn(64, 64))[0]
+    layer = analyze({"w": Q})["w"]
+    assert math.isnan(layer.alpha_hill)
+    assert layer.verdict.label == "no-fit"
+
+
+@pytest.mark.parametrize("options", [{"kinds": {"typo": "linear"}}, {"include": ("nothing",)}])
+def test_patterns_that_match_nothing_teach(options):
+    with pytest.raises(InputError, match="matches nothing"):
+        analyze({"w": randn(32, 32)}, **options)
+
+
+def test_compare_names_what_has_no_spectrum():
+    before = {"a.weight": randn(32, 32), "emb.wte.weight": randn(64, 32), "n.bias": torch.ones(32)}
+    after = {**before, "emb.wte.weight": 3 * before["emb.wte.weight"], "n.bias": torch.zeros(32)}
+    changes = {c.name: c for c in compare(before, after).changes}
+    assert changes["a"].state == "same"
+    assert changes["emb.wte.weight"].weight_change == pytest.approx(2)
+    assert "no spectrum" in changes["n.bias"].note
+    tiny = {"a.weight": 1e-30 * randn(32, 32)}
+    other = {"a.weight": 1e-30 * randn(32, 32, seed=1)}
+    assert compare(tiny, other).changes[0].weight_change > 1
+
+
+@pytest.mark.parametrize("what", ["nan", "zero", "missing"])
+def test_gates_fire_when_a_layer_dies(tmp_path, capsys, what):
+    weights = {"a.weight": randn(32, 32), "b.weight": randn(32, 32, seed=1)}
+    before = save_checkpoint(weights, tmp_path / "a.safetensors")
+    dead = dict(weights)
+    if what == "missing":
+        del dead["b.weight"]
+    else:
+        dead["b.weight"] = torch.full((32, 32), math.nan if what == "nan" else 0.0)
+    after = save_checkpoint(dead, tmp_path / "b.safetensors")
+    assert main(["compare", str(before), str(after), "--fail-on", "alpha_excess=100"]) == 1
+    assert "no value" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("gate", ["weights=nan", "weights=-1"])
+def test_gates_that_never_fire_are_refused(tmp_path, capsys, gate):
+    path = str(save_checkpoint({"a.weight": randn(32, 32)}, tmp_path / "a.safetensors"))
+    assert main(["compare", path, path, "--fail-on", gate]) == 2
+    assert main(["spectra", path, "--fail-on", "undertrained"]) == 2
+    assert "verdicts are" in capsys.readouterr().err
+
+
+def test_layers_may_be_named_anything(tmp_path):
+    result = analyze({"file": randn(32, 32)})
+    with np.load(result.save_eigenvalues(tmp_path / "e.npz")) as arrays:
+        np.testing.assert_array_equal(arrays["file"], result["file"].spectrum)
+
+
+def test_a_users_table_is_not_overwritten(tmp_path, capsys):
+    path = str(save_checkpoint({"a.weight": randn(32, 32)}, tmp_path / "a.safetensors"))
+    out = tmp_path / "out"
+    assert main(["spectra", path, "--out", str(out)]) == 0
+    assert main(["spectra", path, "--out", str(out)]) == 0  # our own is replaced
+    (out / "layers.csv").write_text("my,own,table\n")
+    assert main(["spectra", path, "--out", str(out)]) == 2
+    assert (out / "layers.csv").read_text() == "my,own,table\n"
+    capsys.readouterr()
+
+
+def test_monitor_follows_a_model_that_changes():
+    model = nn.Sequential(nn.Linear(32, 32), nn.Linear(32, 32))
+    monitor = SpectralMonitor(nn.DataParallel(model), every=1)
+    assert len(monitor.step()) == 2
+    model[1] = nn.Linear(32, 48)
+    assert [row.shape for row in monitor.step()] == [(32, 32), (48, 32)]
+    del model[1]
+    assert len(monitor.step()) == 1
+
+
+def test_monitor_refuses_a_folder(tmp_path):
+    with pytest.raises(InputError, match="is a folder"):
+        SpectralMonitor(nn.Linear(32, 32), path=tmp_path)
