@@ -161,7 +161,7 @@ def test_a9_overlap_of_update_and_weights():
     large, small = one(1.0), one(0.01)
     assert min(large.overlap_left, large.overlap_right) >= 0.99
     assert max(large.overlap_left_before, large.overlap_right_before) <= 0.05
-    assert max(small.overlap_left, small.overlap_right) <= 0.05
+    assert max(small.overlap_left, small.overlap_right) <= 0.01
     assert large.update_norm == pytest.approx(0.83 * math.sqrt(400 * 600), rel=0.05)
 
 
@@ -230,8 +230,8 @@ def test_a11_the_sign_of_the_loss_effect_depends_on_the_feature_scale():
 
     assert mean(0, "readout_test") == pytest.approx(1.484, abs=0.12)
     assert mean(10, "readout_test") == pytest.approx(2.464, abs=0.25)
-    assert mean(0, "readout_test_reference") == pytest.approx(0.966, abs=0.06)
-    assert mean(10, "readout_test_reference") == pytest.approx(1.027, abs=0.08)
+    assert mean(0, "readout_test_reference") == pytest.approx(0.966, abs=0.05)
+    assert mean(10, "readout_test_reference") == pytest.approx(1.027, abs=0.05)
 
 
 def test_a12_weight_normalisation():
