@@ -104,6 +104,11 @@ def test_head_by_head_storage_needs_the_head_count():
     assert "how many heads" in layer.notes[0]
 
 
+def test_unequal_fused_projections_stay_whole_and_say_so():
+    layer = analyze({"a.qkv_proj.weight": randn(128, 64)}, split_qkv=True).layers[0]
+    assert "unequal size" in layer.notes[0]
+
+
 def test_nearly_orthogonal_weights_have_no_exponent():
     Q = torch.linalg.qr(randn(64, 64))[0]
     layer = analyze({"w": Q})["w"]

@@ -52,7 +52,9 @@ def linear(candidate: Candidate, options: SpectraOptions) -> Reading:
     if options.split_qkv and _is_fused(candidate, transposed):
         return _split_qkv(candidate, transposed, inferred)
     kind = "linear_transposed" if transposed else "linear"
-    return [matrix(candidate, kind, (1, *candidate.shape), whole, inferred=inferred)]
+    unequal = options.split_qkv and _named_fused(candidate)
+    note = "not split: q, k and v are of unequal size" if unequal else ""
+    return [matrix(candidate, kind, (1, *candidate.shape), whole, inferred=inferred, note=note)]
 
 
 @layer_handler
@@ -80,12 +82,13 @@ def _orientation(candidate: Candidate) -> tuple[bool, str]:
     return False, "2-D tensor"
 
 
+def _named_fused(candidate: Candidate) -> bool:
+    return candidate.path.lower().rpartition(".")[2] in _FUSED
+
+
 def _is_fused(candidate: Candidate, transposed: bool) -> bool:
     rows, cols = candidate.shape
-    parts = candidate.path.lower().split(".")
-    named = any(part in _FUSED for part in parts[-1:])
-    fits = cols == 3 * rows if transposed else rows == 3 * cols
-    return named and fits
+    return _named_fused(candidate) and (cols == 3 * rows if transposed else rows == 3 * cols)
 
 
 def _split_qkv(candidate: Candidate, transposed: bool, inferred: str) -> Reading:
