@@ -15,10 +15,11 @@ def _convolution(inputs: int, outputs: int, stride: int = 1) -> nn.Conv2d:
 
 
 class _Block(nn.Module):
-    """Two 3x3 convolutions beside a shortcut that has no parameters (option A)."""
+    """Two 3x3 convolutions beside a shortcut that has no parameters (option A), or alone."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, *, residual: bool) -> None:
         super().__init__()
+        self.residual = residual
         self.stride = stride
         self.padding = (outputs - inputs) // 2  # zero channels on either side of the shortcut's
         self.conv1 = _convolution(inputs, outputs, stride)
@@ -27,15 +28,17 @@ class _Block(nn.Module):
         self.bn2 = nn.BatchNorm2d(outputs)
 
     def forward(self, images: Tensor) -> Tensor:
-        residual: Tensor = self.bn2(self.conv2(self.bn1(self.conv1(images)).relu()))
+        change: Tensor = self.bn2(self.conv2(self.bn1(self.conv1(images)).relu()))
+        if not self.residual:
+            return change.relu()
         shortcut = images[:, :, :: self.stride, :: self.stride]
         shortcut = functional.pad(shortcut, (0, 0, 0, 0, self.padding, self.padding))
-        return (residual + shortcut).relu()
+        return (change + shortcut).relu()
 
 
-def _stage(blocks: int, inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    first = _Block(inputs, outputs, stride)
-    return nn.Sequential(first, *(_Block(outputs, outputs, 1) for _ in range(blocks - 1)))
+def _stage(blocks: int, inputs: int, outputs: int, stride: int, *, residual: bool) -> nn.Sequential:
+    sizes = [(inputs, outputs, stride), *[(outputs, outputs, 1)] * (blocks - 1)]
+    return nn.Sequential(*(_Block(*size, residual=residual) for size in sizes))
 
 
 class CifarResNet(nn.Module):
@@ -48,12 +51,13 @@ class CifarResNet(nn.Module):
     Args:
         blocks: the blocks of a stage, ``n`` in the paper; the depth is ``6 n + 2``.
         classes: the number of classes.
+        residual: with shortcuts; without, the paper's plain network, of the same parameters.
 
     Raises:
         InputError: a number is below 1.
     """
 
-    def __init__(self, blocks: int, classes: int = 10) -> None:
+    def __init__(self, blocks: int, classes: int = 10, *, residual: bool = True) -> None:
         super().__init__()
         if min(blocks, classes) < 1:
             raise InputError(
@@ -61,9 +65,9 @@ class CifarResNet(nn.Module):
             )
         self.conv1 = _convolution(3, 16)
         self.bn1 = nn.BatchNorm2d(16)
-        self.layer1 = _stage(blocks, 16, 16, stride=1)
-        self.layer2 = _stage(blocks, 16, 32, stride=2)
-        self.layer3 = _stage(blocks, 32, 64, stride=2)
+        self.layer1 = _stage(blocks, 16, 16, stride=1, residual=residual)
+        self.layer2 = _stage(blocks, 16, 32, stride=2, residual=residual)
+        self.layer3 = _stage(blocks, 32, 64, stride=2, residual=residual)
         self.linear = nn.Linear(64, classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
@@ -77,12 +81,13 @@ class CifarResNet(nn.Module):
         return logits
 
 
-def cifar_resnet(depth: int, *, classes: int = 10) -> CifarResNet:
+def cifar_resnet(depth: int, *, classes: int = 10, residual: bool = True) -> CifarResNet:
     """Return a fresh CIFAR ResNet of a depth that was published.
 
     Args:
         depth: 20, 32, 44, 56 or 110, counting the layers with weights: ``6 n + 2``.
         classes: the number of classes.
+        residual: with shortcuts; see :class:`CifarResNet`.
 
     Raises:
         InputError: the depth is none of these, or there is no class.
@@ -95,4 +100,4 @@ def cifar_resnet(depth: int, *, classes: int = 10) -> CifarResNet:
             f"depth={depth}, but the CIFAR ResNets of He et al. (2016) have depth 6 n + 2; "
             f"give one of {', '.join(map(str, DEPTHS))}"
         )
-    return CifarResNet((depth - 2) // 6, classes)
+    return CifarResNet((depth - 2) // 6, classes, residual=residual)

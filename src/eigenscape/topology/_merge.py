@@ -1,0 +1,169 @@
+"""From samples to their merge tree: grids, scattered points, graphs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from eigenscape.errors import InputError
+from eigenscape.topology._graph import Connectivity, EdgeGraph, Graph, GridGraph
+from eigenscape.topology._neighbours import Symmetry, nearest_neighbours
+from eigenscape.topology._sweep import sweep
+from eigenscape.topology._tree import MergeTree, pair_heights
+
+
+def merge_tree(
+    values: ArrayLike, connectivity: Connectivity = "full", *, superlevel: bool = False
+) -> MergeTree:
+    """Return the merge tree of an n-dimensional grid.
+
+    Samples are taken in the order of (value, flat row-major index), so that ties are never equal
+    (simulation of simplicity, Edelsbrunner and Muecke 1990). Where components meet, the one with
+    the lower minimum lives on (the elder rule). Exact, with no loop over samples: each sample is
+    labelled by steepest descent, and the graph of labels is merged instead.
+
+    Args:
+        values: any shape of one or more axes; +inf is the top of everything.
+        connectivity: ``"full"`` (all 3^n - 1 neighbours; valleys that run diagonally stay
+            whole), ``"freudenthal"`` (as TTK triangulates a grid) or ``"cross"`` (2 n).
+        superlevel: follow superlevel sets, from the maxima down.
+
+    Raises:
+        InputError: no sample, NaN or -inf (+inf for superlevel), or values that are no real
+            numbers.
+
+    >>> tree = merge_tree([5, 1, 3, 0, 4, 2, 6])
+    >>> tree.minima.tolist(), tree.saddles.tolist(), tree.persistence.tolist()
+    ([3, 1, 5], [2, 4], [2.0, 2.0])
+    >>> dict(zip(tree.node_index.tolist(), tree.samples.tolist()))
+    {3: 1, 1: 1, 5: 1, 2: 1, 4: 3}
+    """
+    grid = real_values(values, superlevel=superlevel)
+    return _tree(grid, GridGraph(grid.shape, connectivity), connectivity, superlevel)
+
+
+def merge_tree_of_points(
+    points: ArrayLike,
+    values: ArrayLike,
+    *,
+    k: int | None = None,
+    symmetry: Symmetry = "union",
+    superlevel: bool = False,
+) -> MergeTree:
+    """Return the merge tree of scattered samples, joined to their nearest neighbours.
+
+    All samples at the distance of the k-th neighbour are neighbours too: on a regular grid an
+    arbitrary choice among them would change the number of minima.
+
+    Args:
+        points: ``(N, n)`` coordinates.
+        values: ``(N,)``.
+        k: neighbours of a sample; 4 n by default (Geniesse et al. 2024, section 2).
+        symmetry: ``"union"`` joins two samples when either is near the other, ``"mutual"`` when
+            both are (as the paper does; it can leave the graph in several pieces).
+        superlevel: follow superlevel sets.
+
+    Raises:
+        InputError: points and values that do not fit, k below 1, or values that
+            :func:`merge_tree` refuses.
+
+    >>> line = [[0.0], [1.0], [2.0], [3.0], [4.0]]
+    >>> merge_tree_of_points(line, [1, 2, 0, 3, 1], k=1).minima.tolist()
+    [2, 0, 4]
+    """
+    heights = real_values(values, superlevel=superlevel)
+    edges, name = nearest_neighbours(points, len(heights.reshape(-1)), k, symmetry)
+    return _tree(heights.reshape(-1), EdgeGraph(edges), name, superlevel)
+
+
+def merge_tree_of_graph(
+    values: ArrayLike, edges: ArrayLike, *, superlevel: bool = False
+) -> MergeTree:
+    """Return the merge tree of a function on the vertices of a graph.
+
+    Args:
+        values: ``(N,)``.
+        edges: ``(m, 2)`` numbers of vertices, each edge once or more.
+        superlevel: follow superlevel sets.
+
+    Raises:
+        InputError: edges of another shape or beyond the vertices, or values that
+            :func:`merge_tree` refuses.
+
+    >>> merge_tree_of_graph([0, 5, 1], [[0, 1], [1, 2]]).persistence.tolist()
+    [4.0]
+    """
+    heights = real_values(values, superlevel=superlevel).reshape(-1)
+    pairs = np.asarray(edges)
+    if pairs.size == 0:
+        pairs = np.empty((0, 2), dtype=np.int64)
+    if pairs.ndim != 2 or pairs.shape[1] != 2 or pairs.dtype.kind not in "iu":
+        raise InputError(
+            f"edges have the shape {pairs.shape} and dtype {pairs.dtype}; expected (m, 2) integers"
+        )
+    if len(pairs) and not 0 <= pairs.min() <= pairs.max() < len(heights):
+        raise InputError(
+            f"edges name vertices {pairs.min()} to {pairs.max()}; there are {len(heights)}, "
+            "counted from 0"
+        )
+    return _tree(heights, EdgeGraph(pairs.astype(np.int64)), "graph", superlevel)
+
+
+def real_values(values: ArrayLike, *, superlevel: bool = False) -> NDArray[np.float64]:
+    """Return samples as float64.
+
+    Raises:
+        InputError: no sample, no axis, NaN, an infinite lowest value, or no real numbers.
+    """
+    given = np.asarray(values)
+    if given.dtype.kind not in "iufb":
+        raise InputError(f"values have the dtype {given.dtype}; expected real numbers")
+    if given.ndim == 0 or given.size == 0:
+        raise InputError(
+            f"values have the shape {given.shape}; expected one axis or more and one sample or more"
+        )
+    found = given.astype(np.float64)
+    lost = np.isnan(found)
+    if lost.any():
+        first = np.unravel_index(int(lost.argmax()), found.shape)
+        raise InputError(
+            f"{int(lost.sum())} of {found.size} values are NaN, the first at index "
+            f"{tuple(map(int, first))}. Mend: np.where(np.isnan(values), np.inf, values) keeps "
+            "them above everything finite"
+        )
+    bottom = np.inf if superlevel else -np.inf
+    if (found == bottom).any():
+        raise InputError(
+            f"{int((found == bottom).sum())} values are {bottom}; such a sample would be "
+            f"{'above' if superlevel else 'below'} everything. Mend: clip them to a finite value"
+        )
+    return found
+
+
+def _tree(
+    values: NDArray[np.float64], graph: Graph, connectivity: str, superlevel: bool
+) -> MergeTree:
+    flat = values.reshape(-1)
+    found = sweep(-flat if superlevel else flat, graph)
+    order = by_persistence(flat, found.births, found.deaths)
+    arrays: dict[str, Any] = {
+        "node_index": found.node,
+        "parent": found.parent,
+        "samples": np.bincount(found.arc_of, minlength=len(found.node)),
+        "arc_of": found.arc_of,
+        "basin_of": found.basin_of,
+        "minima": found.node[: found.minima],
+        "birth_index": found.births[order],
+        "death_index": found.deaths[order],
+        "essential": found.essential,
+    }
+    return MergeTree(values=values, connectivity=connectivity, superlevel=superlevel, **arrays)
+
+
+def by_persistence(
+    flat: NDArray[np.float64], births: NDArray[np.int64], deaths: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the order of pairs: the most persistent first, ties by the sample of the minimum."""
+    return np.lexsort((births, -pair_heights(flat[births], flat[deaths])))

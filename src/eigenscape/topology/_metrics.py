@@ -1,0 +1,155 @@
+"""Numbers of a merge tree: counts, persistence, entropy, SMAD."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from eigenscape.topology._simplify import finite_values
+from eigenscape.topology._tree import MergeTree
+
+#: Shares of the range above which pairs are counted.
+LEVELS = (1e-4, 1e-3, 1e-2, 1e-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PersistenceMetrics:
+    """Counts and statistics of the finite pairs, unless said otherwise.
+
+    Where there is no pair, averages and totals are 0.
+
+    Args:
+        n_minima: minima.
+        n_saddles: distinct saddles.
+        n_pairs: minima less components.
+        components: connected components of the graph.
+        infinite_pairs: pairs that die at an infinite value; they are in no average and no total.
+        range: largest minus smallest finite value.
+        average_persistence: mean of the pairs.
+        median_persistence: median.
+        max_persistence: largest.
+        total_persistence: sum P.
+        l2_total: sum of squares.
+        average_persistence_with_essential: the mean with one more pair, from the lowest minimum to
+            the largest finite value, as TTK writes it into its diagrams. With a single minimum it
+            is the range.
+        entropy: ``-sum p/P ln(p/P)`` (Chintakunta et al. 2015), nat.
+        normalized_entropy: over ``ln n``; 0 for one pair.
+        smad: mean over leaves of saddle minus minimum, each leaf with its own parent saddle and no
+            elder rule (the "saddle-minimum average distance" of Landscaper); 0 for one minimum.
+        smad_normalized: over the range.
+        smad_weighted: each leaf times its basin's share of samples, before the mean.
+        counts_above: pairs above each share of the range in :data:`LEVELS`.
+    """
+
+    n_minima: int
+    n_saddles: int
+    n_pairs: int
+    components: int
+    infinite_pairs: int
+    range: float
+    average_persistence: float
+    median_persistence: float
+    max_persistence: float
+    total_persistence: float
+    l2_total: float
+    average_persistence_with_essential: float
+    entropy: float
+    normalized_entropy: float
+    smad: float
+    smad_normalized: float
+    smad_weighted: float
+    counts_above: dict[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain types."""
+        return asdict(self)
+
+
+def measure(tree: MergeTree) -> PersistenceMetrics:
+    """Return counts and statistics of a tree."""
+    heights = tree.persistence
+    pairs = heights[np.isfinite(heights)]
+    finite = finite_values(tree)
+    span = float(np.ptp(finite)) if len(finite) else 0.0
+    total = float(pairs.sum())
+    entropy = _entropy(pairs)
+    smad, weighted = _smad(tree)
+    return PersistenceMetrics(
+        n_minima=tree.n_minima,
+        n_saddles=tree.n_saddles,
+        n_pairs=tree.n_pairs,
+        components=tree.components,
+        infinite_pairs=len(heights) - len(pairs),
+        range=span,
+        average_persistence=total / len(pairs) if len(pairs) else 0.0,
+        median_persistence=float(np.median(pairs)) if len(pairs) else 0.0,
+        max_persistence=float(pairs.max()) if len(pairs) else 0.0,
+        total_persistence=total,
+        l2_total=float((pairs**2).sum()),
+        average_persistence_with_essential=(total + span) / (len(pairs) + 1),
+        entropy=entropy,
+        normalized_entropy=entropy / math.log(len(pairs)) if len(pairs) > 1 else 0.0,
+        smad=smad,
+        smad_normalized=smad / span if span else 0.0,
+        smad_weighted=weighted,
+        counts_above=dict(
+            zip((f"{level:g}" for level in LEVELS), counts_above(tree, LEVELS), strict=True)
+        ),
+    )
+
+
+def _entropy(pairs: NDArray[np.float64]) -> float:
+    shares = pairs[pairs > 0] / (pairs.sum() or 1.0)
+    return float(-(shares * np.log(shares)).sum()) + 0.0
+
+
+def _smad(tree: MergeTree) -> tuple[float, float]:
+    parent = tree.parent[: tree.n_minima]
+    leaves = np.flatnonzero(parent >= 0)
+    if not len(leaves):
+        return 0.0, 0.0
+    flat = tree.values.reshape(-1)
+    gaps = np.abs(flat[tree.node_index[parent[leaves]]] - flat[tree.minima[leaves]])
+    shares = np.bincount(tree.basin_of, minlength=tree.n_minima)[leaves] / len(flat)
+    known = np.isfinite(gaps)
+    if not known.any():
+        return 0.0, 0.0
+    return float(gaps[known].mean()), float((gaps * shares)[known].mean())
+
+
+def counts_above(tree: MergeTree, levels: Sequence[float]) -> list[int]:
+    """Return how many finite pairs persist more than each share of the range.
+
+    >>> from eigenscape.topology import merge_tree
+    >>> counts_above(merge_tree([5, 1, 3, 0, 4, 2, 6]), (0.1, 0.5))
+    [2, 0]
+    """
+    finite = finite_values(tree)
+    span = float(np.ptp(finite)) if len(finite) else 0.0
+    heights = tree.persistence
+    return [int((np.isfinite(heights) & (heights > level * span)).sum()) for level in levels]
+
+
+def betti0_curve(tree: MergeTree, levels: ArrayLike) -> NDArray[np.int64]:
+    """Return how many components the sublevel set has at each level (superlevel: superlevel set).
+
+    Args:
+        tree: a merge tree.
+        levels: ``(l,)`` values; a component counts from its birth on, up to but without its death.
+
+    >>> from eigenscape.topology import merge_tree
+    >>> betti0_curve(merge_tree([5, 1, 3, 0, 4, 2, 6]), [-1, 0, 1, 2, 3, 4]).tolist()
+    [0, 1, 2, 3, 2, 1]
+    """
+    sign = -1.0 if tree.superlevel else 1.0
+    flat = tree.values.reshape(-1)
+    born = np.sort(sign * flat[np.concatenate((tree.birth_index, tree.essential))])
+    died = np.sort(sign * tree.deaths)
+    at = sign * np.asarray(levels, dtype=np.float64)
+    return np.searchsorted(born, at, side="right") - np.searchsorted(died, at, side="right")

@@ -1,0 +1,168 @@
+"""The merge tree of a landscape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from eigenscape.topology._basins import Basin
+    from eigenscape.topology._metrics import PersistenceMetrics
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class MergeTree:
+    """How the sublevel sets of a function on samples merge as the level rises.
+
+    Nodes are minima and saddles; the arc of a node runs from it up to the node above, which it
+    leaves out, and every sample lies on exactly one arc. Samples are named by their flat row-major
+    index. Of a superlevel tree, ``minima`` are maxima, found with falling level; a persistence is
+    never negative.
+
+    Args:
+        values: the samples, in the array's own shape.
+        connectivity: which samples are neighbours.
+        superlevel: whether superlevel sets were followed.
+        node_index: ``(A,)`` sample of the node at the lower end of each arc, minima first.
+        parent: ``(A,)`` position of the arc above, -1 for a root.
+        samples: ``(A,)`` samples on each arc; they sum to N.
+        arc_of: ``(N,)`` position of the arc that each sample lies on.
+        basin_of: ``(N,)`` position of the minimum that steepest descent reaches from each sample.
+        minima: ``(m,)`` samples, by value and index.
+        birth_index: ``(p,)`` minima that die, the most persistent first.
+        death_index: ``(p,)`` saddles at which they do.
+        essential: one minimum for each connected component, which never dies.
+        simplified: the threshold below which pairs were cancelled, in units of the values.
+    """
+
+    values: Floats = field(repr=False)
+    connectivity: str
+    superlevel: bool
+    node_index: Indices = field(repr=False)
+    parent: Indices = field(repr=False)
+    samples: Indices = field(repr=False)
+    arc_of: NDArray[np.int32] = field(repr=False)
+    basin_of: NDArray[np.int32] = field(repr=False)
+    minima: Indices
+    birth_index: Indices = field(repr=False)
+    death_index: Indices = field(repr=False)
+    essential: Indices
+    simplified: float = 0.0
+
+    # ------------------------------------------------------------------ nodes
+
+    @property
+    def saddles(self) -> Indices:
+        """``(s,)`` samples at which components merge; one that merges three counts once."""
+        return self.node_index[self.n_minima :]
+
+    @property
+    def n_minima(self) -> int:
+        """Number of minima."""
+        return len(self.minima)
+
+    @property
+    def n_saddles(self) -> int:
+        """Number of distinct saddles."""
+        return len(self.node_index) - len(self.minima)
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of finite pairs: minima less components."""
+        return len(self.birth_index)
+
+    @property
+    def components(self) -> int:
+        """Number of connected components of the graph."""
+        return len(self.essential)
+
+    @property
+    def parent_index(self) -> Indices:
+        """``(A,)`` sample of the node above each arc, -1 for a root."""
+        return np.where(self.parent < 0, -1, self.node_index[self.parent])
+
+    def children(self, position: int) -> Indices:
+        """Return the positions of the arcs that end at a node."""
+        return np.flatnonzero(self.parent == position)
+
+    # ------------------------------------------------------------------ pairs
+
+    @property
+    def births(self) -> Floats:
+        """``(p,)`` values at which the pairs' minima appear."""
+        return self.values.reshape(-1)[self.birth_index]
+
+    @property
+    def deaths(self) -> Floats:
+        """``(p,)`` values at which they merge into an older component."""
+        return self.values.reshape(-1)[self.death_index]
+
+    @property
+    def persistence(self) -> Floats:
+        """``(p,)`` height of each pair, descending; never negative."""
+        return pair_heights(self.births, self.deaths)
+
+    # ------------------------------------------------------------------ what follows from it
+
+    def metrics(self) -> PersistenceMetrics:
+        """Return counts and persistence statistics."""
+        from eigenscape.topology._metrics import measure
+
+        return measure(self)
+
+    def simplify(self, threshold: float, *, relative: bool = False) -> MergeTree:
+        """Cancel every pair whose persistence is below a threshold.
+
+        The younger minimum's branch joins the arc through its saddle; samples stay counted.
+
+        Args:
+            threshold: in units of the values.
+            relative: as a fraction of the range of the finite values instead.
+
+        Raises:
+            InputError: a negative threshold, or NaN.
+        """
+        from eigenscape.topology._simplify import simplify
+
+        return simplify(self, threshold, relative=relative)
+
+    def basins(self) -> list[Basin]:
+        """Return the basin of each minimum, the deepest first."""
+        from eigenscape.topology._basins import basins
+
+        return basins(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return counts, pairs, arcs and metrics in JSON's own types."""
+        columns = (self.birth_index, self.death_index, self.births, self.deaths, self.persistence)
+        names = ("birth_index", "death_index", "birth", "death", "persistence")
+        arcs = (self.node_index, self.parent_index, self.samples)
+        return {
+            "shape": list(self.values.shape),
+            "connectivity": self.connectivity,
+            "superlevel": self.superlevel,
+            "simplified": self.simplified,
+            **self.metrics().to_dict(),
+            "minima": self.minima.tolist(),
+            "saddles": self.saddles.tolist(),
+            "essential": self.essential.tolist(),
+            "pairs": _rows(names, columns),
+            "arcs": _rows(("node_index", "parent_index", "samples"), arcs),
+        }
+
+
+def pair_heights(births: Floats, deaths: Floats) -> Floats:
+    """Return ``|death - birth|``; a pair of two infinite values has none."""
+    with np.errstate(invalid="ignore"):
+        return np.nan_to_num(np.abs(deaths - births), nan=0.0, posinf=np.inf)
+
+
+def _rows(names: tuple[str, ...], columns: tuple[NDArray[Any], ...]) -> list[dict[str, Any]]:
+    lists = [column.tolist() for column in columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]
