@@ -141,6 +141,28 @@ def test_simplification_of_the_example():
     assert suggested_threshold(tree, noise=0.1) == pytest.approx(0.8)
 
 
+def test_huge_values_say_inf_without_a_warning():
+    tree = merge_tree([0.0, 1e200, 1.0])
+    assert tree.metrics().l2_total == math.inf
+    assert merge_tree([np.inf]).basins()[0].depth == 0.0
+
+
+def test_large_grids_take_the_spanning_tree():
+    """Where many labels touch, SciPy's forest thins the edges: the same tree as without it."""
+    from unittest import mock
+
+    values = np.random.default_rng(3).normal(size=(30, 31, 12))
+    tree = merge_tree(values, "full")
+    with mock.patch(
+        "eigenscape.topology._sweep._spanning",
+        lambda here, there, heights, count: np.argsort(heights, kind="stable"),
+    ):
+        plain = merge_tree(values, "full")
+    assert tree.n_minima > 100
+    assert tree.parent_index.tolist() == plain.parent_index.tolist()
+    assert pairs(tree) == pairs(plain)
+
+
 def test_basins():
     found = merge_tree(np.array([[0.0, 2.0, 1.0]])).basins()
     assert [(b.minimum, b.position, b.value, b.depth) for b in found] == [
@@ -193,6 +215,10 @@ def test_distances_of_hand_made_diagrams():
     ("call", "said"),
     [
         (lambda: merge_tree([1.0, np.nan]), "1 of 2 values are NaN, the first at index \\(1,\\)"),
+        (lambda: merge_tree([np.nan], superlevel=True), "-np.inf, values"),
+        (lambda: merge_tree([[1.0], [1.0, 2.0]]), "ragged"),
+        (lambda: merge_tree(np.ma.masked_greater([1.0, 2.0], 1.5)), "1 values are masked"),
+        (lambda: merge_tree([2**53, 2**53 + 1]), "beyond 2"),
         (lambda: merge_tree([]), "one sample or more"),
         (lambda: merge_tree(3.0), "one axis or more"),
         (lambda: merge_tree([1.0, -np.inf]), "below everything"),
@@ -203,10 +229,15 @@ def test_distances_of_hand_made_diagrams():
         (lambda: merge_tree_of_points([[0.0], [1.0]], [1.0]), r"expected \(1, n\)"),
         (lambda: merge_tree_of_points([[0.0]], [1.0], k=0, symmetry="x"), "k is 0"),
         (lambda: merge_tree_of_points([[np.nan]], [1.0]), "NaN or inf"),
+        (lambda: merge_tree_of_points([["a"]], [1.0]), "no array of numbers"),
+        (lambda: merge_tree_of_points([[0.0]], [1.0], k=1.5), "whole number"),
+        (lambda: merge_tree_of_points(np.zeros((9000, 2)), np.zeros(9000)), "many coincide"),
         (lambda: merge_tree_of_graph([1.0, 2.0], [[0, 2]]), "vertices 0 to 2; there are 2"),
         (lambda: merge_tree_of_graph([1.0, 2.0], [[0.5, 1.0]]), "integers"),
         (lambda: merge_tree(PATH).simplify(-1), "expected 0 or more"),
         (lambda: merge_tree(PATH).simplify(math.nan), "expected 0 or more"),
+        (lambda: merge_tree(PATH).simplify(None), "expected 0 or more"),
+        (lambda: suggested_threshold(merge_tree(PATH), noise=-1), "noise is -1"),
         (lambda: bottleneck_distance([[0, 1, 2]], []), r"expected \(p, 2\)"),
         (lambda: bottleneck_distance([[0, np.inf]], []), "not finite"),
         (lambda: bottleneck_distance([[0, 1]], [], normalize="range"), "give merge trees"),

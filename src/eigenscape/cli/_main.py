@@ -7,7 +7,20 @@ import os
 import sys
 from collections.abc import Sequence
 
-from eigenscape.cli import _checkup, _compare, _doctor, _report, _spectra, _study
+from eigenscape.cli import (
+    _allocate,
+    _check_grid,
+    _checkup,
+    _compare,
+    _diagnose,
+    _doctor,
+    _hessian,
+    _landscape,
+    _report,
+    _spectra,
+    _study,
+    _topology,
+)
 from eigenscape.errors import EigenscapeError
 
 _EXAMPLES = """\
@@ -52,7 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for verb in (_checkup, _spectra, _compare, _report, _study, _doctor):
+    for verb in (
+        _checkup, _spectra, _compare, _allocate, _diagnose, _landscape, _topology, _check_grid,
+        _hessian,
+        _report, _study, _doctor,
+    ):  # fmt: skip
         verb.add(verbs)
     return parser
 

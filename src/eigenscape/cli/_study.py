@@ -21,11 +21,16 @@ def add(verbs: Verbs) -> None:
         help="put a paper's claims to the test, and write a page about it",
         examples="  eigenscape study heavy_tails\n"
         "  eigenscape study heavy_tails --scale paper --out heavy-tails\n"
+        "  eigenscape study landscape_topology --scale full --out topology\n"
         "  eigenscape study heavy_tails --format json > claims.json\n",
     )
-    parser.add_argument("name", help="which study: heavy_tails")
     parser.add_argument(
-        "--scale", default="small", help="small (about a minute) or paper (its own sizes) [small]"
+        "name", help="which study: heavy_tails, landscape_topology, landscape_profiles"
+    )
+    parser.add_argument(
+        "--scale",
+        default="small",
+        help="small (minutes), or the study's large one: paper (its own sizes) or full [small]",
     )
     parser.add_argument("--seeds", type=int, metavar="N", help="repeats [the scale's own number]")
     group = parser.add_argument_group("common options")

@@ -143,7 +143,12 @@ def _written_here(path: Path) -> bool:
         head = handle.read(20_000)
     return any(
         mark in head
-        for mark in (b'"schema": "eigenscape.', b'content="eigenscape"', b"name,kind,block,shape,")
+        for mark in (
+            b'"schema": "eigenscape.',
+            b'content="eigenscape"',
+            b"name,kind,block,shape,",
+            b"Software\x00eigenscape",  # in a picture
+        )
     )
 
 

@@ -12,7 +12,7 @@ from eigenscape.errors import InputError
 from eigenscape.landscape._batches import Batch
 from eigenscape.landscape._modes import BATCH_NORM_POLICIES
 
-Forward = Callable[[nn.Module, Batch], Any]
+Forward = Callable[..., Any]  # (model, batch); a model of any class
 Loss = Callable[[Any, Any], Tensor]
 
 

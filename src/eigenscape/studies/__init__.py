@@ -6,7 +6,6 @@ from eigenscape.studies._interval import Interval as Interval
 from eigenscape.studies._interval import interval as interval
 from eigenscape.studies._page import render_study as render_study
 from eigenscape.studies._page import write_study_page as write_study_page
-from eigenscape.studies._registry import SCALES as SCALES
 from eigenscape.studies._registry import STUDIES as STUDIES
 from eigenscape.studies._registry import Study as Study
 from eigenscape.studies._registry import get_study as get_study
@@ -14,7 +13,6 @@ from eigenscape.studies._registry import run_study as run_study
 from eigenscape.studies._result import StudyResult as StudyResult
 
 __all__ = [
-    "SCALES",
     "STUDIES",
     "VERDICTS",
     "Claim",

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
     from eigenscape.studies._result import StudyResult
 
-SCALES = ("small", "paper")
-
-_HOMES = {"heavy_tails": "eigenscape.studies.heavy_tails"}
+_HOMES = {
+    "heavy_tails": "eigenscape.studies.heavy_tails",
+    "landscape_topology": "eigenscape.studies.landscape_topology",
+    "landscape_profiles": "eigenscape.studies.landscape_profiles",
+    "md_tree": "eigenscape.studies.md_tree",
+}
 #: The names of all studies.
 STUDIES = tuple(_HOMES)
 
@@ -49,6 +52,7 @@ class Study:
         paper: which paper.
         run: from a scale to a result.
         pictures: from a result to its pictures.
+        scales: its scales, from small to large.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Study:
     paper: str
     run: RunStudy
     pictures: Callable[[StudyResult], dict[str, tuple[Figure, str]]]
+    scales: tuple[str, ...] = ("small", "paper")
 
 
 def get_study(name: str) -> Study:
@@ -87,7 +92,8 @@ def run_study(
 
     Args:
         name: which one.
-        scale: ``"small"`` (about a minute) or ``"paper"`` (the paper's own sizes).
+        scale: ``"small"`` (minutes), or the study's large one: ``"paper"`` (the paper's own sizes)
+            or ``"full"`` (the largest that a small machine finishes).
         seeds: repeats; None for the scale's own number.
         folder: where finished experiments are kept, so that a killed study goes on from them.
         engine: where experiments run.
@@ -98,8 +104,8 @@ def run_study(
         InputError: an unknown study or scale, or fewer than two seeds, which give no interval.
     """
     study = get_study(name)
-    if scale not in SCALES:
-        raise InputError(f"scale is {scale!r}; expected one of {', '.join(SCALES)}")
+    if scale not in study.scales:
+        raise InputError(f"scale is {scale!r}; expected one of {', '.join(study.scales)}")
     if seeds is not None and seeds < 2:
         raise InputError(f"seeds is {seeds}; an interval needs 2 or more")
     return study.run(scale, seeds=seeds, folder=folder, engine=engine, jobs=jobs, progress=progress)

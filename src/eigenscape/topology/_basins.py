@@ -40,11 +40,11 @@ def basins(tree: MergeTree) -> list[Basin]:
     finite = np.bincount(tree.basin_of[known], minlength=tree.n_minima)
     sums = np.bincount(tree.basin_of[known], flat[known], minlength=tree.n_minima)
     depth = dict(zip(tree.birth_index.tolist(), tree.persistence.tolist(), strict=True))
-    top = (flat[known].min() if tree.superlevel else flat[known].max()) if known.any() else np.nan
+    top = (flat[known].min() if tree.superlevel else flat[known].max()) if known.any() else np.inf
     found = []
     for i, vertex in enumerate(tree.minima.tolist()):
         place = tuple(int(c) for c in np.unravel_index(vertex, tree.values.shape))
-        own = depth.get(vertex, abs(float(top - flat[vertex])))
+        own = depth.get(vertex, abs(float(top - flat[vertex])) if known[vertex] else 0.0)
         mean = float(sums[i] / finite[i]) if finite[i] else float("inf")
         found.append(
             Basin(vertex, place, float(flat[vertex]), own, float(counts[i] / len(flat)), mean)

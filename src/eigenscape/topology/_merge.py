@@ -117,23 +117,37 @@ def real_values(values: ArrayLike, *, superlevel: bool = False) -> NDArray[np.fl
     Raises:
         InputError: no sample, no axis, NaN, an infinite lowest value, or no real numbers.
     """
-    given = np.asarray(values)
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise InputError(
+            f"{int(values.mask.sum())} values are masked. Mend: values.filled(np.inf) "
+            "keeps them above everything finite"
+        )
+    try:
+        given = np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"values are ragged: {error}. Mend: give a full grid") from error
     if given.dtype.kind not in "iufb":
         raise InputError(f"values have the dtype {given.dtype}; expected real numbers")
     if given.ndim == 0 or given.size == 0:
         raise InputError(
             f"values have the shape {given.shape}; expected one axis or more and one sample or more"
         )
-    found = given.astype(np.float64)
+    with np.errstate(over="ignore"):
+        found = given.astype(np.float64)
+    if given.dtype.kind in "iu" and (found.astype(given.dtype) != given).any():
+        raise InputError(
+            f"values of dtype {given.dtype} beyond 2^53 are not exact in float64, so that unequal "
+            "ones would tie. Mend: subtract a constant first"
+        )
+    bottom, top = (np.inf, "-np.inf") if superlevel else (-np.inf, "np.inf")
     lost = np.isnan(found)
     if lost.any():
         first = np.unravel_index(int(lost.argmax()), found.shape)
         raise InputError(
             f"{int(lost.sum())} of {found.size} values are NaN, the first at index "
-            f"{tuple(map(int, first))}. Mend: np.where(np.isnan(values), np.inf, values) keeps "
-            "them above everything finite"
+            f"{tuple(map(int, first))}. Mend: np.where(np.isnan(values), {top}, values) keeps "
+            "them out of every component"
         )
-    bottom = np.inf if superlevel else -np.inf
     if (found == bottom).any():
         raise InputError(
             f"{int((found == bottom).sum())} values are {bottom}; such a sample would be "

@@ -77,7 +77,8 @@ def measure(tree: MergeTree) -> PersistenceMetrics:
     pairs = heights[np.isfinite(heights)]
     finite = finite_values(tree)
     span = float(np.ptp(finite)) if len(finite) else 0.0
-    total = float(pairs.sum())
+    with np.errstate(over="ignore"):  # sums of huge values are inf, and say so
+        total, squares = float(pairs.sum()), float((pairs**2).sum())
     entropy = _entropy(pairs)
     smad, weighted = _smad(tree)
     return PersistenceMetrics(
@@ -91,7 +92,7 @@ def measure(tree: MergeTree) -> PersistenceMetrics:
         median_persistence=float(np.median(pairs)) if len(pairs) else 0.0,
         max_persistence=float(pairs.max()) if len(pairs) else 0.0,
         total_persistence=total,
-        l2_total=float((pairs**2).sum()),
+        l2_total=squares,
         average_persistence_with_essential=(total + span) / (len(pairs) + 1),
         entropy=entropy,
         normalized_entropy=entropy / math.log(len(pairs)) if len(pairs) > 1 else 0.0,

@@ -27,10 +27,15 @@ def suggested_threshold(tree: MergeTree, noise: float = 0.0) -> float:
         tree: a merge tree.
         noise: how much a repeated evaluation of one sample differs, in units of the values.
 
+    Raises:
+        InputError: noise that is negative or not finite.
+
     >>> from eigenscape.topology import merge_tree
     >>> suggested_threshold(merge_tree([0.0, 2.0, 1.0]))
     0.002
     """
+    if not 0 <= noise < math.inf:
+        raise InputError(f"noise is {noise}; expected a finite number of 0 or more")
     finite = finite_values(tree)
     largest = float(np.abs(finite).max()) if len(finite) else 0.0
     ulp = float(np.spacing(np.float32(min(largest, 1e38))))
@@ -47,7 +52,7 @@ def finite_values(tree: MergeTree) -> NDArray[np.float64]:
 
 def simplify(tree: MergeTree, threshold: float, *, relative: bool = False) -> MergeTree:
     """Return the tree without the pairs whose persistence is below a threshold."""
-    if not threshold >= 0:
+    if not isinstance(threshold, int | float | np.number) or not threshold >= 0:
         raise InputError(f"the threshold is {threshold}; expected 0 or more")
     if relative:
         finite = finite_values(tree)

@@ -159,7 +159,7 @@ class MergeTree:
 
 def pair_heights(births: Floats, deaths: Floats) -> Floats:
     """Return ``|death - birth|``; a pair of two infinite values has none."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         return np.nan_to_num(np.abs(deaths - births), nan=0.0, posinf=np.inf)
 
 

@@ -11,8 +11,8 @@ from eigenscape.laboratory import draw_edge
 from eigenscape.results import PALETTE
 from eigenscape.studies._interval import rate_words
 from eigenscape.studies._result import StudyResult
-from eigenscape.studies.heavy_tails._draw import (
-    OPTIMIZERS,
+from eigenscape.studies.heavy_tails._plan import OPTIMIZERS
+from eigenscape.studies._draw import (
     below,
     curve,
     draw,

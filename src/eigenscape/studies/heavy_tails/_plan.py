@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from eigenscape.laboratory import LabOptions, link_moments
 from eigenscape.theory import first_step
 
+#: Optimizers by their names in pictures.
+OPTIMIZERS = {"adam": "Adam", "gd": "gradient descent"}
 #: Multiples of the theory's threshold at which one step is taken.
 _AROUND = (0.25, 0.5, 0.8, 1.0, 1.25, 1.6, 2.0, 3.0, 5.0)
 _ADAM = (0.01, 0.03, 0.05, 0.1, 0.3, 1.0, 10.0)

@@ -1,4 +1,4 @@
-"""What the study's pictures share: curves with their intervals, labelled axes."""
+"""What the studies' pictures share: curves with their intervals, labelled axes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ _STYLE: dict[Any, Any] = {
     "ytick.color": _INK, "axes.titlecolor": _INK, "font.size": 9, "axes.titlesize": 9.5,
     "axes.spines.top": False, "axes.spines.right": False,
 }  # fmt: skip
-OPTIMIZERS = {"adam": "Adam", "gd": "gradient descent"}
 
 
 def panels(

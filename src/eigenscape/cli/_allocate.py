@@ -1,0 +1,146 @@
+"""``eigenscape allocate KIND PATH``: a budget for each layer."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eigenscape.cli._verb import (
+    add_common,
+    add_spectra_options,
+    add_verb,
+    note,
+    own_file,
+    spectra_options,
+)
+from eigenscape.errors import InputError
+
+if TYPE_CHECKING:
+    from eigenscape.allocation import Allocation
+    from eigenscape.cli._verb import Verbs
+
+_KINDS = ("lr", "sparsity", "experts", "ranks", "bits")
+_SETTINGS = ("s1", "s2", "tau", "epsilon", "beta")
+
+
+def add(verbs: Verbs) -> None:
+    """Add the verb."""
+    parser = add_verb(
+        verbs,
+        "allocate",
+        run,
+        help="give each layer a budget by its spectrum: learning rate, sparsity, experts ...",
+        examples="  eigenscape allocate lr model.safetensors --rule tb_sigmoid --s 1\n"
+        "  eigenscape allocate sparsity folder/ --sparsity 0.7 --epsilon 0.2 --exclude lm_head\n"
+        "  eigenscape allocate experts metric.json --total 160 --beta 2.5 --format json\n"
+        "  eigenscape allocate lr model.pt --rule shuffled --of tb_linear --seed 1\n",
+    )
+    parser.add_argument("budget", choices=_KINDS, metavar="KIND", help=", ".join(_KINDS))
+    parser.add_argument(
+        "path",
+        help="a checkpoint (file, folder, hub id), a saved layer table, or a JSON file of layer "
+        'names: {"fc1": {"alpha": 2.4, "parameters": 4096, "block": "blocks.0"}, ...}',
+    )
+    _add_options(parser)
+    add_spectra_options(parser)
+    add_common(parser)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the budget")
+    group.add_argument(
+        "--total", "--target", "--sparsity", dest="total", type=float, metavar="X",
+        help="the sparsity of all parameters, the sum of experts or ranks, the mean of bits or of "
+        "learning-rate factors",
+    )  # fmt: skip
+    group.add_argument(
+        "--rule",
+        help="alphapruning, alphalora, owl, tb_linear, tb_sqrt, tb_log2, tb_step, tb_sigmoid, "
+        "multiplicative, additive, power ...; or a control: uniform, reversed, shuffled, "
+        "depth_ramp [the method made for the kind]",
+    )
+    group.add_argument("--of", metavar="RULE", help="the rule whose budgets a control hands round")
+    group.add_argument("--column", metavar="NAME", help="the metric [alpha_hill; alpha in JSON]")
+    group.add_argument("--group", help="who shares a budget: matrix, block or kind [the method's]")
+    group.add_argument("--weights", help="what counts in the total: parameters or plain")
+    group.add_argument("--floor", type=float, metavar="X", help="the smallest budget")
+    group.add_argument("--cap", type=float, metavar="X", help="the largest budget")
+    group.add_argument(
+        "--noise-aware", action="store_true", help="narrow the range by the share that is noise"
+    )
+    group.add_argument(
+        "--reference", action="store_true", help="as the published code: no cap, its own rounding"
+    )
+    group = parser.add_argument_group("the rule's settings")
+    group.add_argument("--s", metavar="S", help="of tb_sigmoid: a number, or BELOW,ABOVE")
+    for name in _SETTINGS:
+        group.add_argument(f"--{name}", type=float, metavar="X")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Allocate and print; with ``--out`` write ``allocation.json`` too."""
+    target = own_file(args.out, "allocation.json", args.path) if args.out else None
+    allocation = _allocate_table(args) if _is_table(args.path) else _allocate_checkpoint(args)
+    if target is not None:
+        allocation.save(target)
+        note(f"wrote {target}", quiet=args.quiet)
+    _print(allocation, args)
+    return 0
+
+
+def _is_table(path: str) -> bool:
+    return path.endswith(".json") and not path.endswith(".index.json") and not Path(path).is_dir()
+
+
+def _allocate_table(args: argparse.Namespace) -> Allocation:
+    from eigenscape.allocation import allocate, read_metric
+
+    return allocate(read_metric(args.path), **_request(args))
+
+
+def _allocate_checkpoint(args: argparse.Namespace) -> Allocation:
+    from eigenscape.allocation import allocate
+    from eigenscape.runs import progress_bar
+    from eigenscape.spectra import analyze
+
+    request = _request(args)
+    with progress_bar("examining", quiet=args.quiet) as progress:
+        spectra = analyze(args.path, progress=progress, **spectra_options(args))
+    return allocate(spectra, checkpoint=args.path, **request)
+
+
+def _request(args: argparse.Namespace) -> dict[str, Any]:
+    names = ("total", "rule", "of", "column", "group", "weights", "floor", "cap", "noise_aware",
+             "reference", "seed")  # fmt: skip
+    given = {name: getattr(args, name) for name in _SETTINGS if getattr(args, name) is not None}
+    if args.s is not None:
+        given["s"] = _strength(args.s)
+    return {"kind": args.budget, **{name: getattr(args, name) for name in names}, **given}
+
+
+def _strength(text: str) -> float | tuple[float, ...]:
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--s expects a number, or BELOW,ABOVE; got {text!r}") from error
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _print(allocation: Allocation, args: argparse.Namespace) -> None:
+    from eigenscape.cli._tables import print_frame, print_json
+
+    if args.format == "json":
+        print_json(allocation.to_dict())
+        return
+    table = allocation.frame()
+    if args.format != "csv":
+        idle = ["block"] if table["clipped"].any() else ["block", "clipped"]
+        table = table.drop(columns=idle).dropna(axis="columns", how="all")
+    print_frame(table, args.format)
+    asked = "" if allocation.target is None else f", {allocation.target:g} asked for"
+    note(
+        f"{allocation.kind} by {allocation.rule}: {allocation.total:.10g}{asked}", quiet=args.quiet
+    )
+    for line in allocation.notes:
+        note(f"note: {line}", quiet=args.quiet)

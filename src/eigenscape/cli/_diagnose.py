@@ -1,0 +1,198 @@
+"""``eigenscape diagnose``: fit a tree to a population, and hold it against another."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eigenscape.cli._verb import FORMATS, add_verb, note, own_file
+from eigenscape.errors import InputError
+
+if TYPE_CHECKING:
+    from eigenscape.cli._verb import Verbs
+    from eigenscape.diagnosis import MDTree, Population
+    from eigenscape.results import Result
+
+_QUESTIONS = ("temperature", "width", "data")
+_BASELINES = ("validation", "hyperparameters", "free landscape", "one checkpoint")
+
+
+def add(verbs: Verbs) -> None:
+    """Add the verb."""
+    parser = add_verb(
+        verbs,
+        "diagnose",
+        lambda _: 2,
+        help="find the knob that is wrong, from a population of trained networks",
+        examples="  eigenscape diagnose fit population.csv --out tree\n"
+        "  eigenscape diagnose evaluate --train small.csv --test large.csv --question temperature\n"
+        "  eigenscape diagnose evaluate --train F.csv --test G.csv --cells 8 --format json\n",
+    )
+    actions = parser.add_subparsers(title="what to do", metavar="ACTION", required=True)
+    _add_evaluate(actions)
+    _add_fit(actions)
+
+
+def _add_evaluate(actions: Verbs) -> None:
+    parser = add_verb(
+        actions,
+        "evaluate",
+        run_evaluate,
+        help="fit to one population, diagnose another, and print the controls beside the score",
+        examples="  eigenscape diagnose evaluate --train F.csv --test G.csv --search paper\n"
+        "  eigenscape diagnose evaluate --train F.csv --test G.csv --max-width 8\n",
+    )
+    parser.add_argument("--train", required=True, metavar="FILE", help="population to fit to")
+    parser.add_argument("--test", required=True, metavar="FILE", help="population to diagnose")
+    _add_tree_options(parser)
+    parser.add_argument(
+        "--cells", type=int, metavar="N", help="fit to N random cells of the grid [all]"
+    )
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", metavar="SEED",
+        help="one draw of cells for each [42 90 38 18 72, the paper's]",
+    )  # fmt: skip
+    parser.add_argument("--max-data", type=float, metavar="X", help="fit only up to this much data")
+    parser.add_argument("--max-width", type=float, metavar="X", help="fit only up to this width")
+    parser.add_argument(
+        "--min-width", type=float, metavar="X",
+        help="leave out narrower networks (the paper: 32 for the question data)",
+    )  # fmt: skip
+    parser.add_argument("--no-baselines", action="store_true", help="the tree alone")
+    _add_output(parser, "write evaluation.json and evaluation.png here")
+
+
+def _add_fit(actions: Verbs) -> None:
+    parser = add_verb(
+        actions,
+        "fit",
+        run_fit,
+        help="fit a tree to a population, and print what each of its leaves says",
+        examples="  eigenscape diagnose fit population.csv --question width --out tree\n",
+    )
+    parser.add_argument("population", help="a CSV table, or a population's JSON file")
+    _add_tree_options(parser)
+    _add_output(parser, "write tree.json and tree.png here")
+
+
+def _add_tree_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--question", default="temperature", metavar="Q",
+        help=f"{', '.join(_QUESTIONS)} [temperature]",
+    )  # fmt: skip
+    parser.add_argument(
+        "--search", metavar="S", help="paper or exact [exact; paper for the question data]"
+    )
+    parser.add_argument(
+        "--variant", default="peak", metavar="V",
+        help="peak; for the temperature also cka, barrier, one-checkpoint [peak]",
+    )  # fmt: skip
+
+
+def _add_output(parser: argparse.ArgumentParser, out: str) -> None:
+    group = parser.add_argument_group("common options")
+    group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
+    group.add_argument("--out", metavar="DIR", help=out)
+    group.add_argument("--quiet", action="store_true", help="no notes")
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
+    """Evaluate, print, and with ``--out`` write the result and its picture."""
+    from eigenscape.cli._tables import print_frame, print_json
+    from eigenscape.diagnosis import PUBLISHED_PROTOCOL, SEEDS, evaluate
+
+    target = own_file(args.out, "evaluation.json", args.train, args.test) if args.out else None
+    train, test = _read(args.train, args), _read(args.test, args)
+    if args.question == "data" and args.min_width is None and train.protocol == PUBLISHED_PROTOCOL:
+        note("note: the paper asks this of width 32 and more: --min-width 32", quiet=args.quiet)
+    baselines = [] if args.no_baselines else [name for name in _BASELINES if _has(name, train)]
+    result = evaluate(
+        train,
+        test,
+        args.question,
+        search=args.search,
+        variant=args.variant,
+        cells=args.cells,
+        seeds=SEEDS if args.seeds is None else args.seeds,
+        max_data=args.max_data,
+        max_width=args.max_width,
+        min_width=args.min_width,
+        baselines=baselines,
+    )
+    if args.format == "json":
+        print_json(result.to_dict())
+    else:
+        print_frame(result.frame(), args.format, f"question: {args.question}, % right")
+        note(f"thresholds: {_words(result.thresholds)}", quiet=args.quiet)
+    if target:
+        _write(result, target, args)
+    return 0
+
+
+def run_fit(args: argparse.Namespace) -> int:
+    """Fit, print the leaves, and with ``--out`` write the tree and its picture."""
+    from eigenscape.cli._tables import print_frame, print_json
+    from eigenscape.diagnosis import MDTree
+
+    target = own_file(args.out, "tree.json", args.population) if args.out else None
+    tree = MDTree.fit(
+        _read(args.population, args),
+        question=args.question,
+        variant=args.variant,
+        search=args.search,
+    )
+    if args.format == "json":
+        print_json(tree.to_dict())
+    else:
+        print_frame(tree.frame(), args.format, f"question: {args.question}")
+        note(_thresholds(tree), quiet=args.quiet)
+    if target:
+        _write(tree, target, args)
+    return 0
+
+
+def _write(result: Result, target: Path, args: argparse.Namespace) -> None:
+    from eigenscape.results import replacing
+
+    note(f"wrote {result.save(target)}", quiet=args.quiet)
+    picture = target.with_suffix(".png")
+    with replacing(picture) as temporary:
+        result.plot().savefig(temporary, dpi=150, format="png")
+    note(f"wrote {picture}", quiet=args.quiet)
+
+
+def _read(path: str, args: argparse.Namespace) -> Population:
+    from eigenscape.diagnosis import check_health, read_population
+
+    population = read_population(path)
+    for problem in check_health(population, args.question).problems:
+        note(f"note: {population.name}: {problem}", quiet=args.quiet)
+    if not population.protocol:
+        note(
+            f"note: {population.name} does not state how its metrics were measured; "
+            "that is not checked",
+            quiet=args.quiet,
+        )
+    return population
+
+
+def _has(baseline: str, population: Population) -> bool:
+    """Tell whether a population has the columns of a baseline."""
+    from eigenscape.diagnosis import BASELINES
+
+    try:
+        BASELINES[baseline](population, "temperature")
+    except InputError:
+        return False
+    return True
+
+
+def _thresholds(tree: MDTree) -> str:
+    pairs = zip(tree.shape.features, tree.thresholds, strict=True)
+    words = ", ".join(f"{name} {value:.4g}" for name, value in pairs)
+    return f"thresholds ({tree.search} search): {words}; train accuracy {tree.train_accuracy:.2f} %"
+
+
+def _words(thresholds: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:.4g}" for value in thresholds)

@@ -1,0 +1,104 @@
+"""``eigenscape hessian --probe FILE.py:FUNCTION``: the curvature of a loss."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eigenscape.cli._probe import add_probe, load_probe
+from eigenscape.cli._verb import FORMATS, add_verb, note, own_file
+
+if TYPE_CHECKING:
+    from eigenscape.cli._verb import Verbs
+    from eigenscape.landscape import HessianResult
+
+
+def add(verbs: Verbs) -> None:
+    """Add the verb."""
+    parser = add_verb(
+        verbs,
+        "hessian",
+        run,
+        help="measure the curvature of a loss: largest eigenvalues, trace by layer, density",
+        examples="  eigenscape hessian --probe probe.py:build\n"
+        "  eigenscape hessian --probe probe.py:build --top 10 --ends both --format json\n"
+        "  eigenscape hessian --probe probe.py:build --density --out curvature\n"
+        "  eigenscape hessian --probe probe.py:build --parameters 'layers.0.*' --matrix ggn\n",
+    )
+    add_probe(parser)
+    group = parser.add_argument_group("what to measure")
+    group.add_argument("--top", type=int, default=5, metavar="K", help="eigenvalues [5]")
+    group.add_argument("--ends", choices=("largest", "both"), default="largest", help="[largest]")
+    group.add_argument(
+        "--tolerance", type=float, default=1e-3, metavar="T", help="of the residuals [0.001]"
+    )
+    group.add_argument("--trace-samples", type=int, default=100, metavar="N", help="[100]")
+    group.add_argument(
+        "--trace-method", choices=("hutchinson", "hutch++"), default="hutchinson",
+        help="[hutchinson]",
+    )  # fmt: skip
+    group.add_argument("--groups", choices=("layer", "block"), default="layer", help="[layer]")
+    group.add_argument("--density", action="store_true", help="the spectral density, 400 products")
+    group.add_argument("--matrix", choices=("hessian", "ggn"), default="hessian", help="[hessian]")
+    group.add_argument(
+        "--parameters", action="append", metavar="GLOB", help="the diagonal block of these alone"
+    )
+    group = parser.add_argument_group("common options")
+    group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
+    group.add_argument("--out", metavar="DIR", help="a folder for result.json and hessian.png")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... [auto]")
+    group.add_argument("--seed", type=int, default=0, help="of everything random [0]")
+    group.add_argument("--quiet", action="store_true", help="no notes, no progress")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print; with ``--out`` write ``result.json`` and ``hessian.png`` too."""
+    from eigenscape.landscape import hessian
+    from eigenscape.runs import progress_bar
+
+    names = ("result.json", "hessian.png") if args.out else ()
+    files = [own_file(args.out, name) for name in names]
+    objective = load_probe(args.probe, device=args.device, seed=args.seed)
+    with progress_bar("measuring", quiet=args.quiet) as progress:
+        result = hessian(
+            objective,
+            k=args.top,
+            trace_samples=args.trace_samples,
+            trace_method=args.trace_method,
+            density=args.density,
+            ends=args.ends,
+            groups=args.groups,
+            matrix=args.matrix,
+            parameters=args.parameters,
+            tolerance=args.tolerance,
+            seed=args.seed,
+            progress=progress,
+        )
+    if files:
+        _write(result, *files, quiet=args.quiet)
+    _print(result, args)
+    return 0
+
+
+def _write(result: HessianResult, target: Path, picture: Path, *, quiet: bool) -> None:
+    from eigenscape.results import replacing
+
+    result.save(target)
+    with replacing(picture) as temporary:
+        result.plot().savefig(temporary, format="png", dpi=150, metadata={"Software": "eigenscape"})
+    for path in (target, picture):
+        note(f"wrote {path}", quiet=quiet)
+
+
+def _print(result: HessianResult, args: argparse.Namespace) -> None:
+    from eigenscape.cli._tables import print_frame, print_json
+
+    if args.format == "json":
+        print_json(result.to_dict())
+        return
+    name = "Gauss-Newton matrix" if result.matrix == "ggn" else "Hessian"
+    title = f"{name} of {result.model}, {result.parameters} parameters, {result.samples} samples"
+    print_frame(result.frame(), args.format, title)
+    for line in result.notes:
+        note(f"note: {line}", quiet=args.quiet)

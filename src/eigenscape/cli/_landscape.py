@@ -1,0 +1,175 @@
+"""``eigenscape landscape --probe FILE.py:FUNCTION``: the loss on a grid around a model."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eigenscape.cli._probe import add_probe, load_probe
+from eigenscape.cli._verb import FORMATS, add_verb, note, own_file
+
+if TYPE_CHECKING:
+    from eigenscape.cli._verb import Verbs
+    from eigenscape.landscape import Landscape
+
+_FILES = ("landscape.json", "landscape.nc", "landscape.png")
+
+
+def add(verbs: Verbs) -> None:
+    """Add the verb."""
+    parser = add_verb(
+        verbs,
+        "landscape",
+        run,
+        help="sample the loss on a grid around a model, count minima and saddles, draw it",
+        examples="  eigenscape landscape --probe probe.py:build\n"
+        "  eigenscape landscape --probe probe.py:build --directions hessian --out landscape\n"
+        "  eigenscape landscape --probe probe.py:build --dim 3 --steps 21 --run landscape-run\n"
+        "  eigenscape landscape --probe probe.py:build --layers 'head.*' --format json\n",
+    )
+    add_probe(parser)
+    group = parser.add_argument_group("what to sample")
+    group.add_argument("--directions", default="random", help="random or hessian [random]")
+    group.add_argument("--dim", type=int, default=2, metavar="N", help="directions [2]")
+    group.add_argument("--steps", type=int, default=41, metavar="N", help="along each axis [41]")
+    group.add_argument(
+        "--radius", type=float, metavar="R", help="half-width [random: 1, hessian: 0.1]"
+    )
+    group.add_argument(
+        "--unit",
+        help="of the radius: absolute (parameter units), relative (to the parameters' norm), "
+        "direction (multiples) [random: direction, hessian: relative]",
+    )
+    group.add_argument(
+        "--normalize", help="filter, layer, model or none [random: filter, hessian: none]"
+    )
+    group.add_argument("--layers", action="append", metavar="GLOB", help="move these alone")
+    group.add_argument(
+        "--connectivity",
+        default="full",
+        help="which points are neighbours: full, freudenthal or cross [full]",
+    )
+    group = parser.add_argument_group("how to run")
+    group.add_argument(
+        "--time-budget", type=float, metavar="S", help="refuse what would take more seconds"
+    )
+    group.add_argument(
+        "--run", metavar="DIR", help="keep finished points here; a killed run goes on from them"
+    )
+    group = parser.add_argument_group("common options")
+    group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
+    group.add_argument("--out", metavar="DIR", help=f"a folder for {', '.join(_FILES)}")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... [auto]")
+    group.add_argument("--seed", type=int, default=0, help="of everything random [0]")
+    group.add_argument("--quiet", action="store_true", help="no notes, no progress")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Sample, measure, print; with ``--out`` write the landscape and its picture."""
+    files = [own_file(args.out, name) for name in _FILES] if args.out else []
+    _check_connectivity(args.connectivity)
+    landscape = _sampled(args)
+    summary = _summary(landscape, args.connectivity)
+    if files:
+        _write(landscape, files)
+    _print(landscape, summary, args)
+    for path in files:
+        note(f"wrote {path} ({path.stat().st_size / 1e3:.0f} kB)", quiet=args.quiet)
+    return 0
+
+
+def _sampled(args: argparse.Namespace) -> Landscape:
+    from eigenscape.landscape import sample
+    from eigenscape.runs import progress_bar
+
+    objective = load_probe(args.probe, device=args.device, seed=args.seed)
+    # what the user's model prints must not mix with the answer
+    with redirect_stdout(sys.stderr), progress_bar("sampling", quiet=args.quiet) as progress:
+        return sample(
+            objective,
+            args.directions,
+            dim=args.dim,
+            steps=args.steps,
+            radius=args.radius,
+            unit=args.unit,
+            normalize=args.normalize,
+            layers=args.layers,
+            seed=args.seed,
+            folder=args.run,
+            time_budget=args.time_budget,
+            on_estimate=lambda cost: note(f"to do: {cost}", quiet=args.quiet),
+            progress=progress,
+        )
+
+
+def _check_connectivity(word: str) -> None:
+    from eigenscape.errors import InputError
+    from eigenscape.topology import CONNECTIVITIES
+
+    if word not in CONNECTIVITIES:
+        raise InputError(
+            f"--connectivity is {word!r}; expected one of {', '.join(CONNECTIVITIES)}"
+        )
+
+
+def _summary(landscape: Landscape, connectivity: Any) -> dict[str, Any]:
+    tree = landscape.merge_tree(connectivity)
+    finite = landscape.values[landscape.values < float("inf")]
+    metrics = tree.metrics()
+    return {
+        "loss_at_center": landscape.loss_at_center,
+        "lowest_loss": float(finite.min()) if len(finite) else None,
+        "highest_loss": float(finite.max()) if len(finite) else None,
+        "not_finite": landscape.not_finite,
+        "minima": tree.n_minima,
+        "saddles": tree.n_saddles,
+        "average_persistence": metrics.average_persistence,
+        "noise": landscape.noise,
+        "minima_above_noise": tree.simplify(8 * landscape.noise).n_minima,
+        "connectivity": connectivity,
+        "seconds": landscape.seconds,
+    }
+
+
+def _write(landscape: Landscape, files: list[Path]) -> None:
+    from eigenscape.results import replacing
+
+    json_file, netcdf, picture = files
+    landscape.save(json_file)
+    landscape.save(netcdf)
+    with replacing(picture) as temporary:
+        landscape.plot().savefig(
+            temporary, format="png", dpi=150, metadata={"Software": "eigenscape"}
+        )
+
+
+def _print(landscape: Landscape, summary: dict[str, Any], args: argparse.Namespace) -> None:
+    import pandas as pd
+
+    from eigenscape.cli._tables import cell, print_frame, print_json
+
+    curvature = landscape.curvature_check()
+    if args.format == "json":
+        whole = landscape.to_dict()
+        del whole["values"]
+        print_json({**whole, **summary, "curvature": curvature.to_dict("records")})
+        return
+    if args.format == "csv":
+        print_frame(landscape.frame(), "csv")
+    else:
+        shape = "×".join(map(str, landscape.values.shape))
+        title = (
+            f"{landscape.model}: {shape} points, {landscape.kind} directions, "
+            f"{landscape.parameters} parameters, {landscape.samples} samples"
+        )
+        rows = [(name.replace("_", " "), cell(value)) for name, value in summary.items()]
+        rows += [
+            (f"curvature, {row.direction}", f"{cell(row.on_grid)} (Hessian: {cell(row.rayleigh)})")
+            for row in curvature.itertuples()
+        ]
+        print_frame(pd.DataFrame(rows, columns=["quantity", "value"]), args.format, title)
+    for line in landscape.notes:
+        note(f"note: {line}", quiet=args.quiet)

@@ -1,0 +1,79 @@
+"""Diagnosis: which knob of a trained network is wrong, learned from a population of others.
+
+- :class:`Population`, :func:`read_population`: configurations by metrics, labelled by the room for
+  improvement in their own grid; :func:`check_health` says whether it can teach anything.
+- :class:`MDTree`: fixed comparisons of loss-landscape metrics (``SHAPES``) with thresholds fitted
+  to a population; :func:`explain` diagnoses one model in plain words.
+- :func:`evaluate`: fit to one population, diagnose another, with every control beside the score.
+- :func:`step_gains`: what it is worth to follow a diagnosis.
+
+After Zhou, Chen, Cao, Schürholt and Yang, MD tree (ICML 2024, arXiv 2406.16988).
+"""
+
+from eigenscape.diagnosis._baselines import BASELINES as BASELINES
+from eigenscape.diagnosis._baselines import fit_baseline as fit_baseline
+from eigenscape.diagnosis._diagnosis import NO_FAILURE as NO_FAILURE
+from eigenscape.diagnosis._diagnosis import SEED_NOISE as SEED_NOISE
+from eigenscape.diagnosis._diagnosis import Diagnosis as Diagnosis
+from eigenscape.diagnosis._diagnosis import explain as explain
+from eigenscape.diagnosis._evaluate import evaluate as evaluate
+from eigenscape.diagnosis._evaluate import scores as scores
+from eigenscape.diagnosis._evaluation import EvaluationResult as EvaluationResult
+from eigenscape.diagnosis._health import Health as Health
+from eigenscape.diagnosis._health import check_health as check_health
+from eigenscape.diagnosis._labels import ACTIONS as ACTIONS
+from eigenscape.diagnosis._labels import ANSWERS as ANSWERS
+from eigenscape.diagnosis._leaves import LeafRecord as LeafRecord
+from eigenscape.diagnosis._metrics import METRICS as METRICS
+from eigenscape.diagnosis._metrics import PUBLISHED_PROTOCOL as PUBLISHED_PROTOCOL
+from eigenscape.diagnosis._metrics import protocol_differences as protocol_differences
+from eigenscape.diagnosis._population import Population as Population
+from eigenscape.diagnosis._read import read_population as read_population
+from eigenscape.diagnosis._route import Step as Step
+from eigenscape.diagnosis._sampling import SEEDS as SEEDS
+from eigenscape.diagnosis._sampling import sample_cells as sample_cells
+from eigenscape.diagnosis._sampling import within as within
+from eigenscape.diagnosis._shapes import SHAPES as SHAPES
+from eigenscape.diagnosis._shapes import Leaf as Leaf
+from eigenscape.diagnosis._shapes import Split as Split
+from eigenscape.diagnosis._shapes import TreeShape as TreeShape
+from eigenscape.diagnosis._shapes import get_shape as get_shape
+from eigenscape.diagnosis._steps import RULES as RULES
+from eigenscape.diagnosis._steps import actions_of as actions_of
+from eigenscape.diagnosis._steps import step_gains as step_gains
+from eigenscape.diagnosis._tree import MDTree as MDTree
+
+__all__ = [
+    "ACTIONS",
+    "ANSWERS",
+    "BASELINES",
+    "METRICS",
+    "NO_FAILURE",
+    "PUBLISHED_PROTOCOL",
+    "RULES",
+    "SEEDS",
+    "SEED_NOISE",
+    "SHAPES",
+    "Diagnosis",
+    "EvaluationResult",
+    "Health",
+    "Leaf",
+    "LeafRecord",
+    "MDTree",
+    "Population",
+    "Split",
+    "Step",
+    "TreeShape",
+    "actions_of",
+    "check_health",
+    "evaluate",
+    "explain",
+    "fit_baseline",
+    "get_shape",
+    "protocol_differences",
+    "read_population",
+    "sample_cells",
+    "scores",
+    "step_gains",
+    "within",
+]

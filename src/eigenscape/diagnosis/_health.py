@@ -1,0 +1,90 @@
+"""Whether a population can teach anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from eigenscape.diagnosis._labels import ANSWERS
+from eigenscape.diagnosis._population import Population
+
+_INSIDE = 0.70  # of the cells: below, the temperatures do not bracket the best one
+_CLASS = 0.20  # of the labels
+_COLLAPSED = 0.05  # of the configurations
+_CHANCE = 1.5  # times chance: at or below it a network has learned next to nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """What a population is worth for one question.
+
+    Args:
+        inside: share of the cells of three or more temperatures whose best temperature is neither
+            the lowest nor the highest; NaN without such a cell.
+        shares: answer to its share among the labels that are no tie.
+        collapsed: share of the configurations near chance; None where the protocol does not state
+            ``classes``.
+        problems: what is wrong, in plain words; empty where nothing is.
+    """
+
+    inside: float
+    shares: Mapping[str, float]
+    collapsed: float | None
+    problems: tuple[str, ...]
+
+
+def check_health(population: Population, question: str = "temperature") -> Health:
+    """Return the health of a population.
+
+    A label at the edge of the grid is a guess: what lies beyond was not tried. The bounds (70 % of
+    the best temperatures inside, 20 % for each answer, 5 % collapsed) are this package's.
+
+    Raises:
+        InputError: an unknown question.
+    """
+    labels = population.labels(question)
+    clear = labels[labels != "optimal"]
+    shares = {
+        name: float((clear == name).mean()) if len(clear) else 0.0 for name in ANSWERS[question]
+    }
+    inside = _inside(population)
+    collapsed = _collapsed(population)
+    problems = []
+    if not inside >= _INSIDE:
+        problems.append(
+            f"the best temperature lies inside its range in {100 * inside:.0f} % of the cells "
+            f"(expected {100 * _INSIDE:.0f} %): extend the temperatures"
+            if np.isfinite(inside)
+            else "no cell has three temperatures: the best one cannot be bracketed"
+        )
+    problems += [
+        f"only {100 * share:.0f} % of the labels are {name!r} (expected {100 * _CLASS:.0f} %): "
+        "accuracy says little; read the balanced one"
+        for name, share in shares.items()
+        if share < _CLASS
+    ]
+    if collapsed is not None and collapsed > _COLLAPSED:
+        problems.append(
+            f"{100 * collapsed:.0f} % of the configurations are near chance (expected less than "
+            f"{100 * _COLLAPSED:.0f} %): lower the highest temperature"
+        )
+    return Health(inside=inside, shares=shares, collapsed=collapsed, problems=tuple(problems))
+
+
+def _inside(population: Population) -> float:
+    found = []
+    for _, cell in population.table.groupby(["data", "width"]):
+        if len(cell) >= 3:
+            best = cell["temperature"][cell["test_acc"].idxmax()]
+            found.append(cell["temperature"].min() < best < cell["temperature"].max())
+    return float(np.mean(found)) if found else float("nan")
+
+
+def _collapsed(population: Population) -> float | None:
+    classes = population.protocol.get("classes")
+    if not isinstance(classes, int | float):
+        return None
+    near = population.table["test_acc"] <= _CHANCE * 100 / classes
+    return float(near.mean())

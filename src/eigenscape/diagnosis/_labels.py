@@ -1,0 +1,97 @@
+"""Room for improvement, and the labels that follow from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eigenscape.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Question = Literal["temperature", "width", "data"]
+Labels = NDArray[np.str_]
+
+#: Question to its two answers; a tie is ``"optimal"``.
+ANSWERS: dict[str, tuple[str, str]] = {
+    "temperature": ("small", "large"),
+    "width": ("width", "temperature"),
+    "data": ("data", "temperature"),
+}
+#: Question to what a cell of the grid holds fixed: everything but the knobs that are in question.
+FIXED: dict[str, tuple[str, ...]] = {
+    "temperature": ("data", "width"),
+    "width": ("data",),
+    "data": ("width",),
+}
+#: Action to its column of room for improvement, its knob and its direction.
+ACTIONS: dict[str, tuple[str, str, int]] = {
+    "raise temperature": ("rfi_inc_temp", "temperature", 1),
+    "lower temperature": ("rfi_dec_temp", "temperature", -1),
+    "widen": ("rfi_width", "width", 1),
+    "add data": ("rfi_data", "data", 1),
+}
+_KNOBS = ("width", "data", "temperature")
+
+
+def check_question(question: str) -> None:
+    """Refuse an unknown question.
+
+    Raises:
+        InputError: naming those that there are.
+    """
+    if question not in ANSWERS:
+        raise InputError(f"question is {question!r}; expected one of {', '.join(ANSWERS)}")
+
+
+def room_for_improvement(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what each knob alone could still gain, in points of test accuracy, 0 or more.
+
+    For every configuration, with all other knobs held fixed: the best accuracy among those with a
+    knob at least (temperature downwards: at most) as large, minus its own (Zhou et al., ICML 2024,
+    section 3). The ends of the grid bound it: at the largest width, ``rfi_width`` is 0.
+
+    Args:
+        table: columns ``width``, ``data``, ``temperature`` and ``test_acc`` (%).
+
+    >>> import pandas as pd
+    >>> grid = pd.DataFrame({"width": 8, "data": 1, "temperature": [1, 2, 3],
+    ...                      "test_acc": [60.0, 70.0, 65.0]})
+    >>> room_for_improvement(grid)["rfi_inc_temp"].tolist()
+    [10.0, 0.0, 0.0]
+    >>> room_for_improvement(grid)["rfi_dec_temp"].tolist()
+    [0.0, 0.0, 5.0]
+    """
+    import pandas as pd
+
+    found = {}
+    for column, knob, direction in ACTIONS.values():
+        others = [name for name in _KNOBS if name != knob]
+        ahead = table.sort_values(knob, ascending=direction < 0)  # from the far end towards here
+        best = ahead.groupby(others, sort=False)["test_acc"].cummax()
+        found[column] = best - table["test_acc"]
+    return pd.DataFrame(found, index=table.index)
+
+
+def label(table: pd.DataFrame, question: str) -> Labels:
+    """Return the label of every configuration: one of two answers, or ``"optimal"`` on a tie.
+
+    ``temperature``: ``small`` where raising it could gain more than lowering it, ``large`` where
+    less. ``width`` and ``data``: that knob where it could gain more than any change of temperature,
+    ``temperature`` where less.
+
+    Raises:
+        InputError: an unknown question.
+    """
+    check_question(question)
+    up = table["rfi_inc_temp"].to_numpy()
+    down = table["rfi_dec_temp"].to_numpy()
+    if question == "temperature":
+        first, second = up, down
+    else:
+        first, second = table[f"rfi_{question}"].to_numpy(), np.maximum(up, down)
+    one, other = ANSWERS[question]
+    return np.where(first > second, one, np.where(first < second, other, "optimal"))

@@ -1,0 +1,87 @@
+"""What a population says about each leaf: counts, and what each action gained there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eigenscape.diagnosis._labels import ACTIONS, ANSWERS
+
+if TYPE_CHECKING:
+    from eigenscape.diagnosis._population import Population
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeafRecord:
+    """One leaf, as the population filled it.
+
+    Args:
+        label: its answer.
+        words: what such a model looks like.
+        counts: label to number of configurations, ``optimal`` ones included.
+        gains: action to mean gain in points of test accuracy, when its knob is set to the best
+            value that the grid has in that direction.
+        quartiles: action to the first and third quartile of that gain over configurations.
+    """
+
+    label: str
+    words: str
+    counts: Mapping[str, int]
+    gains: Mapping[str, float]
+    quartiles: Mapping[str, tuple[float, float]]
+
+    @property
+    def size(self) -> int:
+        """How many configurations ended here."""
+        return sum(self.counts.values())
+
+    @property
+    def purity(self) -> float:
+        """The share of the answer among the configurations that are not optimal."""
+        clear = self.size - self.counts.get("optimal", 0)
+        return self.counts.get(self.label, 0) / clear if clear else float("nan")
+
+    def best_action(self) -> tuple[str, float]:
+        """Return the action that the answer calls for, and its mean gain."""
+        named = _NAMED.get(self.label, ("raise temperature", "lower temperature"))
+        action = max(named, key=lambda name: self.gains[name])
+        return action, self.gains[action]
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> LeafRecord:
+        """Rebuild from JSON."""
+        nan = float("nan")
+        gains = {name: nan if value is None else value for name, value in data["gains"].items()}
+        quartiles = {
+            name: (nan, nan) if pair[0] is None else (pair[0], pair[1])
+            for name, pair in data["quartiles"].items()
+        }
+        return cls(**{**data, "gains": gains, "quartiles": quartiles})
+
+
+#: Answer to the actions that it can mean.
+_NAMED: dict[str, tuple[str, ...]] = {
+    "small": ("raise temperature",),
+    "large": ("lower temperature",),
+    "width": ("widen",),
+    "data": ("add data",),
+}
+
+
+def leaf_record(
+    population: Population, question: str, label: str, words: str, rows: NDArray[np.bool_]
+) -> LeafRecord:
+    """Count the configurations of one leaf."""
+    labels = population.labels(question)[rows]
+    counts = {name: int((labels == name).sum()) for name in (*ANSWERS[question], "optimal")}
+    gains, quartiles = {}, {}
+    for action, (column, _, _) in ACTIONS.items():
+        room = population.table[column].to_numpy()[rows]
+        gains[action] = float(room.mean()) if len(room) else float("nan")
+        low, high = np.quantile(room, [0.25, 0.75]) if len(room) else (np.nan, np.nan)
+        quartiles[action] = (float(low), float(high))
+    return LeafRecord(label=label, words=words, counts=counts, gains=gains, quartiles=quartiles)

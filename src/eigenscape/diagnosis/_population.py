@@ -1,0 +1,243 @@
+"""A population: configurations by metrics, with labels from its own grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from eigenscape.diagnosis._labels import FIXED, Labels, check_question, label, room_for_improvement
+from eigenscape.diagnosis._metrics import ABOVE_ZERO, COLUMNS, METRICS, Protocol, Scalar
+from eigenscape.errors import InputError
+from eigenscape.results import Environment, Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Population(Result):
+    """Trained configurations over a grid of widths, data amounts and temperatures.
+
+    Make one with :meth:`from_frame`, :meth:`from_rows` or :func:`read_population`. The temperature
+    is learning rate over batch size, with whichever of ``lr`` and ``bs`` the rows have.
+
+    Args:
+        name: what reports call it.
+        protocol: how the metrics were measured, item by item; a tree that was fitted here refuses
+            metrics that state otherwise.
+        table: one row for each configuration; columns as in ``METRICS``, and the knobs ``width``,
+            ``data`` and ``temperature``, ``test_acc`` (%) and four columns of room for improvement
+            (points).
+
+    >>> rows = [{"width": 8, "data": 1, "lr": lr, "test_acc": acc, "train_error": 0.0}
+    ...         for lr, acc in ((0.1, 60.0), (0.2, 70.0), (0.4, 65.0))]
+    >>> Population.from_rows(rows).labels("temperature").tolist()
+    ['small', 'optimal', 'large']
+    """
+
+    schema: ClassVar[str] = "eigenscape.population/1"
+    name: str
+    protocol: Protocol
+    table: pd.DataFrame
+
+    @classmethod
+    def from_rows(
+        cls,
+        rows: Iterable[Mapping[str, float]],
+        *,
+        protocol: Mapping[str, Scalar] | None = None,
+        name: str = "population",
+    ) -> Self:
+        """Make a population from one mapping for each configuration; as :meth:`from_frame`."""
+        import pandas as pd
+
+        return cls.from_frame(pd.DataFrame(list(rows)), protocol=protocol, name=name)
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        protocol: Mapping[str, Scalar] | None = None,
+        name: str = "population",
+    ) -> Self:
+        """Make a population from a table; room for improvement is computed from its own grid.
+
+        Args:
+            frame: columns ``width``, ``data``, ``test_acc`` (%), ``bs`` or ``lr`` or both, and
+                metrics. Columns that are none of these are left out.
+            protocol: how the metrics were measured.
+            name: what reports call it.
+
+        Raises:
+            InputError: missing columns, values that are not finite or impossible, or the same
+                configuration twice; all of them at once.
+        """
+        _check(frame, name)
+        known = [column for column in COLUMNS if column in frame.columns]
+        table = frame[known].astype(np.float64).reset_index(drop=True)
+        rate = table["lr"] if "lr" in known else 1.0
+        size = table["bs"] if "bs" in known else 1.0
+        # equal ratios of different rates and sizes may differ in the last bit
+        table["temperature"] = [float(f"{value:.12g}") for value in np.asarray(rate / size)]
+        _check_twice(table, name)
+        table = table.join(room_for_improvement(table))
+        return cls(
+            environment=Environment.capture(), name=name, protocol=dict(protocol or {}), table=table
+        )
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that were measured."""
+        return tuple(name for name in METRICS if name in self.table.columns)
+
+    @property
+    def seed_noise(self) -> float | None:
+        """The median of ``test_acc_sd`` (points), or None where the rows do not have it."""
+        if "test_acc_sd" not in self.table.columns:
+            return None
+        return float(self.table["test_acc_sd"].median())
+
+    def labels(self, question: str) -> Labels:
+        """Return the label of every configuration, ``"optimal"`` on a tie.
+
+        Raises:
+            InputError: an unknown question.
+        """
+        return label(self.table, question)
+
+    def features(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Return metrics as an array, (configurations, names).
+
+        Raises:
+            InputError: naming every metric that is missing or not finite.
+        """
+        missing = sorted({name for name in names if name not in self.table.columns})
+        if missing:
+            raise InputError(
+                f"{self.name} has no {', '.join(missing)}; it has {', '.join(self.metrics)}. "
+                "Mend: measure them, or take a tree that does without (variant)"
+            )
+        values: NDArray[np.float64] = self.table[list(names)].to_numpy(np.float64)
+        bad = [
+            f"{name} in {count} of {len(self)} rows"
+            for name, count in zip(names, (~np.isfinite(values)).sum(axis=0), strict=True)
+            if count
+        ]
+        if bad:
+            raise InputError(
+                f"{self.name}: not finite: {', '.join(dict.fromkeys(bad))}. "
+                "Mend: drop those rows, or measure them again"
+            )
+        return values
+
+    def cells(self, question: str) -> NDArray[np.int64]:
+        """Return the cell of every configuration, (configurations,), numbered from 0.
+
+        A cell holds fixed what is not in question: data and width (in that order, ascending) for
+        the temperature, data for width against temperature, width for data against temperature.
+        """
+        check_question(question)
+        groups = self.table.groupby(list(FIXED[question]), sort=True).ngroup()
+        numbers: NDArray[np.int64] = groups.to_numpy(np.int64)
+        return numbers
+
+    def select(self, rows: ArrayLike) -> Self:
+        """Return some configurations, with the labels that they have in the whole population.
+
+        Args:
+            rows: a mask, (configurations,).
+
+        Raises:
+            InputError: the mask leaves nothing.
+        """
+        mask = np.asarray(rows, dtype=bool)
+        if not mask.any():
+            raise InputError(f"no configuration of {self.name} is left. Mend: widen the selection")
+        table = self.table[mask].reset_index(drop=True)
+        return type(self)(
+            environment=self.environment, name=self.name, protocol=self.protocol, table=table
+        )
+
+    def payload(self) -> dict[str, Any]:
+        """Return the table column by column."""
+        columns = {name: self.table[name].tolist() for name in self.table.columns}
+        return {"name": self.name, "protocol": dict(self.protocol), "columns": columns}
+
+    @classmethod
+    def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
+        """Rebuild from :meth:`payload`."""
+        import pandas as pd
+
+        table = pd.DataFrame(data["columns"]).astype(np.float64)
+        return cls(
+            environment=environment, name=data["name"], protocol=data["protocol"], table=table
+        )
+
+    def frame(self) -> pd.DataFrame:
+        """Return a copy of the table, with the label for each question."""
+        table = self.table.copy()
+        for question in FIXED:
+            table[f"label_{question}"] = self.labels(question)
+        return table
+
+    def plot(self) -> Figure:
+        """Draw each metric over width and temperature, at the largest amount of data."""
+        from eigenscape.diagnosis._pictures import draw_population
+
+        return draw_population(self)
+
+
+def _check(frame: pd.DataFrame, name: str) -> None:
+    problems = []
+    missing = [column for column in ("width", "data", "test_acc") if column not in frame.columns]
+    if "bs" not in frame.columns and "lr" not in frame.columns:
+        missing.append("bs or lr")
+    if missing:
+        problems.append(f"missing columns: {', '.join(missing)}")
+    if not len(frame):
+        problems.append("no rows")
+    for column in (column for column in COLUMNS if column in frame.columns):
+        problems += _column_problems(frame, column)
+    if problems:
+        raise InputError(f"{name} is no population: {'; '.join(problems)}")
+
+
+def _column_problems(frame: pd.DataFrame, column: str) -> list[str]:
+    try:
+        values = frame[column].to_numpy(np.float64)
+    except (TypeError, ValueError) as error:
+        return [f"{column} holds something that is no number ({error})"]
+    known = COLUMNS[column]
+    found = []
+    needed = column not in METRICS  # a metric may be missing in a row until a tree asks for it
+    bad = ~np.isfinite(values) if needed else np.isinf(values)
+    if bad.any():
+        found.append(f"{column} is not finite in {bad.sum()} rows, first in row {bad.argmax()}")
+    outside = np.isfinite(values) & ((values < known.low) | (values > known.high))
+    if outside.any():
+        seen = ", ".join(f"{value:g}" for value in values[outside][:_SHOWN])
+        span = "more than 0" if known.low == ABOVE_ZERO else f"{known.low:g} to {known.high:g}"
+        found.append(f"{column} of {seen} in {outside.sum()} rows; expected {span}")
+    return found
+
+
+def _check_twice(table: pd.DataFrame, name: str) -> None:
+    twice = table.duplicated(["width", "data", "temperature"])
+    if twice.any():
+        row = table[twice].iloc[0]
+        raise InputError(
+            f"{name} has {int(twice.sum())} configurations twice, first width {row['width']:g}, "
+            f"data {row['data']:g}, temperature {row['temperature']:g}. "
+            "Mend: average repeats over seeds before"
+        )

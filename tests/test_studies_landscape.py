@@ -1,0 +1,103 @@
+"""The two landscape studies on a plan small enough for a test."""
+
+import json
+
+import numpy as np
+import pytest
+
+from eigenscape.results import load
+from eigenscape.studies import StudyResult, render_study, run_study
+from eigenscape.studies._rank import rank_correlation
+from eigenscape.studies.landscape_profiles import _plan as profiles_plan
+from eigenscape.studies.landscape_profiles import _run as profiles_run
+from eigenscape.studies.landscape_topology import _plan as topology_plan
+from eigenscape.studies.landscape_topology import _run as topology_run
+
+TOPOLOGY = topology_plan.Scale((1.0, 5.0, 20.0), 2, 2, (4,), steps=9, iterations=30)
+PROFILES = profiles_plan.Scale(
+    betas=(1.0, 10.0, 20.0), seeds=2, steps={2: 9, 3: 5, 4: 5}, deep_betas=(1.0, 20.0),
+    rates=(1e-4, 1e-3, 1e-2), epochs=4, unet_steps=3, pictures=32, iterations=30,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def topology(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("topology")
+    kept = topology_run.PLANS
+    topology_run.PLANS = {"small": TOPOLOGY}
+    try:
+        yield run_study("landscape_topology", folder=folder, jobs=2), folder
+    finally:
+        topology_run.PLANS = kept
+
+
+@pytest.fixture(scope="module")
+def profiles(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("profiles")
+    kept = profiles_run.PLANS
+    profiles_run.PLANS = {"small": PROFILES}
+    try:
+        yield run_study("landscape_profiles", folder=folder, jobs=2), folder
+    finally:
+        profiles_run.PLANS = kept
+
+
+def test_topology_measures_every_network(topology):
+    result, _ = topology
+    table = result.table("networks")
+    assert len(table) == 3 * 2 + 2 * 2
+    assert (table["trace"].abs() > 0).all()
+    for name in ("cross", "freudenthal", "full"):
+        assert (table[f"minima_{name}"] >= 1).all()
+        assert (table[f"saddles_{name}"] < table[f"minima_{name}"]).all()
+    assert (table["minima_full"] <= table["minima_cross"]).all()
+    assert len(result.claims) == 11
+    assert {claim.verdict for claim in result.claims} <= {"holds", "in part", "fails"}
+    assert "not significant" in " ".join(claim.measured for claim in result.claims)
+
+
+def test_topology_resumes_and_repeats(topology):
+    result, folder = topology
+    again = run_study("landscape_topology", folder=folder, jobs=1)
+    timed = ("train_seconds",)
+    for row, other in zip(result.tables["networks"], again.tables["networks"], strict=True):
+        assert {k: v for k, v in row.items() if k not in timed} == {
+            k: v for k, v in other.items() if k not in timed
+        }
+
+
+def test_profiles_measure_every_dimension(profiles):
+    result, _ = profiles
+    table = result.table("networks")
+    pinns = table[table["family"] == "convection"]
+    assert sorted(pinns[pinns["beta"] == 1]["dim"]) == [2, 2, 3, 4]
+    unets = table[table["family"] == "unet"]
+    assert len(unets) == 3 * 2 * 3  # rates, seeds, moments
+    assert (table["depth"] >= 0).all()
+    assert [row["beta"] for row in result.tables["dispersion"]] == [1.0, 10.0, 20.0]
+    assert len(result.claims) == 6
+
+
+@pytest.mark.parametrize("study", ["topology", "profiles"])
+def test_pages_and_round_trip(study, request, tmp_path):
+    result, _ = request.getfixturevalue(study)
+    path = result.save(tmp_path / "result.json")
+    back = load(path)
+    assert isinstance(back, StudyResult)
+    assert back.claims == result.claims
+    page = render_study(back)
+    assert page.count("<svg") >= 5
+    for claim in result.claims:
+        assert claim.verdict in page
+    json.loads(path.read_text())
+
+
+def test_rank_correlation():
+    x = np.arange(20.0)
+    noisy = np.random.default_rng(0).normal(size=20)
+    assert rank_correlation(x, -x).rho == pytest.approx(-1)
+    assert not rank_correlation(x, noisy).significant
+    assert rank_correlation([1, 2, np.nan, 4, 5], [1, 2, 3, 4, 5]).pairs == 4
+    flat = rank_correlation(x, np.ones(20))
+    assert "does not vary" in flat.words()
+    assert not flat.significant

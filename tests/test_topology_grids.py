@@ -1,0 +1,436 @@
+"""Grids from files, and the faults that make minima out of nothing."""
+
+import io
+import math
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from eigenscape.errors import InputError
+from eigenscape.topology import (
+    Grid,
+    GridReport,
+    check_grid,
+    find_zigzag,
+    merge_tree,
+    read_grid,
+    unzigzag,
+)
+
+VALUES = np.arange(12.0).reshape(3, 4) ** 1.5
+X, Y = np.linspace(-1, 1, 3), np.linspace(-2, 2, 4)
+
+
+def names(report):
+    return {item.name for item in report.findings}
+
+
+def finding(report, name):
+    return next(item for item in report.findings if item.name == name)
+
+
+def smooth(seed, shape=(41, 41), width=3.0):
+    noise = np.random.default_rng(seed).standard_normal(shape)
+    return gaussian_filter(noise, width, mode="reflect")
+
+
+def zigzagged(values):
+    """Sample as a walker does that evaluates late on the way out and early on the way back."""
+    rows = values[:, 1:].copy()
+    rows[1::2] = values[1::2, :-1]
+    return rows
+
+
+# ---------------------------------------------------------------------------- reading
+
+
+def long_table(order, header="x,y,loss", mark=","):
+    rows = [(X[i], Y[j], VALUES[i, j]) for i in range(3) for j in range(4)]
+    rows = [rows[k] for k in order]
+    lines = [mark.join(map(repr, map(float, row))) for row in rows]
+    return "\n".join([header.replace(",", mark), *lines]) + "\n"
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_long_tables_in_any_order(tmp_path, seed, mark):
+    order = np.random.default_rng(seed).permutation(12)
+    path = tmp_path / "long.csv"
+    path.write_text(long_table(order, mark=mark))
+    grid = read_grid(path)
+    np.testing.assert_array_equal(grid.values, VALUES)
+    np.testing.assert_array_equal(grid.axes[1], Y)
+    assert (grid.names, grid.value) == (("x", "y"), "loss")
+
+
+def test_long_tables_with_more_columns(tmp_path):
+    path = tmp_path / "long.csv"
+    rows = [f"{a},{b},{10 * a + b},{b - a}" for a in range(3) for b in range(2)]
+    path.write_text("\n".join(["alpha,beta,test_loss,train_loss", *rows]))
+    assert read_grid(path).value == "train_loss"
+    grid = read_grid(path, value="test_loss")
+    np.testing.assert_array_equal(grid.values, [[0, 1], [10, 11], [20, 21]])
+    assert "train_loss" in grid.notes[0]
+
+
+def test_long_table_without_header(tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text("\n".join(long_table(range(12)).splitlines()[1:]))
+    grid = read_grid(path)
+    np.testing.assert_array_equal(grid.values, VALUES)
+    assert "no header" in grid.notes[0]
+
+
+def test_coordinates_with_rounding_noise_are_one_level(tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text("x,y,loss\n0.30000000000000004,0,1\n0.3,1,2\n0.1,0,3\n0.1,1,4\n")
+    np.testing.assert_array_equal(read_grid(path).values, [[3, 4], [1, 2]])
+
+
+def test_matrices(tmp_path):
+    path = tmp_path / "m.csv"
+    np.savetxt(path, VALUES, delimiter=",")
+    np.testing.assert_allclose(read_grid(path).values, VALUES)
+    np.savetxt(tmp_path / "m.txt", VALUES, header="rows of losses")
+    np.testing.assert_allclose(read_grid(tmp_path / "m.txt").values, VALUES)
+    np.savetxt(path, [[0, 0, 1], [0, 1, 2.0]], header="x y loss")
+    np.testing.assert_array_equal(read_grid(path).values, [1, 2])
+    path.write_text("\n,0.5,1.5\n-1,1,2\n1,3,4\n")
+    grid = read_grid(path)
+    np.testing.assert_array_equal(grid.values, [[1, 2], [3, 4]])
+    np.testing.assert_array_equal(np.stack(grid.axes), [[-1, 1], [0.5, 1.5]])
+    path.write_text("1\n3\n2\n")
+    assert read_grid(path).shape == (3,)
+
+
+def test_numpy_files(tmp_path):
+    np.save(tmp_path / "a.npy", VALUES.astype(np.float32))
+    grid = read_grid(tmp_path / "a.npy")
+    assert grid.values.dtype == np.float64
+    np.testing.assert_array_equal(grid.values, VALUES.astype(np.float32))
+    np.savez(tmp_path / "b.npz", x=X, y=Y, losses=VALUES, acc=VALUES)
+    grid = read_grid(tmp_path / "b.npz")
+    np.testing.assert_array_equal(grid.coordinates[0], X)
+    assert (grid.value, grid.names) == ("losses", ("x", "y"))
+    assert "acc" in grid.notes[0]
+    np.savez_compressed(tmp_path / "c.npz", whatever=VALUES[None])
+    grid = read_grid(tmp_path / "c.npz")
+    assert grid.shape == (3, 4)
+    assert "one sample" in grid.notes[0]
+
+
+def test_surfaces_in_hdf5(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "surface.h5"
+    loss = VALUES.copy()
+    loss[0, 0] = -1
+    with h5py.File(path, "w") as file:
+        file["xcoordinates"], file["ycoordinates"] = X, Y
+        file["train_loss"], file["train_acc"] = loss, VALUES
+        file["dir_file"] = "weights.h5"
+    grid = read_grid(path)
+    assert grid.value == "train_loss"
+    assert math.isnan(grid.values[0, 0])
+    assert any("train_acc" in line for line in grid.notes)
+    assert any("not evaluated yet" in line for line in grid.notes)
+    np.testing.assert_array_equal(grid.coordinates[1], Y)
+    np.testing.assert_array_equal(read_grid(path, value="train_acc").values, VALUES)
+    path.write_bytes(path.read_bytes()[:900])
+    with pytest.raises(InputError, match="HDF5"):
+        read_grid(path)
+
+
+def test_netcdf(tmp_path):
+    import xarray as xr
+
+    data = xr.Dataset(
+        {"loss": (("alpha", "beta"), VALUES), "count": (("alpha",), X)},
+        coords={"alpha": X, "beta": Y},
+    )
+    data.to_netcdf(tmp_path / "classic.nc", engine="scipy")
+    grid = read_grid(tmp_path / "classic.nc")
+    np.testing.assert_array_equal(grid.values, VALUES)
+    np.testing.assert_array_equal(grid.axes[1], Y)
+    assert grid.names == ("alpha", "beta")
+    pytest.importorskip("h5py")
+    data.to_netcdf(tmp_path / "four.nc", engine="h5netcdf")
+    np.testing.assert_array_equal(read_grid(tmp_path / "four.nc").values, VALUES)
+
+
+def saved(array, **options):
+    buffer = io.BytesIO()
+    np.save(buffer, array, **options)
+    return buffer.getvalue()
+
+
+def zipped(name, content):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+OBJECTS = saved(np.array([{"a": 1}, None], dtype=object), allow_pickle=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.npy", b"", "is empty"),
+        ("a.npy", saved(VALUES)[:-5], "copy it again"),
+        ("a.npy", saved(VALUES)[:20], "not a numpy array file"),
+        ("a.npy", b"PK nonsense", "not a numpy array file"),
+        ("a.npy", pickle.dumps([1, 2]), "not a numpy array file"),
+        ("a.npy", OBJECTS, "unpickling can run code"),
+        ("a.npy", saved(VALUES * 1j), "complex numbers"),
+        ("a.npy", saved(np.array(["a", "b"])), "text"),
+        ("a.npy", saved(np.array(3.0)), "at least 2"),
+        ("a.npy", saved(np.ones((1, 1))), "at least 2"),
+        ("a.npy", saved(np.full((3, 3), np.nan)), "no finite value"),
+        ("a.npy", saved(np.empty((0, 4))), "at least 2"),
+        ("a.npz", zipped("loss.npy", OBJECTS), "unpickling can run code"),
+        ("a.npz", zipped("loss.npy", saved(VALUES)[:-5]), "cannot be read|not a whole"),
+        ("a.npz", zipped("loss.npy", saved(VALUES))[:60], "not a whole"),
+        ("a.npz", zipped("readme.txt", b"x"), "holds nothing"),
+        ("a.csv", b"1,2,3\n4,5\n", "ragged"),
+        ("a.csv", b"x,y,loss\n0,0,1\n0,1\n", "ragged"),
+        ("a.csv", b"1,2\n3,four\n", "four"),
+        ("a.csv", b"x,y,loss\n", "no rows of numbers"),
+        ("a.csv", b"\n \n", "has no rows"),
+        ("a.csv", b"\xff\xfe\x00\x01,2\n", "not text"),
+        ("a.csv", b"x,y,loss\n0,0,1\n0,1,2\n1,0,3\n", "1 samples missing"),
+        ("a.csv", b"x,y,loss\n0,0,1\n0,1,2\n1,0,3\n1,1,4\n1,1,5\n", "1 more than once"),
+        ("a.csv", b"x,y,loss\n0,nan,1\n0,1,2\n", "no finite number"),
+        ("a.csv", b"x,y,error,accuracy\n0,0,1,2\n0,1,1,2\n", "which is the loss"),
+        ("a.csv", b"loss\n1\n2\n", "no coordinates"),
+        ("a.csv", b"x,y,loss,acc\n0,0,1\n0,1,1\n", "4 names in its header and 3 columns"),
+        ("a.nc", b"CDF\x01 broken", "netCDF"),
+        ("a.png", b"123", "grids are read from"),
+    ],
+)
+def test_bad_files_are_explained(tmp_path, name, content, words):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=words) as error:
+        read_grid(path)
+    assert str(path) in str(error.value)
+
+
+def test_scattered_samples_are_no_grid(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = np.random.default_rng(0).random((40, 3))
+    np.savetxt(path, rows, delimiter=",", header="x,y,loss", comments="")
+    with pytest.raises(InputError, match="no regular grid"):
+        read_grid(path)
+
+
+def test_wrong_places_and_names(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        read_grid(tmp_path / "a.npy")
+    with pytest.raises(InputError, match="is a folder"):
+        read_grid(tmp_path)
+    np.savez(tmp_path / "a.npz", first=VALUES, second=VALUES)
+    with pytest.raises(InputError, match=r"first \(3, 4\), second \(3, 4\); which"):
+        read_grid(tmp_path / "a.npz")
+    with pytest.raises(InputError, match="no array 'third'"):
+        read_grid(tmp_path / "a.npz", value="third")
+    np.save(tmp_path / "a.npy", VALUES)
+    with pytest.raises(InputError, match="without a name"):
+        read_grid(tmp_path / "a.npy", value="loss")
+
+
+def test_a_grid_beyond_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    np.save(tmp_path / "a.npy", np.zeros((100, 100)))
+    monkeypatch.setattr("eigenscape.topology._grid.memory", lambda: 500_000)
+    with pytest.raises(InputError, match=r"10,000 samples.*thin the grid"):
+        read_grid(tmp_path / "a.npy")
+
+
+# ---------------------------------------------------------------------------- zig-zag
+
+
+def test_a_zigzag_bowl_has_one_minimum_again_after_the_mend():
+    x = np.linspace(-1, 1, 42)
+    bowl = 0.02 * np.linspace(-1, 1, 41)[:, None] ** 2 + (x + 1.2) ** 2
+    grid = zigzagged(bowl)
+    report = check_grid(grid)
+    found = finding(report, "zig-zag")
+    assert found.severity == "fault"
+    evidence = found.evidence
+    assert (evidence["rows"], evidence["axis"]) == (0, 1)
+    assert evidence["drop"] > 30
+    for connectivity in ("cross", "freudenthal", "full"):
+        before = merge_tree(grid, connectivity).n_minima
+        assert evidence[f"minima_{connectivity}"] == before >= 19
+        assert evidence[f"minima_mended_{connectivity}"] == 1
+    mended = unzigzag(grid, evidence["axis"], evidence["shift"], rows=evidence["rows"])
+    np.testing.assert_array_equal(mended, bowl[:, 1:-1])
+    assert "zig-zag" not in names(check_grid(mended))
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("size", [11, 21, 41])
+def test_zigzag_is_found_whichever_way_it_runs(size, flip, transpose):
+    for seed in range(5):
+        values = zigzagged(smooth(seed, (size, size + 1)))
+        values = values[:, ::-1] if flip else values
+        values = values.T if transpose else values
+        hit = find_zigzag(values)
+        assert (hit.rows, hit.axis) == ((1, 0) if transpose else (0, 1))
+        assert hit.shift == (1 if flip else -1)
+        assert hit.drop > 2
+
+
+def test_zigzag_in_three_dimensions():
+    values = np.moveaxis(zigzagged(smooth(0, (15, 16, 15), 2.5)), 2, 0)
+    hit = find_zigzag(values)
+    assert (hit.rows, hit.axis) == (1, 2)
+    assert unzigzag(values, hit.axis, hit.shift, rows=hit.rows).shape == (15, 15, 14)
+
+
+def test_no_false_alarm_on_smooth_rough_or_random_surfaces():
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        shape = tuple(rng.integers(7, 42, size=2))
+        width = float(rng.choice([0.7, 1, 2, 4, 8]))
+        surface = smooth(seed, shape, width)
+        assert find_zigzag(surface) is None
+        assert find_zigzag(np.exp(5 * surface / np.abs(surface).max())) is None
+        assert find_zigzag(rng.standard_normal(shape)) is None
+
+
+def test_no_false_alarm_on_patterns():
+    i, j = np.meshgrid(np.arange(21), np.arange(22), indexing="ij")
+    for values in (1.0 * i, 1.0 * j, (-1.0) ** (i + j), (-1.0) ** i, i + 2.0 * j, 0.0 * i + 3):
+        assert find_zigzag(values) is None
+
+
+def test_bad_mends():
+    with pytest.raises(InputError, match="two axes"):
+        unzigzag(np.ones((3, 3, 3)))
+    with pytest.raises(InputError, match="two axes"):
+        unzigzag(np.ones((3, 3)), 1, rows=1)
+    with pytest.raises(InputError, match=r"\+1 or -1"):
+        unzigzag(np.ones((3, 3)), 1, 2)
+
+
+# ---------------------------------------------------------------------------- other faults
+
+
+def bowl(n=11):
+    x = np.linspace(-1, 1, n)
+    return x, x[:, None] ** 2 + x**2
+
+
+def test_nothing_is_found_on_a_clean_grid():
+    x, values = bowl()
+    assert check_grid(values, (x, x)).findings == ()
+    assert check_grid(values).findings == ()
+
+
+def test_no_faults_on_random_smooth_surfaces():
+    for seed in range(100):
+        assert check_grid(smooth(seed, (21, 21))).faults == ()
+
+
+def test_patches_that_are_not_finite():
+    _, values = bowl()
+    values[0, :3] = np.nan
+    values[9, 9] = np.inf
+    evidence = finding(check_grid(values), "not-finite").evidence
+    assert (evidence["samples"], evidence["patches"]) == (4, 2)
+
+
+def test_constant_and_duplicated():
+    assert names(check_grid(np.full((5, 5), 2.0))) == {"constant"}
+    _, values = bowl()
+    values[4] = values[3]
+    assert finding(check_grid(values), "duplicated-rows").evidence == {
+        "axis": 0, "slices": 1, "of": 11,
+    }  # fmt: skip
+    flat = np.tile(np.linspace(-1, 1, 7) ** 2, (7, 1))
+    assert "does not change along axis 0" in finding(check_grid(flat), "duplicated-rows").sentence
+
+
+@pytest.mark.parametrize(("kind", "severity"), [(np.float32, "fault"), (np.float64, "note")])
+def test_minima_made_of_rounding(kind, severity):
+    _, values = bowl(21)
+    noise = np.random.default_rng(0).integers(-2, 3, values.shape) * np.spacing(np.float32(2.3))
+    grid = (2.3 + 1e-6 * values + noise).astype(kind)
+    found = finding(check_grid(grid), "noise-floor")
+    assert found.severity == severity
+    assert found.evidence["minima"] == merge_tree(grid.astype(np.float64)).n_minima > 10
+    assert found.evidence["above"] == 1
+    assert found.evidence["type"] == "float32"
+    assert "noise-floor" not in names(check_grid(np.asarray(2.3 + values, dtype=np.float32)))
+
+
+def test_chance_level():
+    _, values = bowl()
+    report = check_grid(math.log(10) + 1e-3 * values)
+    assert finding(report, "chance-level").evidence["classes"] == 10
+    assert "chance-level" not in names(check_grid(math.log(10) + 0.1 * values))
+
+
+def test_swapped_axes():
+    values = np.add.outer(X**2, Y**2)
+    assert finding(check_grid(values.T, (X, Y)), "swapped-axes").severity == "fault"
+    assert finding(check_grid(values, (X, X, Y)), "axes-mismatch").severity == "fault"
+    report = check_grid(values, (X, 100 * Y))
+    assert finding(report, "unequal-extents").severity == "note"
+
+
+def test_axes_that_are_uneven():
+    x, values = bowl()
+    assert finding(check_grid(values, (x**3, x)), "uneven-axis").evidence["axis"] == 0
+
+
+def test_centre():
+    x, values = bowl()
+    even = np.linspace(-1, 1, 10)
+    assert finding(check_grid(values[:, :10], (x, even)), "off-centre").severity == "note"
+    walked = np.linspace(-1, 1, 11) + 0.2  # one step off, as a zig-zag walker leaves it
+    assert finding(check_grid(values, (walked, x)), "off-centre").evidence[
+        "steps_off"
+    ] == pytest.approx(1)
+    outside = finding(check_grid(values, (x + 3, x)), "off-centre")
+    assert outside.severity == "fault"
+    assert "not even inside" in outside.sentence
+    assert finding(check_grid(values[:10, :10]), "even-steps").severity == "note"
+    slope = np.add.outer(x, x)
+    assert finding(check_grid(slope), "off-centre-minimum").evidence["index"] == "(0, 0)"
+
+
+def test_bad_values():
+    for values, words in (
+        ([[1, 2], [3]], "ragged"),
+        ([1.0], "at least 2"),
+        (np.array([1j, 2]), "complex"),
+        ([np.nan, np.nan], "no finite"),
+    ):
+        with pytest.raises(InputError, match=words):
+            check_grid(values)
+
+
+def test_report_round_trip(tmp_path, monkeypatch):
+    report = check_grid(zigzagged(smooth(3)))
+    back = GridReport.load(report.save(tmp_path / "report.json"))
+    assert back.findings == report.findings
+    assert list(back.frame()["severity"]) == sorted(back.frame()["severity"])
+    np.testing.assert_array_equal(back.values, report.values)
+    back.plot().draw_without_rendering()
+    for values in (np.arange(9.0) ** 2, np.random.default_rng(0).random((5, 6, 7))):
+        check_grid(values).plot().draw_without_rendering()
+    monkeypatch.setattr("eigenscape.topology._grid_store.LARGEST_STORED", 50)
+    back = GridReport.load(report.save(tmp_path / "report.json"))
+    with pytest.raises(InputError, match="too many"):
+        back.plot()
+
+
+def test_coordinates_only_where_they_fit():
+    assert Grid(values=VALUES, axes=(X, Y)).coordinates == (X, Y)
+    assert Grid(values=VALUES, axes=(Y, X)).coordinates is None
