@@ -85,6 +85,7 @@ def spread(values: list[float], scale: float = 1.0, digits: int = 2) -> str:
 
 def peers(python: str | None, timeout: float) -> None:
     import gudhi
+
     from eigenscape.topology import merge_tree
 
     print(f"rough bowls, seeds {SEEDS}, one thread; median [min, max]; ms unless said otherwise")

@@ -124,6 +124,15 @@ def test_infinite_samples_are_above_everything():
     assert merge_tree([np.inf, np.inf]).persistence.tolist() == []
 
 
+def test_a_patch_of_infinite_samples_is_no_basin():
+    values = np.array([[0.0, 1.0, np.inf, np.inf], [1.0, np.inf, np.inf, np.inf]])
+    for connectivity in CONNECTIVITIES:
+        tree = merge_tree(values, connectivity)
+        assert tree.minima.tolist() == [0]
+        assert tree.samples.sum() == 8
+    assert merge_tree([np.inf, np.inf]).minima.tolist() == [0]
+
+
 def test_simplification_of_the_example():
     tree = merge_tree([0.0, 3.0, 2.0, 5.0, 1.0, 9.0])
     assert sorted(tree.persistence.tolist()) == [1.0, 4.0]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from eigenscape.checkup._around import look_around
 from eigenscape.checkup._result import CheckupResult
 from eigenscape.checkup._sentences import findings, labelled, named
+from eigenscape.landscape import Objective
+from eigenscape.results import Result
 from eigenscape.runs import ProgressCallback
 from eigenscape.spectra import SpectraResult, analyze
 from eigenscape.spectra._analyze import Source
@@ -13,12 +16,17 @@ from eigenscape.zoo import Twin
 
 
 def checkup(
-    source: Source, *, progress: ProgressCallback | None = None, **options: Any
+    source: Source,
+    *,
+    objective: Objective | None = None,
+    progress: ProgressCallback | None = None,
+    **options: Any,
 ) -> CheckupResult:
-    """Examine a checkpoint and say in three sentences what was found.
+    """Examine a checkpoint and say in a few sentences what was found.
 
     Args:
         source: as for :func:`eigenscape.spectra.analyze`.
+        objective: its loss on some data: adds the curvature and the landscape around it.
         progress: called as the examination goes on.
         **options: as for :func:`eigenscape.spectra.analyze`.
 
@@ -31,12 +39,18 @@ def checkup(
     '1 layer examined, holding 100% of the parameters; 0 tensors not examined...'
     """
     result = analyze(source, progress=progress, **options)
+    around: dict[str, Result] = {}
+    sentences: tuple[str, ...] = findings(result)
+    if objective is not None:
+        around, said = look_around(objective, seed=options.get("seed", 0), progress=progress)
+        sentences = (*sentences, said)
     return CheckupResult(
         environment=result.environment,
         title=f"Check-up of {result.source}",
-        sentences=findings(result),
+        sentences=sentences,
         facts={"examined in": f"{result.seconds:.1f} s"},
         examined={"checkpoint": result},
+        around=around,
     )
 
 

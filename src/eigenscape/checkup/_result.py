@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from eigenscape.landscape import HessianResult, Landscape
 from eigenscape.results import Environment, Result
 from eigenscape.spectra import SpectraResult
 
@@ -23,6 +24,7 @@ class CheckupResult(Result):
         sentences: the findings, the most important first.
         facts: what else is known, by name.
         examined: label to spectral examination.
+        around: label to what was measured of the loss around the model, where a probe was given.
     """
 
     schema: ClassVar[str] = "eigenscape.checkup/1"
@@ -30,6 +32,7 @@ class CheckupResult(Result):
     sentences: tuple[str, ...]
     facts: Mapping[str, str]
     examined: Mapping[str, SpectraResult]
+    around: Mapping[str, Result] = field(default_factory=dict)
 
     def payload(self) -> dict[str, Any]:
         """Return the fields; each examination is a whole result of its own."""
@@ -38,16 +41,20 @@ class CheckupResult(Result):
             "sentences": self.sentences,
             "facts": dict(self.facts),
             "examined": {label: result.to_dict() for label, result in self.examined.items()},
+            "around": {label: result.to_dict() for label, result in self.around.items()},
         }
 
     @classmethod
     def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
         """Rebuild from JSON."""
         examined = {
-            label: SpectraResult.from_payload(
-                inner, Environment.from_dict(inner.get("environment") or {})
-            )
+            label: SpectraResult.from_payload(inner, _stamp(inner))
             for label, inner in data["examined"].items()
+        }
+        kinds: dict[str, type[Result]] = {kind.schema: kind for kind in (HessianResult, Landscape)}
+        around = {
+            label: kinds[inner["schema"]].from_payload(inner, _stamp(inner))
+            for label, inner in data.get("around", {}).items()
         }
         return cls(
             environment=environment,
@@ -55,6 +62,7 @@ class CheckupResult(Result):
             sentences=tuple(data["sentences"]),
             facts=data["facts"],
             examined=examined,
+            around=around,
         )
 
     def frame(self) -> pd.DataFrame:
@@ -68,3 +76,7 @@ class CheckupResult(Result):
     def plot(self) -> Figure:
         """Return the layer picture of the first examination."""
         return next(iter(self.examined.values())).plot()
+
+
+def _stamp(data: dict[str, Any]) -> Environment:
+    return Environment.from_dict(data.get("environment") or {})

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eigenscape.cli._probe import add_probe, load_probe
 from eigenscape.cli._verb import (
     add_common,
     add_spectra_options,
@@ -33,7 +34,8 @@ def add(verbs: Verbs) -> None:
         help="examine a checkpoint and write a page; without one, a healthy and a sick network",
         examples="  eigenscape checkup\n"
         "  eigenscape checkup model.safetensors --out report\n"
-        "  eigenscape checkup folder/ --fail-on not-finite,random-like\n",
+        "  eigenscape checkup folder/ --fail-on not-finite,random-like\n"
+        "  eigenscape checkup --probe probe.py:build      # and the loss around the model\n",
     )
     parser.add_argument("path", nargs="?", help="a file, a Hugging Face folder, or a hub id")
     parser.add_argument(
@@ -42,6 +44,7 @@ def add(verbs: Verbs) -> None:
         help="what is wrong with the sick network: tiny_learning_rate, too_large_learning_rate, "
         "label_noise [tiny_learning_rate]",
     )
+    add_probe(parser, required=False)
     parser.add_argument("--fail-on", metavar="LABELS", help="leave with 1 on these verdicts")
     add_spectra_options(parser)
     add_common(parser)
@@ -53,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
     folder = args.out or _FOLDER
     inputs = [args.path] if args.path else []
     targets = {name: own_file(folder, name, *inputs) for name in ("result.json", "report.html")}
-    result = _of_path(args) if args.path else _of_twins(args, folder)
+    given = args.path or args.probe
+    result = _of_given(args) if given else _of_twins(args, folder)
     result.save(targets["result.json"])
     _write_page(result, targets["report.html"])
     _print(result, args.format)
@@ -69,12 +73,21 @@ def run(args: argparse.Namespace) -> int:
     return 1 if hit else 0
 
 
-def _of_path(args: argparse.Namespace) -> CheckupResult:
+def _of_given(args: argparse.Namespace) -> CheckupResult:
+    """Examine a checkpoint, or a probe's model, and with a probe the loss around it."""
     from eigenscape.checkup import checkup
     from eigenscape.runs import progress_bar
 
+    objective = None
+    if args.probe:
+        objective = load_probe(args.probe, device=args.device, seed=args.seed)
     with progress_bar("examining", quiet=args.quiet) as progress:
-        return checkup(args.path, progress=progress, **spectra_options(args))
+        return checkup(
+            args.path if objective is None or args.path else objective.model,
+            objective=objective,
+            progress=progress,
+            **spectra_options(args),
+        )
 
 
 def _of_twins(args: argparse.Namespace, folder: str) -> CheckupResult:
@@ -101,7 +114,7 @@ def _write_page(result: CheckupResult, path: Path) -> None:
     from eigenscape.report import Page, write_page
 
     page = Page(result.title, result.sentences, tuple(result.facts.items()))
-    write_page(page, result.examined, path)
+    write_page(page, {**result.examined, **result.around}, path)
 
 
 def _print(result: CheckupResult, form: str) -> None:

@@ -110,9 +110,7 @@ def _check_connectivity(word: str) -> None:
     from eigenscape.topology import CONNECTIVITIES
 
     if word not in CONNECTIVITIES:
-        raise InputError(
-            f"--connectivity is {word!r}; expected one of {', '.join(CONNECTIVITIES)}"
-        )
+        raise InputError(f"--connectivity is {word!r}; expected one of {', '.join(CONNECTIVITIES)}")
 
 
 def _summary(landscape: Landscape, connectivity: Any) -> dict[str, Any]:

@@ -28,9 +28,9 @@ PROBE_HELP = (
 )
 
 
-def add_probe(parser: argparse.ArgumentParser) -> None:
+def add_probe(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add ``--probe`` to a verb."""
-    parser.add_argument("--probe", metavar=_FORM, required=True, help=PROBE_HELP)
+    parser.add_argument("--probe", metavar=_FORM, required=required, help=PROBE_HELP)
 
 
 def load_probe(text: str, *, device: str = "auto", seed: int = 0) -> Objective:
@@ -172,7 +172,7 @@ def _seeded(seed: int) -> Iterator[None]:
 
     kept, kept_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002  # users' own draws
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             torch.manual_seed(seed)
             np.random.seed(seed % 2**32)  # noqa: NPY002
             random.seed(seed)

@@ -52,8 +52,8 @@ def _read(paths: list[str]) -> tuple[Page, dict[str, Result]]:
         result = load(path)
         if isinstance(result, CheckupResult):
             page = Page(result.title, result.sentences, tuple(result.facts.items()))
-            labels = {label: label for label in result.examined}
-            inner: dict[str, Result] = dict(result.examined)
+            inner: dict[str, Result] = {**result.examined, **result.around}
+            labels = {label: label for label in inner}
         else:
             labels, inner = {"": Path(path).stem}, {"": result}
         for label, item in inner.items():

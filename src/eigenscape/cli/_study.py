@@ -25,7 +25,7 @@ def add(verbs: Verbs) -> None:
         "  eigenscape study heavy_tails --format json > claims.json\n",
     )
     parser.add_argument(
-        "name", help="which study: heavy_tails, landscape_topology, landscape_profiles"
+        "name", help="heavy_tails, landscape_topology, landscape_profiles or md_tree"
     )
     parser.add_argument(
         "--scale",

@@ -97,7 +97,7 @@ def _loss_and_slope(objective: Objective, point: Tensor, batch: Batch) -> tuple[
     point = point.detach().requires_grad_()
     tensors = objective.tensors(point)
     # Batch norm gathers statistics in place: into copies, which are thrown away.
-    spare = {name: tensors[name].clone() for name in objective._statistics}
+    spare = {name: tensors[name].clone() for name in objective.norm_statistics}
     with torch.enable_grad():
         loss = objective.batch_loss({**tensors, **spare}, batch)
         (slope,) = torch.autograd.grad(loss, point)

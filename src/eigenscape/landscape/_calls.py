@@ -25,12 +25,14 @@ class Bound(nn.Module):
         self._forward = forward
 
     def forward(self, batch: Batch) -> Any:
+        """Call ``forward(model, batch)``."""
         return self._forward(self.model, batch)
 
 
 def check_arguments(
     model: object, loss: object, batch_norm: str, dtype: torch.dtype | None
 ) -> None:
+    """Refuse arguments of another kind, all at once."""
     wrong = []
     if not isinstance(model, nn.Module):
         wrong.append(f"model is a {type(model).__name__}; expected a torch.nn.Module")
@@ -46,6 +48,7 @@ def check_arguments(
 
 
 def device_of(model: nn.Module) -> torch.device:
+    """Return the one device of a model."""
     devices = {tensor.device for tensor in model.parameters()}
     if len(devices) > 1 or any(device.type == "meta" for device in devices):
         raise InputError(
@@ -56,6 +59,7 @@ def device_of(model: nn.Module) -> torch.device:
 
 
 def dtype_of(model: nn.Module) -> torch.dtype:
+    """Return float64 for a model of float64, else float32."""
     wide = {torch.float64, torch.complex128}
     found = {tensor.dtype for tensor in model.parameters() if not _integer(tensor)}
     return torch.float64 if found and found <= wide else torch.float32
@@ -66,6 +70,7 @@ def _integer(tensor: Tensor) -> bool:
 
 
 def default_forward(loss: Loss | None) -> Forward:
+    """Return how a batch is evaluated where the user says nothing."""
     return _forward_keywords if loss is None else _forward_pair
 
 
@@ -96,6 +101,7 @@ def _forward_keywords(model: nn.Module, batch: Batch) -> Any:
 
 
 def scalar(loss: Any, index: int) -> Tensor:
+    """Return a loss as a scalar, or say what it is instead."""
     if not isinstance(loss, Tensor) or loss.numel() != 1 or loss.is_complex():
         seen = (
             f"{loss.dtype} of shape {tuple(loss.shape)}"
@@ -110,8 +116,10 @@ def scalar(loss: Any, index: int) -> Tensor:
 
 
 def doubled(value: Any) -> Any:
+    """Return a floating tensor as float64, anything else as it is."""
     return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
 
 
 def fresh(name: str, tensor: Tensor) -> Tensor:
+    """Return the start of a running statistic: variance 1, the rest 0."""
     return torch.ones_like(tensor) if name.endswith("running_var") else torch.zeros_like(tensor)

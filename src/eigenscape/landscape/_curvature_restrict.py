@@ -39,8 +39,8 @@ def restricted(objective: Objective, patterns: Sequence[str]) -> Objective:
     smaller.space = space
     smaller.center = space.join(parts, torch.float64).to(objective.device, objective.dtype)
     moved = set(space.names)
-    smaller._fixed = {
-        **objective._fixed,
+    smaller.fixed = {
+        **objective.fixed,
         **{f"model.{name}": part for name, part in parts.items() if name not in moved},
     }
     return smaller

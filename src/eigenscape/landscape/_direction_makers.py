@@ -67,8 +67,11 @@ def random_directions(
     check_normalization(normalize)
     check_count(n, objective.space.count)
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(n, objective.space.count, generator=generator, dtype=torch.float64)
-    vectors = drawn.T.to(objective.device)
+    drawn = [
+        torch.randn(objective.space.count, generator=generator, dtype=torch.float64)
+        for _ in range(n)
+    ]
+    vectors = torch.stack(drawn, dim=1).to(objective.device)
     if ignore_1d and normalize in ("filter", "layer"):
         vectors = without_1d(objective, vectors)
     plain = normalize == "none"

@@ -47,12 +47,11 @@ def normalized(objective: Objective, vectors: Tensor, normalize: Normalization) 
     weights = objective.space.split(center)
     columns = []
     for vector in vectors.T:
-        column = torch.zeros_like(vector)
-        parts, places = objective.space.split(vector.contiguous()), objective.space.split(column)
+        parts = objective.space.split(vector.contiguous())
         for name, weight in weights.items():
             axes = _filter_axes(weight, owners.get(name)) if normalize == "filter" else None
-            places[name].copy_(_by_part(parts[name], weight, axes))
-        columns.append(column)
+            parts[name] = _by_part(parts[name], weight, axes)
+        columns.append(objective.space.join(parts, torch.float64))
     return torch.stack(columns, dim=1)
 
 

@@ -36,6 +36,7 @@ class Directions:
     Raises:
         InputError: no direction, one that is zero or not finite, or fields of other lengths.
 
+    >>> import torch
     >>> plane = Directions(vectors=torch.tensor([[3.0, 0.0], [0.0, 2.0]]), names=("a", "b"))
     >>> plane.norms, plane.gram.tolist()
     ((3.0, 2.0), [[1.0, 0.0], [0.0, 1.0]])

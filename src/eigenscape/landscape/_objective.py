@@ -64,6 +64,8 @@ class Objective:
         loss_at_center: the loss of the model as it is.
         noise: the difference between two evaluations at the center.
         data: the number of samples (``count``) and of batches, and the ``hash`` of the data.
+        fixed: the model's other tensors, copies, as :meth:`tensors` names them.
+        norm_statistics: names of the batch norms' running statistics among them.
 
     Raises:
         InputError: no data, data that differ between two passes, a loss that is not a scalar, not
@@ -98,12 +100,12 @@ class Objective:
         with torch.no_grad():
             self.center = self.space.join(dict(model.named_parameters()), self.dtype)
             moved = set(self.space.names)
-            self._fixed = {
+            self.fixed = {
                 f"model.{name}": self._cast(tensor.detach())
                 for name, tensor in (*model.named_parameters(), *model.named_buffers())
                 if name not in moved
             }
-        self._statistics = [
+        self.norm_statistics = [
             f"model.{prefix}{'.' if prefix else ''}{name}"
             for prefix, norm in batch_norms(model).items()
             for name, _ in norm.named_buffers()
@@ -137,8 +139,8 @@ class Objective:
 
         The inner loop of :meth:`value`, for callers that hold the model in evaluation mode.
         """
-        if self.batch_norm == "recompute" and self._statistics:
-            tensors = self._renormed(tensors)
+        if self.batch_norm == "recompute" and self.norm_statistics:
+            tensors = self.renormed(tensors)
         total = 0.0
         for index, (batch, count) in enumerate(self.data):
             total += float(self.batch_loss(tensors, batch, index, exact=True)) * count
@@ -148,7 +150,7 @@ class Objective:
         """Return every tensor of the model at a point, for ``torch.func.functional_call``."""
         point = point.to(self.device, self.dtype)
         moved = {f"model.{name}": part for name, part in self.space.split(point).items()}
-        return {**self._fixed, **moved}
+        return {**self.fixed, **moved}
 
     def outputs(self, tensors: Mapping[str, Tensor], batch: Batch, index: int = 0) -> Any:
         """Return what ``forward`` gives for one batch.
@@ -180,8 +182,8 @@ class Objective:
         Raises:
             InputError: the model or the loss failed, or the loss is not a real scalar.
         """
-        if self.batch_norm == "batch" and self._statistics:
-            tensors = {**tensors, **{name: tensors[name].clone() for name in self._statistics}}
+        if self.batch_norm == "batch" and self.norm_statistics:
+            tensors = {**tensors, **{name: tensors[name].clone() for name in self.norm_statistics}}
         outcome = self.outputs(tensors, batch, index)
         if self._loss is not None and isinstance(outcome, tuple) and len(outcome) == 2:
             outcome = self.loss_of(*outcome, exact=exact)
@@ -250,9 +252,9 @@ class Objective:
             self.device, self.dtype if tensor.is_floating_point() else tensor.dtype, copy=True
         )
 
-    def _renormed(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Gather the batch norms' statistics anew: a cumulative mean over one pass."""
-        anew = {name: fresh(name, tensors[name]) for name in self._statistics}
+    def renormed(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return tensors with the batch norms' statistics gathered anew: a cumulative mean."""
+        anew = {name: fresh(name, tensors[name]) for name in self.norm_statistics}
         seen, norms = 0, batch_norms(self.model).values()
         found = [(norm, norm.momentum) for norm in norms]
         try:

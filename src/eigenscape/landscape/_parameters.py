@@ -98,7 +98,9 @@ class ParameterSpace:
         return places
 
     def split(self, vector: Tensor) -> dict[str, Tensor]:
-        """Return the parts of a vector ``(P,)`` in the parameters' shapes; they are views.
+        """Return the parts of a vector ``(P,)`` in the parameters' shapes.
+
+        They are views, but for a complex part that begins at an odd place: that is a copy.
 
         Raises:
             InputError: another length.
@@ -113,7 +115,8 @@ class ParameterSpace:
             self.names, self.shapes, torch.split(vector, list(self.sizes)), strict=True
         ):
             if name in self.complex_names:
-                parts[name] = torch.view_as_complex(part.reshape(*shape, 2))
+                aligned = part.clone() if part.storage_offset() % 2 else part
+                parts[name] = torch.view_as_complex(aligned.reshape(*shape, 2))
             else:
                 parts[name] = part.view(shape)
         return parts

@@ -63,8 +63,8 @@ def measure_point(
     """
     with torch.no_grad(), evaluating(objective.model):
         tensors = objective.tensors(point)
-        if objective._statistics:
-            tensors = objective._renormed(tensors)
+        if objective.norm_statistics:
+            tensors = objective.renormed(tensors)
         values = _loss_and_error(objective, tensors, objective.data, error)
         if test is not None:
             values += _loss_and_error(objective, tensors, test, error)

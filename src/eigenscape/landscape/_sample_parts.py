@@ -89,7 +89,7 @@ def fingerprint_of(
         "model": type(objective.model).__name__,
         "data": objective.data.hash,
         "center": tensor_hash([objective.center]),
-        "fixed tensors": tensor_hash(list(objective._fixed.values())),
+        "fixed tensors": tensor_hash(list(objective.fixed.values())),
         "directions": tensor_hash([vectors]),
         "batch norm": objective.batch_norm,
         "dtype": str(objective.dtype),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from eigenscape.errors import InputError
 from eigenscape.landscape._modes import batch_norms
 from eigenscape.landscape._shortcut import Kept, Outputs, Precomputed, Shortcut, Source
 from eigenscape.landscape._shortcut_trace import Call, hooked, traced
@@ -53,11 +54,13 @@ def find_shortcut(
     size = _bytes(objective, calm, linear, kept, len(walk.directions))
     if size > budget:
         return None, f"outputs of layers would take {size / 2**20:.0f} MiB"
-    with walk.ready():
-        shortcut = Shortcut(
-            modules, _filled(walk, modules, linear, kept), objective.data.batches, size
-        )
-    off = _difference(walk, shortcut, probes)
+    try:
+        with walk.ready():
+            sources = _filled(walk, modules, linear, kept)
+        shortcut = Shortcut(modules, sources, objective.data.batches, size)
+        off = _difference(walk, shortcut, probes)
+    except InputError as error:  # a forward pass that differentiates by its inputs, for one
+        return None, f"the model does not run on outputs from memory: {error!s:.120} ..."
     if not off <= _AGREE[objective.dtype]:
         return None, f"outputs from memory changed the loss by {off:.1g} of itself"
     return shortcut, shortcut.describe()

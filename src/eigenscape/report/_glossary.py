@@ -49,4 +49,16 @@ GLOSSARY = (
         "Eigenvalues that are larger than rounding to the storage type could have made.",
     ),
     ("entropy", "How evenly the eigenvalues share the weight: 1 is flat, 0 a single direction."),
+    (
+        "Hessian, largest eigenvalue, trace",
+        "The matrix of second derivatives of the loss in the parameters. Its largest eigenvalue is "
+        "the curvature along the steepest direction, its trace the sum of all curvatures. Both "
+        "depend on how the weights are scaled: compare networks of one kind only.",
+    ),
+    (
+        "landscape, profile",
+        "The loss on a grid of parameter settings around the model. In the profile each basin is "
+        "as wide as the share of grid points in it below a loss; red dots are minima, orange ones "
+        "the saddles where basins meet.",
+    ),
 )

@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eigenscape.report._figure import inline_svg
 from eigenscape.report._glossary import GLOSSARY
 from eigenscape.report._panel import spectrum_panel
 from eigenscape.report._strip import excess_colour, heat_strip
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 #: Beyond these the page names what it leaves out; ``result.json`` has everything.
-_PANELS, _ROWS = 180, 1200
+_PANELS, _ROWS, _OTHER_ROWS = 180, 1200, 40
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def render(page: Page, results: Mapping[str, Result]) -> str:
         skipped={label: _skipped(result) for label, result in spectra.items()},
         rows_limit=_ROWS,
         comparisons={k: r for k, r in results.items() if isinstance(r, ComparisonResult)},
+        others=_others(results),
         glossary=GLOSSARY,
     )
 
@@ -85,6 +87,26 @@ def _panels(spectra: Mapping[str, SpectraResult]) -> list[str]:
         spectrum_panel(layer, f"{label}: {layer.name}" if several else None)
         for _, label, layer in kept
     ]
+
+
+def _others(results: Mapping[str, Result]) -> list[dict[str, Any]]:
+    """Draw the results that have no tables of their own on the page: picture, rows, notes."""
+    found = []
+    for index, (label, result) in enumerate(results.items()):
+        if isinstance(result, SpectraResult | ComparisonResult):
+            continue
+        table = result.frame()
+        found.append(
+            {
+                "label": label,
+                "picture": inline_svg(result.plot(), index),
+                "columns": list(table.columns),
+                "rows": table.head(_OTHER_ROWS).to_numpy().tolist(),
+                "left_out": max(0, len(table) - _OTHER_ROWS),
+                "notes": getattr(result, "notes", ()),
+            }
+        )
+    return found
 
 
 def _severity(layer: LayerSpectrum) -> int:
@@ -114,6 +136,13 @@ def _number(value: Any, digits: int = 2) -> str:
     )
 
 
+def _cell(value: Any) -> str:
+    """Write one value of a foreign table: numbers to four digits, the rest as it is."""
+    if isinstance(value, float):
+        return "–" if math.isnan(value) else f"{value:.4g}"
+    return str(value)
+
+
 @lru_cache(maxsize=1)
 def _template() -> Template:
     from jinja2 import Environment, StrictUndefined
@@ -122,5 +151,5 @@ def _template() -> Template:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(number=_number, shape=_shape)
+    environment.filters.update(number=_number, shape=_shape, cell=_cell)
     return environment.from_string(text)

@@ -22,8 +22,10 @@ def render_study(result: StudyResult) -> str:
         heading: (inline_svg(figure, index), caption)
         for index, (heading, (figure, caption)) in enumerate(result.pictures().items())
     }
-    paper = get_study(result.study).paper
-    return _template().render(result=result, paper=paper, pictures=pictures)
+    study = get_study(result.study)
+    return _template().render(
+        result=result, paper=study.paper, intervals=study.intervals, pictures=pictures
+    )
 
 
 def write_study_page(result: StudyResult, path: str | Path) -> Path:

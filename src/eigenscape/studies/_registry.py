@@ -53,6 +53,7 @@ class Study:
         run: from a scale to a result.
         pictures: from a result to its pictures.
         scales: its scales, from small to large.
+        intervals: how its intervals were made.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Study:
     run: RunStudy
     pictures: Callable[[StudyResult], dict[str, tuple[Figure, str]]]
     scales: tuple[str, ...] = ("small", "paper")
+    intervals: str = "Student's t over seeds."
 
 
 def get_study(name: str) -> Study:

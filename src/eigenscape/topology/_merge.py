@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from eigenscape.errors import InputError
 from eigenscape.topology._graph import Connectivity, EdgeGraph, Graph, GridGraph
 from eigenscape.topology._neighbours import Symmetry, nearest_neighbours
+from eigenscape.topology._simplify import cancel
 from eigenscape.topology._sweep import sweep
 from eigenscape.topology._tree import MergeTree, pair_heights
 
@@ -25,7 +26,8 @@ def merge_tree(
     labelled by steepest descent, and the graph of labels is merged instead.
 
     Args:
-        values: any shape of one or more axes; +inf is the top of everything.
+        values: any shape of one or more axes; +inf is the top of everything, and never a minimum
+            of its own where anything finite is connected to it.
         connectivity: ``"full"`` (all 3^n - 1 neighbours; valleys that run diagonally stay
             whole), ``"freudenthal"`` (as TTK triangulates a grid) or ``"cross"`` (2 n).
         superlevel: follow superlevel sets, from the maxima down.
@@ -173,7 +175,8 @@ def _tree(
         "death_index": found.deaths[order],
         "essential": found.essential,
     }
-    return MergeTree(values=values, connectivity=connectivity, superlevel=superlevel, **arrays)
+    tree = MergeTree(values=values, connectivity=connectivity, superlevel=superlevel, **arrays)
+    return cancel(tree, np.isfinite(tree.births))  # a patch of infinite samples is no basin
 
 
 def by_persistence(

@@ -57,9 +57,19 @@ def simplify(tree: MergeTree, threshold: float, *, relative: bool = False) -> Me
     if relative:
         finite = finite_values(tree)
         threshold = threshold * (float(np.ptp(finite)) if len(finite) else 0.0)
-    stays = tree.persistence >= threshold
+    shorter = cancel(tree, tree.persistence >= threshold)
+    return replace(shorter, simplified=max(threshold, tree.simplified))
+
+
+def cancel(tree: MergeTree, stays: NDArray[np.bool_]) -> MergeTree:
+    """Return the tree with only some of its pairs.
+
+    Args:
+        tree: a merge tree.
+        stays: ``(p,)`` which pairs stay; with each its elders'.
+    """
     if stays.all():
-        return replace(tree, simplified=max(threshold, tree.simplified))
+        return tree
     alive, target = _contracted(tree, tree.birth_index[~stays])
     number = np.cumsum(alive) - 1  # from old positions to new
     arc_of = number[target][tree.arc_of].astype(np.int32)
@@ -76,7 +86,6 @@ def simplify(tree: MergeTree, threshold: float, *, relative: bool = False) -> Me
         minima=minima,
         birth_index=tree.birth_index[stays],
         death_index=tree.death_index[stays],
-        simplified=max(threshold, tree.simplified) if math.isfinite(threshold) else threshold,
     )
 
 

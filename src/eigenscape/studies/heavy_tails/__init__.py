@@ -11,6 +11,7 @@ STUDY = Study(
     "Spectral Evolution of Neural Networks, TMLR 2025 (arXiv 2406.04657)",
     run=run,
     pictures=pictures,
+    intervals="Student's t over seeds, each with a teacher, a student and data of its own.",
 )
 
 __all__ = ["STUDY"]

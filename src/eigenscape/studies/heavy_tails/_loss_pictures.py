@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eigenscape.results import PALETTE
+from eigenscape.studies._draw import curve, draw, label, legend, panels
 from eigenscape.studies._result import StudyResult
 from eigenscape.studies.heavy_tails._plan import OPTIMIZERS
-from eigenscape.studies._draw import curve, draw, label, legend, panels
 from eigenscape.theory import marchenko_pastur_alpha
 
 if TYPE_CHECKING:

@@ -9,9 +9,6 @@ from numpy.typing import NDArray
 
 from eigenscape.laboratory import draw_edge
 from eigenscape.results import PALETTE
-from eigenscape.studies._interval import rate_words
-from eigenscape.studies._result import StudyResult
-from eigenscape.studies.heavy_tails._plan import OPTIMIZERS
 from eigenscape.studies._draw import (
     below,
     curve,
@@ -20,7 +17,10 @@ from eigenscape.studies._draw import (
     legend,
     panels,
 )
+from eigenscape.studies._interval import rate_words
+from eigenscape.studies._result import StudyResult
 from eigenscape.studies.heavy_tails._loss_pictures import loss_against, loss_curves, rates
+from eigenscape.studies.heavy_tails._plan import OPTIMIZERS
 from eigenscape.theory import MarchenkoPastur, first_step, marchenko_pastur_alpha
 
 if TYPE_CHECKING:

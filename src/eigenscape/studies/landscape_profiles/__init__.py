@@ -13,6 +13,7 @@ STUDY = Study(
     run=run,
     pictures=pictures,
     scales=("small", "full"),
+    intervals="Student's t over seeds (means), bootstrap over networks (rank correlations).",
 )
 
 __all__ = ["STUDY"]

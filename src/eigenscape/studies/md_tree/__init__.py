@@ -12,6 +12,7 @@ STUDY = Study(
     run=run,
     pictures=pictures,
     scales=("small", "full"),
+    intervals="Student's t over draws of the training configurations, where there are several.",
 )
 
 __all__ = ["STUDY"]
