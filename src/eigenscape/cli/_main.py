@@ -29,6 +29,9 @@ examples:
   eigenscape checkup model.safetensors      examine a checkpoint, write a page
   eigenscape spectra folder/ --format json  the layer table, for a script
   eigenscape compare before.pt after.pt     what moved, layer by layer
+  eigenscape landscape --probe FILE.py:F    the loss around a model, with its topology
+  eigenscape hessian --probe FILE.py:F      its curvature
+  eigenscape topology GRID.npy              merge tree, persistence, profile of any grid
 """
 
 
@@ -66,9 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for verb in (
-        _checkup, _spectra, _compare, _allocate, _diagnose, _landscape, _topology, _check_grid,
-        _hessian,
-        _report, _study, _doctor,
+        _checkup, _spectra, _compare, _landscape, _hessian, _topology, _check_grid, _diagnose,
+        _allocate, _study, _report, _doctor,
     ):  # fmt: skip
         verb.add(verbs)
     return parser
