@@ -35,7 +35,8 @@ points = np.stack([a.ravel() for a in axes], axis=1)
 start = time.perf_counter()
 tree = merge_tree(values, points)
 seconds = time.perf_counter() - start
-print("RESULT", seconds, len(tree.leaves) if hasattr(tree, "leaves") else len(tree.nodes))
+leaves = {a for a, _ in tree.edges} - {b for _, b in tree.edges}
+print("RESULT", seconds, len(leaves))
 """
 
 
@@ -60,6 +61,7 @@ def best(function, repeats: int) -> tuple[float, object]:
 
 
 def landscaper(python: str | None, values: np.ndarray, timeout: float) -> tuple[str, float | None]:
+    """Return what to print, and the seconds; minima are counted too."""
     if python is None:
         return "not run", None
     with tempfile.TemporaryDirectory() as folder:
@@ -74,7 +76,8 @@ def landscaper(python: str | None, values: np.ndarray, timeout: float) -> tuple[
             return f"not done in {timeout:.0f} s", None
     for line in done.stdout.splitlines():
         if line.startswith("RESULT"):
-            return f"{float(line.split()[1]):.2f} s", float(line.split()[1])
+            _, seconds, minima = line.split()
+            return f"{float(seconds):.2f} s, {minima} minima", float(seconds)
     return "failed: " + (done.stderr.strip().splitlines() or ["?"])[-1][:60], None
 
 
@@ -119,7 +122,10 @@ def peers(python: str | None, timeout: float) -> None:
                 line += f"   GUDHI {spread(peer[name], 1e3)}: {spread(ratios, 1, 1)} times ours"
             print(line)
         tail = f": {other / ours['cross'][0]:.3g} times ours (cross)" if other else ""
-        print(f"  Landscaper 1.3.1, seed {SEEDS[0]}: {words}{tail}", flush=True)
+        print(
+            f"  Landscaper 1.3.1, seed {SEEDS[0]}: {words}{tail}; ours {minima[0]} minima",
+            flush=True,
+        )
 
 
 def file() -> None:

@@ -62,7 +62,7 @@ def _profiles(items: list[dict[str, Any]]) -> Figure:
             else f"{item['family']}, {item['depth']} layers"
         )
         trees[name] = simplified(np.array(item["values"], dtype=np.float64))
-    return draw_profiles(trees, scale="log")
+    return draw_profiles(trees, scale="log", columns=5)
 
 
 def _against_beta(table: pd.DataFrame) -> Figure:
@@ -135,6 +135,8 @@ def _pairs(table: pd.DataFrame) -> Figure:
                            alpha=0.7, label=named)  # fmt: skip
         place.set_xticks([0, 1], ["residual", "plain"])
         place.set_xlim(-0.3, 1.3)
+        if "saddles" in column:
+            place.set_ylim(-0.2, max(1.0, float(classifiers[column].max())) + 0.2)
         if "persistence" in column or "eigenvalue" in column:
             place.set_yscale("log")
         label(place, name, "", "")
