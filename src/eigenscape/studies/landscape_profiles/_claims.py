@@ -89,8 +89,7 @@ def higher_dimensions(numbers: Numbers) -> dict[str, Any]:
     for beta in sorted(deep[deep["dim"] == 4]["beta"].unique()):
         part = deep[(deep["beta"] == beta) & (deep["seed"] == 0)].sort_values("dim")
         counts = [
-            f"{row.dim}-D ({row.steps}^{row.dim} samples) {row.minima_full} minima, "
-            f"{row.saddles_full} saddles"
+            f"{row.dim}-D ({row.steps}^{row.dim} samples) {row.minima_full} and {row.saddles_full}"
             for row in part.itertuples()
         ]
         words.append(f"beta {beta:g}: " + ", ".join(counts))
@@ -101,7 +100,9 @@ def higher_dimensions(numbers: Numbers) -> dict[str, Any]:
         "name": "more critical points in 4-D",
         "statement": "The 4-D profile shows many more critical points than the 3-D one.",
         "figure": "3-D and 4-D profiles of PINNs",
-        "measured": "; ".join(words) + ". Neighbours: all 3^n - 1. The grids differ in spacing, so "
+        "measured": "minima and saddles, "
+        + "; ".join(words)
+        + ". Neighbours: all 3^n - 1. The grids differ in spacing, so "
         "counts measure dimension and resolution together.",
         "seeds": 1,
         "verdict": "not tested here" if not more else _verdict(*more),
@@ -138,23 +139,30 @@ def learning_rates(numbers: Numbers) -> dict[str, Any]:
     table = numbers.frame("unet", last=True)
     iou, depth = numbers.by(table, "rate", "iou"), numbers.by(table, "rate", "depth")
     best = max(iou, key=lambda rate: iou[rate].mean)
-    below = [rate for rate in depth if rate < best]
-    above = [rate for rate in depth if rate > best]
-    deeper = [
-        any(depth[rate].low > depth[best].high for rate in side) for side in (below, above) if side
+    paired = table.pivot(index="seed", columns="rate", values="depth")
+    ratios = {
+        rate: interval(np.log10(paired[rate] / paired[best])) for rate in depth if rate != best
+    }
+    sides = [
+        [ratios[rate] for rate in ratios if (rate < best) == smaller] for smaller in (True, False)
     ]
+    deeper = [any(found.low > 0 for found in side) for side in sides if side]
     words = ", ".join(
-        f"{rate:g}: IoU {iou[rate].words(2)}, depth {found.mean:.3g} "
-        f"[{found.low:.3g}, {found.high:.3g}]"
-        for rate, found in depth.items()
+        f"{rate:g}: IoU {iou[rate].words(2)}, median depth {paired[rate].median():.3g}"
+        + (
+            f", log10 of depth over that of the best {ratios[rate].words(2)}"
+            if rate != best
+            else ""
+        )
+        for rate in depth
     )
     return {
         "name": "basin depth against learning rate",
         "statement": "Learning rates that are too small or too large leave a U-Net in a deeper "
         "basin.",
         "figure": "profiles of a U-Net across learning rates",
-        "measured": f"at the end of training, by learning rate {words}. Best: {best:g}. A deeper "
-        "basin counts when its interval lies wholly above that of the best rate.",
+        "measured": f"at the end of training, by learning rate {words}. Best: {best:g}. Ratios "
+        "are paired by seed; a basin is deeper when the interval lies above 0.",
         "seeds": _seeds(numbers, "unet"),
         "verdict": _verdict(*deeper) if len(deeper) == 2 else "in part" if any(deeper) else "fails",
     }

@@ -11,8 +11,8 @@ from torch.nn.functional import cross_entropy
 from eigenscape.landscape import Objective, sample
 from eigenscape.studies._topology import topology_row
 
-#: Half-widths as a share of the norm of the parameters.
-_PINN_RADIUS, _UNET_RADIUS = 0.1, 0.1
+#: Half-widths as a share of the norm of the parameters; the second is the paper's for its U-Net.
+_PINN_RADIUS, _UNET_RADIUS = 0.1, 0.01
 #: Training pictures that the landscape is measured on.
 _LOOKED_AT = 16
 
