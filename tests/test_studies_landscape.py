@@ -98,6 +98,9 @@ def test_rank_correlation():
     assert rank_correlation(x, -x).rho == pytest.approx(-1)
     assert not rank_correlation(x, noisy).significant
     assert rank_correlation([1, 2, np.nan, 4, 5], [1, 2, 3, 4, 5]).pairs == 4
+    lone = rank_correlation([0.0] * 9 + [1.0], np.arange(10.0))  # one pair carries it all
+    assert lone.low <= 0
+    assert not lone.significant
     flat = rank_correlation(x, np.ones(20))
     assert "does not vary" in flat.words()
     assert not flat.significant

@@ -39,6 +39,8 @@ def rank_correlation(
 ) -> RankCorrelation:
     """Return Spearman's rho of pairs, with ties at their mean rank.
 
+    A bootstrap sample in which either of the two does not vary counts as 0: it shows no relation.
+
     Args:
         x: ``(n,)``; pairs in which either is NaN are left out.
         y: ``(n,)``.
@@ -55,7 +57,7 @@ def rank_correlation(
         return RankCorrelation(math.nan, math.nan, math.nan, len(a))
     picks = np.random.default_rng(seed).integers(len(a), size=(draws, len(a)))
     resampled = _spearman(a[picks], b[picks])
-    low, high = np.nanquantile(resampled, [0.025, 0.975])
+    low, high = np.quantile(np.nan_to_num(resampled), [0.025, 0.975])
     return RankCorrelation(float(_spearman(a[None], b[None])[0]), float(low), float(high), len(a))
 
 
