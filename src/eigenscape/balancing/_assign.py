@@ -70,7 +70,7 @@ def _followed(network: nn.Module, norms: str) -> Iterator[tuple[str, str]]:
     twins = {
         path: twin
         for path, module in modules.items()
-        if isinstance(module, _BATCH) and (twin := _twin(path)) in modules
+        if isinstance(module, _BATCH) and (twin := _twin(path)) != path and twin in modules
     }
     yield from twins.items()
     before = ""
@@ -79,9 +79,9 @@ def _followed(network: nn.Module, norms: str) -> Iterator[tuple[str, str]]:
         batch = isinstance(module, _BATCH)
         if any(parameter.ndim > 1 for parameter in own):
             before = path
-        elif (
-            own and before and _normalises(module) and not (batch and twins)
-        ) and (batch or norms == "all"):
+        elif (own and before and _normalises(module) and not (batch and twins)) and (
+            batch or norms == "all"
+        ):
             yield path, before
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+from eigenscape.balancing._meter import NOT_FINITE, Reading
 
 
 def is_distributed(model: nn.Module) -> bool:
@@ -28,3 +33,26 @@ def from_first(values: list[float], device: torch.device) -> list[float]:
     distributed.broadcast(shared, src=0)
     result: list[float] = shared.tolist()
     return result
+
+
+def shared_readings(readings: Sequence[Reading], device: torch.device) -> list[Reading]:
+    """Return the readings of process 0, in every process."""
+    mine = [
+        number
+        for reading in readings
+        for number in (
+            reading.value,
+            math.nan if reading.error is None else reading.error,
+            float(reading.note == NOT_FINITE),
+        )
+    ]
+    numbers = from_first(mine, device) if mine else []
+    return [
+        Reading(
+            value=numbers[at],
+            error=None if math.isnan(numbers[at + 1]) else numbers[at + 1],
+            fresh=reading.fresh,
+            note=NOT_FINITE if numbers[at + 2] else reading.note,
+        )
+        for at, reading in zip(range(0, len(numbers), 3), readings, strict=True)
+    ]

@@ -119,7 +119,7 @@ class StepGroups:
                     continue  # only what the optimizer itself wrote goes back, once
                 seen.add((id(part.parent), key))
                 if key in self.scale:
-                    value = value / part.factor if part.factor else part.parent[key]  # noqa: PLW2901
+                    value = value / part.factor if part.factor else part.parent[key]
                 part.parent[key] = value
 
     def _saving(self, optimizer: Optimizer) -> None:  # noqa: ARG002
@@ -158,7 +158,8 @@ def check_optimizer(optimizer: Any, scale: Sequence[str]) -> Optimizer:
             f"group {at} of the optimizer has {key}={group.get(key)!r}; expected a number. "
             "Mend: give the optimizer a rate of its own, or name another number in scale"
             for key in scale
-            if isinstance(group.get(key), bool) or not isinstance(group.get(key), int | float | Tensor)
+            if isinstance(group.get(key), bool)
+            or not isinstance(group.get(key), int | float | Tensor)
         ]
     if problems:
         raise InputError("; ".join(problems))

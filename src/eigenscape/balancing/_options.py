@@ -139,7 +139,7 @@ class BalanceOptions:
             problems.append(f"skip holds {', '.join(map(repr, strange))}; it may hold first, last")
         if not self.scale or "params" in self.scale:
             problems.append(f"scale must name numbers of a parameter group; got {self.scale!r}")
-        if not isinstance(self.spectra, SpectraOptions):
+        if type(self.spectra) is not SpectraOptions:
             problems.append(
                 f"spectra must be a SpectraOptions; got a {type(self.spectra).__name__}"
             )
@@ -157,7 +157,7 @@ class BalanceOptions:
             problems.append(f"average must be at least 0 and below 1; got {self.average!r}")
         if not 0 <= self.tolerance < math.inf:
             problems.append(f"tolerance must be a number of at least 0; got {self.tolerance!r}")
-        if self.max_overhead is not None and not 0 < self.max_overhead:
+        if self.max_overhead is not None and not self.max_overhead > 0:
             problems.append(f"max_overhead must be more than 0; got {self.max_overhead!r}")
         return problems
 

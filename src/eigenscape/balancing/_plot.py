@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,7 +30,7 @@ def plot_trace(trace: BalancingTrace) -> Figure:
         lines.setdefault(row.name, []).append(row)
     shades = colormaps["cividis"]
     named = len(lines) <= _NAMED
-    colours = [PALETTE[name] for name in PALETTE if name != "grey"][: len(lines)]
+    colours: list[Any] = [PALETTE[name] for name in PALETTE if name != "grey"][: len(lines)]
     if not named:
         colours = [shades(at / (len(lines) - 1)) for at in range(len(lines))]
     figure = new_figure(7.5, 5.6)

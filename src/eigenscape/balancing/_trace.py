@@ -136,7 +136,8 @@ def unpacked(lists: Sequence[Sequence[Any]]) -> tuple[TraceRow, ...]:
     >>> unpacked(packed([row])) == (row,)
     True
     """
-    return tuple(TraceRow(*(math.nan if v is None else v for v in values)) for values in lists)
+    filled: list[list[Any]] = [[math.nan if v is None else v for v in values] for values in lists]
+    return tuple(TraceRow(*values) for values in filled)
 
 
 def check_file(path: Path) -> None:

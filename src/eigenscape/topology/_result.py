@@ -162,12 +162,6 @@ def examine_topology(
     whole = merge_tree(values, connectivity, superlevel=superlevel)
     tree = whole.simplify(simplify, relative=relative)
     notes = list(grid.notes)
-    ties = int(np.isinf(whole.births).sum())
-    if ties:
-        notes.append(
-            f"{ties} of the {whole.n_minima} minima are ties among samples that are not finite; "
-            "--simplify with any threshold takes them out"
-        )
     if sensitivity is None and grid.values.size > LARGEST_STORED:
         notes.append(
             f"{grid.values.size:,} samples: the other connectivities were not counted "
@@ -175,14 +169,12 @@ def examine_topology(
         )
         sensitivity = False
     rows: tuple[dict[str, Any], ...] = ()
-    with np.errstate(invalid="ignore"):  # inf - inf, between samples that are not finite
-        numbers = tree.to_dict()
-        if sensitivity is not False:
-            trees = (
-                whole if name == connectivity else merge_tree(values, name, superlevel=superlevel)
-                for name in CONNECTIVITIES
-            )
-            rows = tuple(_row(one, tree.simplified) for one in trees)
+    if sensitivity is not False:
+        trees = (
+            whole if name == connectivity else merge_tree(values, name, superlevel=superlevel)
+            for name in CONNECTIVITIES
+        )
+        rows = tuple(_row(one, tree.simplified) for one in trees)
     fitting = grid.coordinates
     return TopologyResult(
         environment=Environment.capture(),
@@ -193,7 +185,7 @@ def examine_topology(
         superlevel=superlevel,
         simplified=tree.simplified,
         unsimplified_minima=whole.n_minima,
-        numbers=numbers,
+        numbers=tree.to_dict(),
         sensitivity=rows,
         notes=tuple(notes),
         axes=tuple(tuple(axis.tolist()) for axis in fitting) if fitting else None,
