@@ -136,7 +136,8 @@ def file() -> None:
         print(f"41^4 grid, float64, {path.stat().st_size / 2**20:.1f} MiB file")
         for extra in ([], ["--simplify", "1%"]):
             command = [
-                "eigenscape", "topology", str(path), "--connectivity", "freudenthal", "--quiet",
+                sys.executable, "-m", "eigenscape", "topology", str(path), "--quiet",
+                "--connectivity", "freudenthal",
                 "--format", "json", "--out", str(Path(folder) / "out"), *extra,
             ]  # fmt: skip
             start = time.perf_counter()

@@ -230,7 +230,7 @@ def test_unwritable_output(capsys, model, tmp_path):
     blocker.write_text("x")
     code, _, err = run(capsys, "spectra", model, "--out", blocker / "sub")
     assert code == 2
-    assert "could not write" in err
+    assert "cannot be made a folder" in err
 
 
 def test_no_space_left(capsys, model, tmp_path, monkeypatch):

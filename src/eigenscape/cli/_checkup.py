@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +83,8 @@ def _of_given(args: argparse.Namespace) -> CheckupResult:
     objective = None
     if args.probe:
         objective = load_probe(args.probe, device=args.device, seed=args.seed)
-    with progress_bar("examining", quiet=args.quiet) as progress:
+    # what the model prints is no part of the answer
+    with redirect_stdout(sys.stderr), progress_bar("examining", quiet=args.quiet) as progress:
         return checkup(
             args.path if objective is None or args.path else objective.model,
             objective=objective,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     names = ("result.json", "hessian.png") if args.out else ()
     files = [own_file(args.out, name) for name in names]
     objective = load_probe(args.probe, device=args.device, seed=args.seed)
-    with progress_bar("measuring", quiet=args.quiet) as progress:
+    with redirect_stdout(sys.stderr), progress_bar("measuring", quiet=args.quiet) as progress:
         result = hessian(
             objective,
             k=args.top,

@@ -51,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"eigenscape: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("eigenscape: stopped; finished pieces are kept", file=sys.stderr)
+        kept = getattr(args, "run", None) or (args.verb is _study.run and args.out)
+        tail = f"; finished pieces are kept in {kept}" if isinstance(kept, str) else ""
+        print(f"eigenscape: stopped{tail}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -147,8 +147,9 @@ def _objective(found: Any, name: str, device: str) -> Objective:
 
 
 def _spread(model: Any) -> bool:
-    """Tell whether a model lies on several devices; Objective says so better than ``to``."""
-    return len({tensor.device for tensor in model.parameters()}) > 1
+    """Tell whether a model lies on several devices, or on none; Objective says so best."""
+    devices = {tensor.device.type for tensor in model.parameters()}
+    return "meta" in devices or len({tensor.device for tensor in model.parameters()}) > 1
 
 
 def _device(name: str) -> torch.device:

@@ -114,7 +114,11 @@ def _print_rich(columns: list[str], rows: list[list[str]], title: str) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE)
+    class Pipe(Console):
+        def on_broken_pipe(self) -> None:  # rich would leave with 1
+            raise BrokenPipeError
+
+    console = Pipe(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE)
     table = Table(title=escape(title) or None, title_justify="left", header_style="bold", box=None)
     for index, name in enumerate(columns):
         prose = max((len(row[index]) for row in rows), default=0) > _LONGEST_NUMBER

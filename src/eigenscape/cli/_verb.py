@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,6 +122,14 @@ def own_file(folder: str | Path, name: str, *inputs: str | Path) -> Path:
     Raises:
         OutputError: the path is one of the inputs, or holds something else.
     """
+    try:  # now, not after an hour of work
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"--out {folder} cannot be made a folder: {error.strerror}. Mend: choose another --out"
+        ) from error
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"--out {folder} cannot be written. Mend: choose another --out")
     path = Path(folder) / name
     if any(path.resolve() == Path(item).resolve() for item in inputs):
         raise OutputError(f"{path} is an input; it is not overwritten. Mend: choose another --out")

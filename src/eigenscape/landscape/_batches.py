@@ -46,9 +46,15 @@ def moved(batch: Batch, device: torch.device, dtype: torch.dtype) -> Batch:
 def sample_count(batch: Batch) -> int:
     """Return the length of the first tensor of a batch that has one.
 
+    Of a mapping with ``labels`` of two axes or more, as transformers takes them: the number of
+    labels that count, those that are not -100.
+
     Raises:
         InputError: no tensor with a first axis.
     """
+    labels = batch.get("labels") if isinstance(batch, Mapping) else None
+    if isinstance(labels, Tensor) and labels.ndim > 1 and not labels.is_floating_point():
+        return int((labels != -100).sum())
     for tensor in tensors_of(batch):
         if tensor.ndim:
             return len(tensor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -34,7 +35,12 @@ def check_arguments(
 ) -> None:
     """Refuse arguments of another kind, all at once."""
     wrong = []
-    if not isinstance(model, nn.Module):
+    if isinstance(model, torch.jit.ScriptModule):
+        wrong.append(
+            "model is TorchScript, whose parameters cannot be replaced for a call. Mend: "
+            "give the module it was made from"
+        )
+    elif not isinstance(model, nn.Module):
         wrong.append(f"model is a {type(model).__name__}; expected a torch.nn.Module")
     if loss is not None and not callable(loss):
         wrong.append(f"loss is a {type(loss).__name__}; expected loss(outputs, targets) -> scalar")
@@ -78,7 +84,8 @@ def _forward_pair(model: nn.Module, batch: Batch) -> Any:
     if not (isinstance(batch, tuple | list) and len(batch) == 2):
         raise InputError(
             f"a batch is a {type(batch).__name__}; expected a pair (inputs, targets). "
-            "Mend: Objective(..., forward=lambda model, batch: (outputs, targets))"
+            "Mend: Objective(..., forward=lambda model, batch: (outputs, targets)), or loss=None "
+            "for mappings that the model answers with .loss"
         )
     return model(batch[0]), batch[1]
 
@@ -118,6 +125,11 @@ def scalar(loss: Any, index: int) -> Tensor:
 def doubled(value: Any) -> Any:
     """Return a floating tensor as float64, anything else as it is."""
     return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
+
+
+def doubled_loss(loss: Loss | None) -> Loss | None:
+    """Return a loss for float64: of a module a copy whose own tensors (class weights) are."""
+    return deepcopy(loss).double() if isinstance(loss, nn.Module) else loss
 
 
 def fresh(name: str, tensor: Tensor) -> Tensor:

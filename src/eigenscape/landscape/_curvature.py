@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from eigenscape.errors import InputError
+from eigenscape.landscape._derivatives import attached
 from eigenscape.landscape._modes import evaluating, twice_differentiable
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class _OneBatch:
         with twice_differentiable(), evaluation, torch.enable_grad():
             self._leaf = objective.center.detach().clone().requires_grad_()
             loss = objective.batch_loss(objective.tensors(self._leaf), batch)
-            self._slope = self._backward(loss, None, create=True)
+            self._slope = self._backward(attached(loss), None, create=True)
 
     def __call__(self, vectors: Tensor) -> Tensor:
         columns = vectors.reshape(self._leaf.shape[0], -1).to(self._leaf.dtype).T

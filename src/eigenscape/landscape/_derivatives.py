@@ -23,7 +23,7 @@ def gradient(objective: Objective, point: Tensor) -> Tensor:
     """Return the gradient ``(P,)`` in float64."""
 
     def piece(leaf: Tensor, tensors: Mapping[str, Tensor], batch: Batch, index: int) -> Tensor:
-        return _backward(objective.batch_loss(tensors, batch, index), leaf)
+        return _backward(attached(objective.batch_loss(tensors, batch, index)), leaf)
 
     return _mean(objective, point, piece)
 
@@ -33,7 +33,8 @@ def hessian_product(objective: Objective, vectors: Tensor, point: Tensor) -> Ten
     columns = _columns(objective, vectors)
 
     def piece(leaf: Tensor, tensors: Mapping[str, Tensor], batch: Batch, index: int) -> Tensor:
-        slope = _backward(objective.batch_loss(tensors, batch, index), leaf, create=True)
+        loss = attached(objective.batch_loss(tensors, batch, index))
+        slope = _backward(loss, leaf, create=True)
         return torch.stack([_backward(slope, leaf, v, retain=True) for v in columns], dim=1)
 
     return _mean(objective, point, piece).reshape(vectors.shape)
@@ -57,6 +58,21 @@ def ggn_product(objective: Objective, vectors: Tensor, point: Tensor) -> Tensor:
         return torch.stack(products, dim=1)
 
     return _mean(objective, point, piece).reshape(vectors.shape)
+
+
+def attached(loss: Tensor) -> Tensor:
+    """Return a loss that autograd can follow to the parameters.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if not loss.requires_grad:
+        raise InputError(
+            "the loss has no gradient in the parameters: the forward pass or the loss detaches "
+            "(torch.no_grad, .detach(), .item(), numpy). Mend: leave them out; evaluation needs no "
+            "no_grad of yours"
+        )
+    return loss
 
 
 def _outputs(

@@ -69,7 +69,8 @@ class Directions:
             raise InputError(
                 f"directions that lead nowhere: {', '.join(wrong)}; expected a finite norm above "
                 "0. Mend: models that differ, or parameters that the normalisation leaves free: "
-                "'filter' and 'layer' hold 1-D parameters fixed, and scale by the weights' norms"
+                "'filter' and 'layer' hold 1-D parameters fixed and scale by the weights' norms; "
+                "normalize='none' moves everything"
             )
 
     def __len__(self) -> int:

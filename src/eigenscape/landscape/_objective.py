@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from eigenscape.landscape._calls import (
     default_forward,
     device_of,
     doubled,
+    doubled_loss,
     dtype_of,
     fresh,
     scalar,
@@ -94,9 +96,12 @@ class Objective:
     ) -> None:
         check_arguments(model, loss, batch_norm, dtype)
         self.space = ParameterSpace.of(model, parameters)
+        self._live: tuple[str, ...] = ()  # tensors that the forward pass writes to
         self.model, self.batch_norm = model, batch_norm
         self.device, self.dtype = device_of(model), dtype or dtype_of(model)
         self._loss, self._bound = loss, Bound(model, forward or default_forward(loss))
+        self._exact_loss = doubled_loss(loss)
+        self._graph = False  # whether the forward pass itself differentiates by its inputs
         with torch.no_grad():
             self.center = self.space.join(dict(model.named_parameters()), self.dtype)
             moved = set(self.space.names)
@@ -127,8 +132,12 @@ class Objective:
             InputError: the model or its loss failed, or the point has another length.
         """
         tensors = self.tensors(self.center if point is None else point)
-        with torch.no_grad(), evaluating(self.model, train_norms=self.batch_norm == "batch"):
+        with self.grad_mode(), evaluating(self.model, train_norms=self.batch_norm == "batch"):
             return self.value_of(tensors)
+
+    def grad_mode(self) -> AbstractContextManager[object]:
+        """Return the context for evaluations: no graph, unless the forward pass needs one."""
+        return torch.enable_grad() if self._graph else torch.no_grad()
 
     def values(self, points: Iterable[Tensor]) -> list[float]:
         """Return the loss at each of several points ``(P,)``."""
@@ -141,16 +150,17 @@ class Objective:
         """
         if self.batch_norm == "recompute" and self.norm_statistics:
             tensors = self.renormed(tensors)
+        tensors = self._unwritten(tensors)
         total = 0.0
         for index, (batch, count) in enumerate(self.data):
-            total += float(self.batch_loss(tensors, batch, index, exact=True)) * count
+            total += float(self.batch_loss(tensors, batch, index, exact=True).detach()) * count
         return total / self.data.count
 
     def tensors(self, point: Tensor) -> dict[str, Tensor]:
         """Return every tensor of the model at a point, for ``torch.func.functional_call``."""
         point = point.to(self.device, self.dtype)
         moved = {f"model.{name}": part for name, part in self.space.split(point).items()}
-        return {**self.fixed, **moved}
+        return self._unwritten({**self.fixed, **moved})
 
     def outputs(self, tensors: Mapping[str, Tensor], batch: Batch, index: int = 0) -> Any:
         """Return what ``forward`` gives for one batch.
@@ -163,6 +173,10 @@ class Objective:
         except EigenscapeError:
             raise
         except Exception as error:
+            if "does not require grad" in str(error) and not torch.is_grad_enabled():
+                self._graph = True  # such as a loss with derivatives in its inputs
+                with torch.enable_grad():
+                    return self.outputs(tensors, batch, index)
             raise InputError(
                 f"the model failed on batch {index} with {type(error).__name__}: {error}. "
                 "Mend: check that model(inputs), or forward(model, batch), runs on such a batch"
@@ -197,8 +211,11 @@ class Objective:
         """
         if self._loss is None:
             raise InputError("forward returns outputs and targets, but the objective has no loss")
-        if exact:
-            outputs, targets = doubled(outputs), doubled(targets)
+        if exact and self._exact_loss is not None:
+            try:
+                return self._exact_loss(doubled(outputs), doubled(targets))
+            except Exception:  # a loss that holds float32 tensors of its own: taken as it is
+                self._exact_loss = None
         try:
             return self._loss(outputs, targets)
         except Exception as error:
@@ -247,6 +264,10 @@ class Objective:
 
     # ------------------------------------------------------------------ set-up
 
+    def _unwritten(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return tensors with copies of those that the forward pass writes to."""
+        return {**tensors, **{name: tensors[name].clone() for name in self._live}}
+
     def _cast(self, tensor: Tensor) -> Tensor:
         return tensor.detach().to(
             self.device, self.dtype if tensor.is_floating_point() else tensor.dtype, copy=True
@@ -269,6 +290,45 @@ class Objective:
                 norm.momentum = momentum
         return {**tensors, **anew}
 
+    def _check_tensors(self) -> None:
+        """Look for what the forward pass wrote to."""
+        owned = dict(self.model.named_parameters())
+        if not torch.equal(self.center, self.space.join(owned, self.dtype)):
+            raise InputError(
+                "the forward pass changes parameters in place (an Embedding with max_norm does), "
+                "so the loss at a point is not a function of the point. Mend: max_norm=None"
+            )
+        own = {**owned, **dict(self.model.named_buffers())}
+        found = []
+        for name, tensor in self.fixed.items():
+            if not torch.equal(tensor, fresh := self._cast(own[name.removeprefix("model.")])):
+                self.fixed[name] = fresh
+                found.append(name)
+        self._live = tuple(found)
+        if found:
+            self.loss_at_center = self.value()
+
+    def _check_mean(self) -> None:
+        """Give every sample of the first batch twice: a mean stays, a sum doubles."""
+        batch, _ = next(iter(self.data))
+        with self.grad_mode(), evaluating(self.model, train_norms=self.batch_norm == "batch"):
+            outcome = self.outputs(self.tensors(self.center), batch)
+        pair = isinstance(outcome, tuple) and len(outcome) == 2
+        if self._loss is None or not pair or not all(isinstance(x, Tensor) and x.ndim
+                                                     for x in outcome):  # fmt: skip
+            return
+        with torch.no_grad():
+            once = float(self.loss_of(*outcome, exact=True))
+            try:
+                twice = float(self.loss_of(*(torch.cat((x, x)) for x in outcome), exact=True))
+            except InputError:  # a loss for batches of one size
+                return
+        if once and abs(twice / once - 2) < 1e-3:
+            raise InputError(
+                "the loss doubles when every sample is given twice: it is a sum, so that its value "
+                "would depend on how the data are cut. Mend: reduction='mean'"
+            )
+
     def _check_center(self, *, repeat: bool) -> None:
         if not math.isfinite(self.loss_at_center):
             broken = [n for n, t in self.space.split(self.center).items() if not t.isfinite().all()]
@@ -281,8 +341,10 @@ class Objective:
                 f"the loss of the model as it is is {self.loss_at_center}; {because}. Mend: give a "
                 "model with a finite loss"
             )
+        self._check_tensors()
         if not repeat:
             return
+        self._check_mean()
         again = self.value()
         self.noise = abs(again - self.loss_at_center)
         if self.noise > 1e-5 * max(abs(self.loss_at_center), 1e-30):

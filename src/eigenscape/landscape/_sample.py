@@ -266,10 +266,11 @@ def _scale(directions: Directions, unit: Unit | None, radius: float | None) -> t
 
 
 def _probes(axis: NDArray[np.float64], n: int) -> list[tuple[float, ...]]:
-    """Return two points of the grid, drawn once and for all, with no coordinate at 0."""
+    """Return two points of the grid, drawn once and for all, without a 0, and two corners."""
     generator = np.random.default_rng(0)
     free = axis[axis != 0]
-    return [tuple(generator.choice(free, n).tolist()) for _ in range(2)]
+    drawn = [tuple(generator.choice(free, n).tolist()) for _ in range(2)]
+    return [*drawn, (float(axis[0]),) * n, (float(axis[-1]),) * n]
 
 
 def _check_costs(chunk: Any, time_budget: Any, cache_bytes: Any) -> None:

@@ -46,7 +46,7 @@ class Walk:
     def ready(self, shortcut: Shortcut | None = None) -> AbstractContextManager[object]:
         """Return the context in which points are evaluated; it leaves the model as found."""
         stack = ExitStack()
-        stack.enter_context(torch.no_grad())
+        stack.enter_context(self.objective.grad_mode())
         train_norms = self.objective.batch_norm == "batch"
         stack.enter_context(evaluating(self.objective.model, train_norms=train_norms))
         if shortcut is not None:

@@ -103,7 +103,11 @@ class Shortcut:
         """Say which layers are taken from memory."""
         words = []
         for kind, verb in ((Kept, "kept"), (Precomputed, "precomputed for every direction")):
-            names = [name for name, source in self.sources.items() if isinstance(source, kind)]
+            names = [
+                name or "the model"
+                for name, source in self.sources.items()
+                if isinstance(source, kind)
+            ]
             if names:
                 more = f" and {len(names) - 4} more" if len(names) > 4 else ""
                 words.append(f"outputs of {', '.join(names[:4])}{more} {verb}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -47,8 +47,12 @@ def find_shortcut(
         return None, "batch norm statistics are recomputed at every point"
     with walk.ready():
         calm, moved = (_pass(walk, at) for at in ((0.0,) * len(probes[0]), probes[0]))
+    graph = _graph(walk)
+    if graph is None:
+        return None, "the forward pass runs without a graph, so nobody knows what hangs on what"
     modules = dict(objective.model.named_modules())
-    linear, kept = _candidates(walk, modules, calm, moved)
+    fixed = {name for name, call in graph.items() if not call.depends}
+    linear, kept = _candidates(walk, modules, calm, moved, fixed)
     if not linear and not kept:
         return None, "no layer ahead of the moved parameters, nor one linear in them, was found"
     size = _bytes(objective, calm, linear, kept, len(walk.directions))
@@ -73,11 +77,27 @@ def _pass(walk: Walk, at: Sequence[float]) -> dict[str, Call]:
     return record
 
 
+def _graph(walk: Walk) -> dict[str, Call] | None:
+    """Trace one pass whose moved parameters require gradients; None where the loss does not.
+
+    A closed gate (a dead ReLU, a clamp) hides that a layer's inputs move; the graph does not.
+    """
+    objective = walk.objective
+    batch, _ = next(iter(objective.data))
+    tensors = objective.tensors(objective.center.clone())
+    with walk.ready(), torch.enable_grad(), traced(objective.model) as record:
+        for name in _moved_parameters(walk).values():
+            tensors[f"model.{name}"] = tensors[f"model.{name}"].clone().requires_grad_()
+        loss = objective.batch_loss(tensors, batch)
+    return record if loss.requires_grad else None
+
+
 def _candidates(
     walk: Walk,
     modules: Mapping[str, nn.Module],
     calm: Mapping[str, Call],
     moved: Mapping[str, Call],
+    fixed: Set[str],
 ) -> tuple[list[str], list[str]]:
     """Return names: linear layers with moved parameters, and largest modules without any."""
     free = _moved_parameters(walk)
@@ -86,6 +106,8 @@ def _candidates(
     for name, module in modules.items():  # parents come before their children
         seen, again = calm.get(name), moved.get(name)
         if seen is None or again is None or not _repeats(seen, again) or _is_hooked(module):
+            continue
+        if name not in fixed:
             continue
         if any(name.startswith(f"{parent}.") for parent in kept):
             continue

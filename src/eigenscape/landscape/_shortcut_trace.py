@@ -25,12 +25,15 @@ class Call:
         inputs: the mark of its inputs; None where they cannot be compared.
         outputs: the mark of its outputs; None where they are not tensors.
         bytes: of its outputs.
+        depends: whether an input hangs on a parameter that requires a gradient, in the graph of the
+            pass: also where it happens not to move.
     """
 
     calls: int
     inputs: tuple[Any, ...] | None
     outputs: tuple[Any, ...] | None
     bytes: int
+    depends: bool
 
 
 @contextmanager
@@ -46,6 +49,7 @@ def traced(model: nn.Module) -> Iterator[dict[str, Call]]:
                 inputs=_mark((*args, kwargs)),
                 outputs=_mark(outputs) if _is_output(outputs) else None,
                 bytes=sum(tensor.nbytes for tensor in tensors_of(outputs)),
+                depends=any(tensor.requires_grad for tensor in tensors_of((list(args), kwargs))),
             )
 
         return after

@@ -85,7 +85,10 @@ def duplicated(values: FloatArray) -> list[Finding]:
         if values.ndim < 2 or size < 2 or finite.min() == finite.max():
             continue
         rows = np.moveaxis(values, axis, 0).reshape(size, -1)
-        same = sum(np.array_equal(a, b, equal_nan=True) for a, b in pairwise(rows))
+        same = sum(
+            bool(np.isfinite(a).any()) and np.array_equal(a, b, equal_nan=True)
+            for a, b in pairwise(rows)
+        )
         if same:
             whole = same == size - 1
             found.append(
