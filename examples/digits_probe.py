@@ -15,5 +15,6 @@ def build():
     """Return (model, loss, batches): here one batch, the whole training set."""
     split = digits()
     model = make(lambda: MLP(64, [64, 64], 10), seed=0)
-    train(model, split.train_inputs, split.train_labels, epochs=5, batch_size=64, learning_rate=0.02)
-    return model, cross_entropy, (split.train_inputs, split.train_labels)
+    batch = split.train_inputs, split.train_labels
+    train(model, *batch, epochs=5, batch_size=64, learning_rate=0.02)
+    return model, cross_entropy, batch

@@ -209,3 +209,14 @@ def test_what_a_model_prints_is_no_part_of_the_answer(verb, tmp_path, capsys, mo
     json.loads(capsys.readouterr().out)
     assert main([verb, "--probe", "probe.py:meta", "--quiet"]) == 2
     assert "lie on meta" in capsys.readouterr().err
+
+
+def test_the_example_of_the_readme():
+    from pathlib import Path
+
+    from eigenscape.cli._probe import load_probe
+
+    place = Path(__file__).parent.parent / "examples" / "digits_probe.py"
+    objective = load_probe(f"{place}:build")
+    assert objective.loss_at_center < 0.5
+    assert objective.data.count == 1347
