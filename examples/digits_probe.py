@@ -1,8 +1,8 @@
 """A probe for ``--probe``: a small network trained on real digits, its loss, its data.
 
-    eigenscape landscape --probe examples/digits_probe.py:build
-    eigenscape hessian --probe examples/digits_probe.py:build
-    eigenscape checkup --probe examples/digits_probe.py:build
+eigenscape landscape --probe examples/digits_probe.py:build
+eigenscape hessian --probe examples/digits_probe.py:build
+eigenscape checkup --probe examples/digits_probe.py:build
 """
 
 from torch.nn.functional import cross_entropy

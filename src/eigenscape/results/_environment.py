@@ -6,6 +6,7 @@ import platform
 import sys
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -59,6 +60,7 @@ class Environment:
         return cls(**{key: value for key, value in data.items() if key in known})
 
 
+@lru_cache(maxsize=1)  # reading package metadata takes milliseconds
 def _versions() -> dict[str, str]:
     found = {}
     for name in _PACKAGES:
