@@ -160,6 +160,7 @@ def trainer_of(folder, callback, steps, **options):
 
 @pytest.mark.filterwarnings("ignore")  # the trainer's own
 def test_trainer(tmp_path, capsys):
+    pytest.importorskip("transformers", reason='pip install "eigenscape[hf]"')
     callback = balance_callback(rule="tb_linear", every=2)
     trainer = trainer_of(tmp_path, callback, 6, save_strategy="no")
     trainer.train()
@@ -175,6 +176,7 @@ def test_trainer(tmp_path, capsys):
 
 @pytest.mark.filterwarnings("ignore")
 def test_trainer_resumes_with_its_factors(tmp_path):
+    pytest.importorskip("transformers", reason='pip install "eigenscape[hf]"')
     options = {
         "save_steps": 3, "save_strategy": "steps", "restore_callback_states_from_checkpoint": True
     }  # fmt: skip
