@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from eigenscape.results import Environment
-from eigenscape.runs import Engine, ProgressCallback, execute, raise_failures
+from eigenscape.runs import Engine, ProgressCallback
+from eigenscape.studies._networks import command_of, measured
 from eigenscape.studies._result import StudyResult
 from eigenscape.studies.landscape_profiles._claims import make_claims
 from eigenscape.studies.landscape_profiles._numbers import Numbers
@@ -26,22 +27,18 @@ def run(
     progress: ProgressCallback | None = None,
 ) -> StudyResult:
     """Train and examine every network, and hold the claims against them."""
-    place = None if folder is None else Path(folder) / "networks"
-    outcomes = execute(
-        PLANS[scale].tasks(seeds), folder=place, engine=engine, jobs=jobs, progress=progress
+    found, seconds = measured(
+        PLANS[scale].tasks(seeds), folder=folder, engine=engine, jobs=jobs, progress=progress
     )
-    raise_failures(outcomes)
-    numbers = Numbers.collect([outcome.value for outcome in outcomes])
-    command = f"eigenscape study landscape_profiles --scale {scale}" + (
-        f" --seeds {seeds}" if seeds else ""
-    )
+    numbers = Numbers.collect(found)
+    command = command_of("landscape_profiles", scale, seeds)
     return StudyResult(
         environment=Environment.capture(seed=0),
         study="landscape_profiles",
         title=TITLE,
         scale=scale,
         seeds=seeds or PLANS[scale].seeds,
-        seconds=sum(outcome.seconds for outcome in outcomes),
+        seconds=seconds,
         paragraphs=paragraphs(numbers),
         claims=make_claims(numbers, command),
         tables={
