@@ -72,6 +72,9 @@ def test_losses_that_hold_tensors_of_their_own():
     )
     assert module.loss_at_center == pytest.approx(closure.loss_at_center, rel=1e-6)
     assert weight.dtype == torch.float32
+    assert module.notes == ()
+    assert "does not run in float64" in closure.notes[0]
+    assert closure.notes[0] in sample(closure, steps=3).notes
     assert hessian(module, k=1, trace_samples=2).top_eigenvalues[0] > 0
 
 

@@ -97,6 +97,7 @@ def hessian(
     top, low = pairs.values[:k], pairs.values[k:].flip(0)
     residuals, low_residuals = pairs.residuals[:k], pairs.residuals[k:].flip(0)
     notes = [
+        *objective.notes,
         *point_notes(objective, gradient_norm, float(top[0])),
         *eigenvalue_notes(top, torch.cat((residuals, low_residuals)), low, tolerance, matrix),
         *estimate_notes(found, spectrum),

@@ -264,6 +264,19 @@ class Objective:
 
     # ------------------------------------------------------------------ set-up
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done differently for this model or loss, for results to repeat."""
+        found = []
+        if self._loss is not None and self._exact_loss is None:
+            found.append("the loss does not run in float64; it is taken in the model's own type")
+        if self._graph:
+            found.append("the forward pass differentiates, so evaluations build its graph")
+        if self._live:
+            found.append(f"the forward pass writes to {len(self._live)} tensors; each evaluation "
+                         "starts from the model's own")  # fmt: skip
+        return tuple(found)
+
     def _unwritten(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return tensors with copies of those that the forward pass writes to."""
         return {**tensors, **{name: tensors[name].clone() for name in self._live}}

@@ -142,7 +142,7 @@ def sample(
         seed,
         seconds,
         len(todo),
-        _notes(steps, values, about if fast else "", shortcut),
+        _notes(objective, steps, values, about if fast else "", shortcut),
     )
 
 
@@ -286,9 +286,13 @@ def _check_costs(chunk: Any, time_budget: Any, cache_bytes: Any) -> None:
 
 
 def _notes(
-    steps: int, values: NDArray[np.float64], about: str, shortcut: Shortcut | None
+    objective: Objective,
+    steps: int,
+    values: NDArray[np.float64],
+    about: str,
+    shortcut: Shortcut | None,
 ) -> tuple[str, ...]:
-    notes = []
+    notes = list(objective.notes)
     if steps % 2 == 0:
         notes.append(f"{steps} steps, an even number: no point of the grid is at the center")
     lost = int(np.isinf(values).sum())
