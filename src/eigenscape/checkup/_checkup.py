@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from torch import nn
+
 from eigenscape.checkup._around import look_around
+from eigenscape.checkup._diagnosed import diagnosed
 from eigenscape.checkup._result import CheckupResult
 from eigenscape.checkup._sentences import findings, labelled, named
+from eigenscape.diagnosis import Population
+from eigenscape.errors import InputError
 from eigenscape.landscape import Objective
 from eigenscape.results import Result
 from eigenscape.runs import ProgressCallback
@@ -19,6 +25,8 @@ def checkup(
     source: Source,
     *,
     objective: Objective | None = None,
+    population: Population | None = None,
+    models: Sequence[nn.Module] = (),
     progress: ProgressCallback | None = None,
     **options: Any,
 ) -> CheckupResult:
@@ -27,23 +35,34 @@ def checkup(
     Args:
         source: as for :func:`eigenscape.spectra.analyze`.
         objective: its loss on some data: adds the curvature and the landscape around it.
+        population: of networks of the same family, grown on the same data: adds a diagnosis; needs
+            an objective, whose data are the training data.
+        models: further networks of the same recipe from other seeds, for the full diagnosis.
         progress: called as the examination goes on.
         **options: as for :func:`eigenscape.spectra.analyze`.
 
     Raises:
         CheckpointError: the source cannot be read.
-        InputError: an option out of its range.
+        InputError: an option out of its range, or a population that cannot diagnose the model.
 
     >>> import torch
     >>> checkup({"fc.weight": torch.randn(64, 64)}).sentences[0]
     '1 layer examined, holding 100% of the parameters; 0 tensors not examined...'
     """
+    if population is not None and objective is None:
+        raise InputError(
+            "a diagnosis needs the model with its training data. Mend: give an objective (--probe)"
+        )
     result = analyze(source, progress=progress, **options)
     around: dict[str, Result] = {}
     sentences: tuple[str, ...] = findings(result)
     if objective is not None:
         around, said = look_around(objective, seed=options.get("seed", 0), progress=progress)
         sentences = (*sentences, said)
+    if population is not None and objective is not None:
+        found = diagnosed(population, objective, models)
+        around["Diagnosis"] = found
+        sentences = (*found.sentences[:1], *sentences, *found.sentences[1:])
     return CheckupResult(
         environment=result.environment,
         title=f"Check-up of {result.source}",

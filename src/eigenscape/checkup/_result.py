@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from eigenscape.diagnosis import Prescription
 from eigenscape.landscape import HessianResult, Landscape
 from eigenscape.results import Environment, Result
 from eigenscape.spectra import SpectraResult
@@ -51,7 +52,8 @@ class CheckupResult(Result):
             label: SpectraResult.from_payload(inner, _stamp(inner))
             for label, inner in data["examined"].items()
         }
-        kinds: dict[str, type[Result]] = {kind.schema: kind for kind in (HessianResult, Landscape)}
+        known: tuple[type[Result], ...] = (HessianResult, Landscape, Prescription)
+        kinds = {kind.schema: kind for kind in known}
         around = {
             label: kinds[inner["schema"]].from_payload(inner, _stamp(inner))
             for label, inner in data.get("around", {}).items()

@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eigenscape.cli._probe import add_probe, load_probe
+from eigenscape.cli._probe import add_probe, load_models
 from eigenscape.cli._verb import (
     add_common,
     add_spectra_options,
@@ -21,8 +21,11 @@ from eigenscape.cli._verb import (
 )
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from eigenscape.checkup import CheckupResult
     from eigenscape.cli._verb import Verbs
+    from eigenscape.landscape import Objective
 
 _FOLDER = "eigenscape-out"
 
@@ -37,7 +40,8 @@ def add(verbs: Verbs) -> None:
         examples="  eigenscape checkup\n"
         "  eigenscape checkup model.safetensors --out report\n"
         "  eigenscape checkup folder/ --fail-on not-finite,random-like\n"
-        "  eigenscape checkup --probe probe.py:build      # and the loss around the model\n",
+        "  eigenscape checkup --probe probe.py:build      # and the loss around the model\n"
+        "  eigenscape checkup --probe probe.py:build --population population\n",
     )
     parser.add_argument("path", nargs="?", help="a file, a Hugging Face folder, or a hub id")
     parser.add_argument(
@@ -47,6 +51,10 @@ def add(verbs: Verbs) -> None:
         "label_noise [tiny_learning_rate]",
     )
     add_probe(parser, required=False)
+    parser.add_argument(
+        "--population", metavar="POP",
+        help="with --probe: diagnose by this population (see 'eigenscape diagnose grow')",
+    )  # fmt: skip
     parser.add_argument("--fail-on", metavar="LABELS", help="leave with 1 on these verdicts")
     add_spectra_options(parser)
     add_common(parser)
@@ -78,16 +86,21 @@ def run(args: argparse.Namespace) -> int:
 def _of_given(args: argparse.Namespace) -> CheckupResult:
     """Examine a checkpoint, or a probe's model, and with a probe the loss around it."""
     from eigenscape.checkup import checkup
+    from eigenscape.diagnosis import read_population
     from eigenscape.runs import progress_bar
 
-    objective = None
+    population = read_population(args.population) if args.population else None
+    objective: Objective | None = None
+    models: list[nn.Module] = []
     if args.probe:
-        objective = load_probe(args.probe, device=args.device, seed=args.seed)
+        objective, models = load_models(args.probe, device=args.device, seed=args.seed)
     # what the model prints is no part of the answer
     with redirect_stdout(sys.stderr), progress_bar("examining", quiet=args.quiet) as progress:
         return checkup(
             args.path if objective is None or args.path else objective.model,
             objective=objective,
+            population=population,
+            models=models,
             progress=progress,
             **spectra_options(args),
         )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eigenscape.cli._verb import FORMATS, add_verb, note, own_file
+from eigenscape.cli import _diagnose_grow, _diagnose_model
+from eigenscape.cli._verb import FORMATS, add_verb, note, own_file, save_picture
 from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,13 +27,33 @@ def add(verbs: Verbs) -> None:
         "diagnose",
         lambda _: 2,
         help="find the knob that is wrong, from a population of trained networks",
-        examples="  eigenscape diagnose fit population.csv --out tree\n"
+        examples="  eigenscape diagnose grow --probe family.py:build --out population\n"
+        "  eigenscape diagnose probe.py:model --population population\n"
+        "  eigenscape diagnose fit population.csv --out tree\n"
         "  eigenscape diagnose evaluate --train small.csv --test large.csv --question temperature\n"
         "  eigenscape diagnose evaluate --train F.csv --test G.csv --cells 8 --format json\n",
     )
-    actions = parser.add_subparsers(title="what to do", metavar="ACTION", required=True)
+    actions = parser.add_subparsers(
+        title="what to do", metavar="MODEL-OR-PROBE | ACTION", required=True
+    )
+    _diagnose_model.add(actions)
+    _diagnose_grow.add(actions)
     _add_evaluate(actions)
     _add_fit(actions)
+
+
+def with_action(words: Sequence[str]) -> list[str]:
+    """Return a command's words with the action that ``diagnose MODEL`` leaves out.
+
+    >>> with_action(["diagnose", "probe.py:model", "--population", "folder"])[:3]
+    ['diagnose', 'model', 'probe.py:model']
+    >>> with_action(["diagnose", "fit", "population.csv"])
+    ['diagnose', 'fit', 'population.csv']
+    """
+    known = ("model", "grow", "evaluate", "fit", "-h", "--help")
+    if len(words) > 1 and words[0] == "diagnose" and words[1] not in known:
+        return [words[0], "model", *words[1:]]
+    return list(words)
 
 
 def _add_evaluate(actions: Verbs) -> None:
@@ -153,13 +175,8 @@ def run_fit(args: argparse.Namespace) -> int:
 
 
 def _write(result: Result, target: Path, args: argparse.Namespace) -> None:
-    from eigenscape.results import replacing
-
     note(f"wrote {result.save(target)}", quiet=args.quiet)
-    picture = target.with_suffix(".png")
-    with replacing(picture) as temporary:
-        result.plot().savefig(temporary, dpi=150, format="png")
-    note(f"wrote {picture}", quiet=args.quiet)
+    note(f"wrote {save_picture(result, target.with_suffix('.png'))}", quiet=args.quiet)
 
 
 def _read(path: str, args: argparse.Namespace) -> Population:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eigenscape.cli._probe import add_probe, load_probe
-from eigenscape.cli._verb import FORMATS, add_verb, note, own_file
+from eigenscape.cli._verb import FORMATS, add_verb, note, own_file, save_picture
 
 if TYPE_CHECKING:
     from eigenscape.cli._verb import Verbs
@@ -84,11 +84,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write(result: HessianResult, target: Path, picture: Path, *, quiet: bool) -> None:
-    from eigenscape.results import replacing
-
     result.save(target)
-    with replacing(picture) as temporary:
-        result.plot().savefig(temporary, format="png", dpi=150, metadata={"Software": "eigenscape"})
+    save_picture(result, picture)
     for path in (target, picture):
         note(f"wrote {path}", quiet=quiet)
 

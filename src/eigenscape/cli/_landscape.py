@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eigenscape.cli._probe import add_probe, load_probe
-from eigenscape.cli._verb import FORMATS, add_verb, note, own_file
+from eigenscape.cli._verb import FORMATS, add_verb, note, own_file, save_picture
 
 if TYPE_CHECKING:
     from eigenscape.cli._verb import Verbs
@@ -133,15 +133,10 @@ def _summary(landscape: Landscape, connectivity: Any) -> dict[str, Any]:
 
 
 def _write(landscape: Landscape, files: list[Path]) -> None:
-    from eigenscape.results import replacing
-
     json_file, netcdf, picture = files
     landscape.save(json_file)
     landscape.save(netcdf)
-    with replacing(picture) as temporary:
-        landscape.plot().savefig(
-            temporary, format="png", dpi=150, metadata={"Software": "eigenscape"}
-        )
+    save_picture(landscape, picture)
 
 
 def _print(landscape: Landscape, summary: dict[str, Any], args: argparse.Namespace) -> None:

@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the words after ``eigenscape``; by default those of this process.
     """
-    args = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    args = _parser().parse_args(_diagnose.with_action(words))
     try:
         code: int = args.verb(args)
         sys.stdout.flush()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from eigenscape.cli._verb import FORMATS, add_verb, note, own_file
+from eigenscape.cli._verb import FORMATS, add_verb, note, own_file, save_picture
 from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
@@ -96,11 +96,8 @@ def parse_threshold(text: str) -> tuple[float, bool]:
 
 
 def _write(result: TopologyResult, files: dict[str, Path], *, quiet: bool) -> None:
-    from eigenscape.results import replacing
-
     result.save(files["topology.json"])
-    with replacing(files["topology.png"]) as temporary:
-        result.plot().savefig(temporary, format="png", dpi=150, metadata={"Software": "eigenscape"})
+    save_picture(result, files["topology.png"])
     for path in files.values():
         note(f"wrote {path} ({path.stat().st_size / 1e3:.0f} kB)", quiet=quiet)
 

@@ -13,6 +13,8 @@ from eigenscape.errors import InputError, OutputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from eigenscape.results import Result
+
     Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 
 FORMATS = ("table", "json", "csv", "md")
@@ -140,6 +142,15 @@ def own_file(folder: str | Path, name: str, *inputs: str | Path) -> Path:
             f"{path} exists and was not written by eigenscape; it is not overwritten. "
             "Mend: choose another --out"
         )
+    return path
+
+
+def save_picture(result: Result, path: Path) -> Path:
+    """Draw a result into a PNG file, in one move."""
+    from eigenscape.results import replacing
+
+    with replacing(path) as temporary:
+        result.plot().savefig(temporary, format="png", dpi=150, metadata={"Software": "eigenscape"})
     return path
 
 

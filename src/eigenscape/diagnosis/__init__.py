@@ -4,6 +4,8 @@
   improvement in their own grid; :func:`check_health` says whether it can teach anything.
 - :class:`MDTree`: fixed comparisons of loss-landscape metrics (``SHAPES``) with thresholds fitted
   to a population; :func:`explain` diagnoses one model in plain words.
+- :func:`measure`: the metrics of a model; :func:`grow`: a population on your own data and
+  :class:`Family` of models; :func:`prescribe`: one model, all questions, and what to change.
 - :func:`evaluate`: fit to one population, diagnose another, with every control beside the score.
 - :func:`step_gains`: what it is worth to follow a diagnosis.
 
@@ -28,6 +30,8 @@ from eigenscape.diagnosis._metrics import METRICS as METRICS
 from eigenscape.diagnosis._metrics import PUBLISHED_PROTOCOL as PUBLISHED_PROTOCOL
 from eigenscape.diagnosis._metrics import protocol_differences as protocol_differences
 from eigenscape.diagnosis._population import Population as Population
+from eigenscape.diagnosis._prescription import Prescription as Prescription
+from eigenscape.diagnosis._prescription import prescribe as prescribe
 from eigenscape.diagnosis._read import read_population as read_population
 from eigenscape.diagnosis._route import Step as Step
 from eigenscape.diagnosis._sampling import SEEDS as SEEDS
@@ -42,6 +46,22 @@ from eigenscape.diagnosis._steps import RULES as RULES
 from eigenscape.diagnosis._steps import actions_of as actions_of
 from eigenscape.diagnosis._steps import step_gains as step_gains
 from eigenscape.diagnosis._tree import MDTree as MDTree
+from eigenscape.diagnosis._trust import Trust as Trust
+from eigenscape.diagnosis._trust import asked_questions as asked_questions
+from eigenscape.diagnosis._trust import held_out_trust as held_out_trust
+from eigenscape.diagnosis.growing import Cost as Cost
+from eigenscape.diagnosis.growing import Family as Family
+from eigenscape.diagnosis.growing import GrowPlan as GrowPlan
+from eigenscape.diagnosis.growing import estimate_cost as estimate_cost
+from eigenscape.diagnosis.growing import grow as grow
+from eigenscape.diagnosis.growing import grow_together as grow_together
+from eigenscape.diagnosis.growing import load_family as load_family
+from eigenscape.diagnosis.growing import settle_plan as settle_plan
+from eigenscape.diagnosis.growing import trim as trim
+from eigenscape.diagnosis.measuring import Measurement as Measurement
+from eigenscape.diagnosis.measuring import MeasureOptions as MeasureOptions
+from eigenscape.diagnosis.measuring import measure as measure
+from eigenscape.diagnosis.measuring import models_and_data as models_and_data
 
 __all__ = [
     "ACTIONS",
@@ -54,26 +74,44 @@ __all__ = [
     "SEEDS",
     "SEED_NOISE",
     "SHAPES",
+    "Cost",
     "Diagnosis",
     "EvaluationResult",
+    "Family",
+    "GrowPlan",
     "Health",
     "Leaf",
     "LeafRecord",
     "MDTree",
+    "MeasureOptions",
+    "Measurement",
     "Population",
+    "Prescription",
     "Split",
     "Step",
     "TreeShape",
+    "Trust",
     "actions_of",
+    "asked_questions",
     "check_health",
+    "estimate_cost",
     "evaluate",
     "explain",
     "fit_baseline",
     "get_shape",
+    "grow",
+    "grow_together",
+    "held_out_trust",
+    "load_family",
+    "measure",
+    "models_and_data",
+    "prescribe",
     "protocol_differences",
     "read_population",
     "sample_cells",
     "scores",
+    "settle_plan",
     "step_gains",
+    "trim",
     "within",
 ]

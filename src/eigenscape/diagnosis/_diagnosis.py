@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from eigenscape.diagnosis._labels import ACTION_OF
 from eigenscape.diagnosis._leaves import LeafRecord
 from eigenscape.diagnosis._metrics import METRICS, Protocol, check_protocol
 from eigenscape.diagnosis._route import Step, find_leaves
+from eigenscape.diagnosis._shapes import Leaf, Node, Split, TreeShape, get_shape
 from eigenscape.diagnosis._tree import MDTree
 from eigenscape.errors import InputError
 from eigenscape.results import Environment, Result
@@ -38,6 +40,8 @@ class Diagnosis(Result):
 
     Args:
         question: what was asked.
+        variant: of which tree.
+        thresholds: of the tree.
         verdict: the leaf's answer, or ``"no failure found"``.
         action: the action that the answer calls for; None where nothing is to be done, or where the
             tree has no population to know it from.
@@ -49,8 +53,10 @@ class Diagnosis(Result):
         sentences: all of it in plain words.
     """
 
-    schema: ClassVar[str] = "eigenscape.diagnosis/1"
+    schema: ClassVar[str] = "eigenscape.diagnosis/2"
     question: str
+    variant: str
+    thresholds: tuple[float, ...]
     verdict: str
     action: str | None
     gain: float | None
@@ -59,6 +65,21 @@ class Diagnosis(Result):
     leaf: LeafRecord | None
     outside: tuple[str, ...]
     sentences: tuple[str, ...]
+
+    @property
+    def named_action(self) -> str | None:
+        """The action of the leaf's own answer, whatever it gains; None where it names no knob."""
+        named: Node = self.shape.root
+        for step in self.path:
+            assert isinstance(named, Split)
+            named = named.below if step.below else named.above
+        assert isinstance(named, Leaf)
+        return ACTION_OF.get(named.label)
+
+    @property
+    def shape(self) -> TreeShape:
+        """The comparisons of the tree."""
+        return get_shape(self.question, self.variant)
 
     def payload(self) -> dict[str, Any]:
         """Return every field, the comparisons by name."""
@@ -73,6 +94,7 @@ class Diagnosis(Result):
         found = {f.name: data[f.name] for f in fields(cls) if f.name != "environment"}
         found["path"] = tuple(Step(**step) for step in data["path"])
         found["leaf"] = None if data["leaf"] is None else LeafRecord.from_dict(data["leaf"])
+        found["thresholds"] = tuple(data["thresholds"])
         found["outside"] = tuple(data["outside"])
         found["sentences"] = tuple(data["sentences"])
         return cls(environment=environment, **found)
@@ -141,6 +163,8 @@ def explain(
     return Diagnosis(
         environment=Environment.capture(),
         question=tree.question,
+        variant=tree.variant,
+        thresholds=tree.thresholds,
         verdict=NO_FAILURE if nothing else answer,
         action=None if nothing else action,
         gain=gain,

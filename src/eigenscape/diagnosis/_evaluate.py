@@ -13,7 +13,7 @@ from eigenscape.diagnosis._labels import Labels, check_question
 from eigenscape.diagnosis._metrics import check_protocol
 from eigenscape.diagnosis._population import Population
 from eigenscape.diagnosis._sampling import SEEDS, sample_cells, within
-from eigenscape.diagnosis._tree import DEFAULT_SEARCH, MDTree, clear_labels
+from eigenscape.diagnosis._tree import MDTree, clear_labels
 from eigenscape.errors import InputError
 from eigenscape.results import Environment
 
@@ -74,7 +74,6 @@ def evaluate(
     if not seeds:
         raise InputError("no seeds; expected one or more")
     check_protocol(train.protocol, test.protocol, test.name)
-    search = DEFAULT_SEARCH[question] if search is None else search
     train = train.select(within(train, min_width=min_width))
     test = test.select(within(test, min_width=min_width))
     labels = test.labels(question)
@@ -103,7 +102,7 @@ def evaluate(
         environment=Environment.capture(seed=seeds[0]),
         question=question,
         variant=variant,
-        search=search,
+        search=tree.search,
         train=train.name,
         test=test.name,
         cells=cells,

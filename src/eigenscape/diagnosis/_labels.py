@@ -34,6 +34,13 @@ ACTIONS: dict[str, tuple[str, str, int]] = {
     "widen": ("rfi_width", "width", 1),
     "add data": ("rfi_data", "data", 1),
 }
+#: Answer to the action that it calls for; ``temperature`` does not say which way.
+ACTION_OF: dict[str, str] = {
+    "small": "raise temperature",
+    "large": "lower temperature",
+    "width": "widen",
+    "data": "add data",
+}
 _KNOBS = ("width", "data", "temperature")
 
 
@@ -74,6 +81,34 @@ def room_for_improvement(table: pd.DataFrame) -> pd.DataFrame:
         best = ahead.groupby(others, sort=False)["test_acc"].cummax()
         found[column] = best - table["test_acc"]
     return pd.DataFrame(found, index=table.index)
+
+
+def step_ratios(table: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
+    """Return, for each action, the best value of its knob ahead, relative to the own one.
+
+    1 where nothing ahead is better; the nearest of equally good values.
+
+    Args:
+        table: columns ``width``, ``data``, ``temperature`` and ``test_acc`` (%).
+
+    >>> import pandas as pd
+    >>> grid = pd.DataFrame({"width": 8, "data": 1, "temperature": [1.0, 2.0, 4.0],
+    ...                      "test_acc": [60.0, 70.0, 65.0]})
+    >>> ratios = step_ratios(grid)
+    >>> ratios["raise temperature"].tolist(), ratios["lower temperature"].tolist()
+    ([2.0, 1.0, 1.0], [1.0, 1.0, 0.5])
+    """
+    found = {}
+    for action, (_, knob, direction) in ACTIONS.items():
+        others = [name for name in _KNOBS if name != knob]
+        ratios = np.ones(len(table))
+        ahead = table.reset_index(drop=True).sort_values(knob, ascending=direction > 0)
+        for _, line in ahead.groupby(others, sort=False):
+            accuracy, values = line["test_acc"].to_numpy(), line[knob].to_numpy()
+            best = [i + int(accuracy[i:].argmax()) for i in range(len(line))]
+            ratios[line.index.to_numpy()] = values[best] / values
+        found[action] = ratios
+    return found
 
 
 def label(table: pd.DataFrame, question: str) -> Labels:

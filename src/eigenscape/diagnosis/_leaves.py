@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape.diagnosis._labels import ACTIONS, ANSWERS
+from eigenscape.diagnosis._labels import ACTION_OF, ACTIONS, ANSWERS
 
 if TYPE_CHECKING:
     from eigenscape.diagnosis._population import Population
@@ -26,6 +26,8 @@ class LeafRecord:
         gains: action to mean gain in points of test accuracy, when its knob is set to the best
             value that the grid has in that direction.
         quartiles: action to the first and third quartile of that gain over configurations.
+        ratios: action to the best value of its knob, relative to the own one: the median over the
+            configurations that gain by it; 1 where none does.
     """
 
     label: str
@@ -33,6 +35,7 @@ class LeafRecord:
     counts: Mapping[str, int]
     gains: Mapping[str, float]
     quartiles: Mapping[str, tuple[float, float]]
+    ratios: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -47,7 +50,8 @@ class LeafRecord:
 
     def best_action(self) -> tuple[str, float]:
         """Return the action that the answer calls for, and its mean gain."""
-        named = _NAMED.get(self.label, ("raise temperature", "lower temperature"))
+        both = ("raise temperature", "lower temperature")
+        named = (ACTION_OF[self.label],) if self.label in ACTION_OF else both
         action = max(named, key=lambda name: self.gains[name])
         return action, self.gains[action]
 
@@ -63,19 +67,24 @@ class LeafRecord:
         return cls(**{**data, "gains": gains, "quartiles": quartiles})
 
 
-#: Answer to the actions that it can mean.
-_NAMED: dict[str, tuple[str, ...]] = {
-    "small": ("raise temperature",),
-    "large": ("lower temperature",),
-    "width": ("widen",),
-    "data": ("add data",),
-}
-
-
 def leaf_record(
-    population: Population, question: str, label: str, words: str, rows: NDArray[np.bool_]
+    population: Population,
+    question: str,
+    label: str,
+    words: str,
+    rows: NDArray[np.bool_],
+    ratios: Mapping[str, NDArray[np.float64]],
 ) -> LeafRecord:
-    """Count the configurations of one leaf."""
+    """Count the configurations of one leaf.
+
+    Args:
+        population: all configurations.
+        question: which answers are counted.
+        label: the leaf's answer.
+        words: what such a model looks like.
+        rows: the mask of those that end here.
+        ratios: of :func:`step_ratios`, of all configurations.
+    """
     labels = population.labels(question)[rows]
     counts = {name: int((labels == name).sum()) for name in (*ANSWERS[question], "optimal")}
     gains, quartiles = {}, {}
@@ -84,4 +93,8 @@ def leaf_record(
         gains[action] = float(room.mean()) if len(room) else float("nan")
         low, high = np.quantile(room, [0.25, 0.75]) if len(room) else (np.nan, np.nan)
         quartiles[action] = (float(low), float(high))
-    return LeafRecord(label=label, words=words, counts=counts, gains=gains, quartiles=quartiles)
+    moved = {action: values[rows & (values != 1)] for action, values in ratios.items()}
+    return LeafRecord(
+        label=label, words=words, counts=counts, gains=gains, quartiles=quartiles,
+        ratios={action: float(np.median(v)) if len(v) else 1.0 for action, v in moved.items()},
+    )  # fmt: skip

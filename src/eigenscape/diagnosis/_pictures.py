@@ -118,6 +118,18 @@ def draw_evaluation(result: EvaluationResult) -> Figure:
     return figure
 
 
+def draw_curve(errors: Sequence[float]) -> Figure:
+    """Draw the training error along the curve between two networks."""
+    figure = new_figure(5.0, 3.2)
+    axis = figure.subplots()
+    axis.plot(np.linspace(0, 1, len(errors)), errors, "o-", color=PALETTE["blue"])
+    axis.set_xlabel("t (0: the first network, 1: the second)")
+    axis.set_ylabel("training error (%)")
+    axis.set_ylim(bottom=0)
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def _marks(
     axis: Axes, y: float, values: list[float], marker: str, colour: str, label: str | None,
     shift: float,

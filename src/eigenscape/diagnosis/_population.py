@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -35,6 +35,7 @@ class Population(Result):
         table: one row for each configuration; columns as in ``METRICS``, and the knobs ``width``,
             ``data`` and ``temperature``, ``test_acc`` (%) and four columns of room for improvement
             (points).
+        notes: what a reader should know, such as configurations that failed.
 
     >>> rows = [{"width": 8, "data": 1, "lr": lr, "test_acc": acc, "train_error": 0.0}
     ...         for lr, acc in ((0.1, 60.0), (0.2, 70.0), (0.4, 65.0))]
@@ -46,6 +47,7 @@ class Population(Result):
     name: str
     protocol: Protocol
     table: pd.DataFrame
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_rows(
@@ -54,11 +56,13 @@ class Population(Result):
         *,
         protocol: Mapping[str, Scalar] | None = None,
         name: str = "population",
+        notes: Sequence[str] = (),
     ) -> Self:
         """Make a population from one mapping for each configuration; as :meth:`from_frame`."""
         import pandas as pd
 
-        return cls.from_frame(pd.DataFrame(list(rows)), protocol=protocol, name=name)
+        frame = pd.DataFrame(list(rows))
+        return cls.from_frame(frame, protocol=protocol, name=name, notes=notes)
 
     @classmethod
     def from_frame(
@@ -67,6 +71,7 @@ class Population(Result):
         *,
         protocol: Mapping[str, Scalar] | None = None,
         name: str = "population",
+        notes: Sequence[str] = (),
     ) -> Self:
         """Make a population from a table; room for improvement is computed from its own grid.
 
@@ -75,6 +80,7 @@ class Population(Result):
                 metrics. Columns that are none of these are left out.
             protocol: how the metrics were measured.
             name: what reports call it.
+            notes: what a reader should know.
 
         Raises:
             InputError: missing columns, values that are not finite or impossible, or the same
@@ -90,8 +96,9 @@ class Population(Result):
         _check_twice(table, name)
         table = table.join(room_for_improvement(table))
         return cls(
-            environment=Environment.capture(), name=name, protocol=dict(protocol or {}), table=table
-        )
+            environment=Environment.capture(), name=name, protocol=dict(protocol or {}),
+            table=table, notes=tuple(notes),
+        )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self.table)
@@ -165,14 +172,17 @@ class Population(Result):
         if not mask.any():
             raise InputError(f"no configuration of {self.name} is left. Mend: widen the selection")
         table = self.table[mask].reset_index(drop=True)
-        return type(self)(
-            environment=self.environment, name=self.name, protocol=self.protocol, table=table
-        )
+        return replace(self, table=table)
 
     def payload(self) -> dict[str, Any]:
         """Return the table column by column."""
         columns = {name: self.table[name].tolist() for name in self.table.columns}
-        return {"name": self.name, "protocol": dict(self.protocol), "columns": columns}
+        return {
+            "name": self.name,
+            "protocol": dict(self.protocol),
+            "columns": columns,
+            "notes": list(self.notes),
+        }
 
     @classmethod
     def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
@@ -181,8 +191,9 @@ class Population(Result):
 
         table = pd.DataFrame(data["columns"]).astype(np.float64)
         return cls(
-            environment=environment, name=data["name"], protocol=data["protocol"], table=table
-        )
+            environment=environment, name=data["name"], protocol=data["protocol"], table=table,
+            notes=tuple(data.get("notes", ())),
+        )  # fmt: skip
 
     def frame(self) -> pd.DataFrame:
         """Return a copy of the table, with the label for each question."""

@@ -15,6 +15,8 @@ from eigenscape.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+#: The file of a population in the folder that it was grown in.
+GROWN_FILE = "population.json"
 #: SHA-256 of the two published tables (github.com/YefanZhou/ModelDiagnosis).
 _PUBLISHED = (
     "3e1fb0019ff555252839c7d096b0a28300d30215c522334670fb61438df582fe",
@@ -31,7 +33,7 @@ def read_population(
     protocol of the paper. Labels in a table are not read: they are computed from its grid.
 
     Args:
-        path: the file.
+        path: the file, or the folder of a population that was grown.
         protocol: how the metrics of a CSV table were measured; None where that is not stated.
 
     Raises:
@@ -40,6 +42,8 @@ def read_population(
     import pandas as pd
 
     path = Path(path)
+    if path.is_dir():
+        path = path / GROWN_FILE
     if path.suffix == ".json":
         return Population.load(path)
     try:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from eigenscape.errors import InputError
 
@@ -66,6 +69,16 @@ class TreeShape:
         (0.5, -15.0, 6.5)
         """
         return tuple((low + high) / 2 for low, high in self.box)
+
+    def within(self, values: NDArray[np.float64]) -> TreeShape:
+        """Return the same tree with the box that a population's metrics span.
+
+        Args:
+            values: (configurations, comparisons).
+        """
+        box = tuple((float(column.min()), float(column.max())) for column in values.T)
+        start = tuple(float(np.median(column)) for column in values.T)
+        return replace(self, box=box, start=start)
 
     @property
     def leaves(self) -> tuple[Leaf, ...]:

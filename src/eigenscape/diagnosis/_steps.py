@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape.diagnosis._labels import ACTIONS, Labels
+from eigenscape.diagnosis._labels import ACTION_OF, ACTIONS, Labels
 from eigenscape.diagnosis._population import Population
 from eigenscape.errors import InputError
 
@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _KNOBS = ("width", "data", "temperature")
-_ACTION_OF = {
-    "small": "raise temperature",
-    "large": "lower temperature",
-    "width": "widen",
-    "data": "add data",
-}
 #: How far a step goes: to the next value of the grid, to a random one ahead (its expectation), or
 #: to the best one ahead.
 RULES = ("notch", "random", "best")
@@ -42,13 +36,13 @@ def actions_of(answers: Labels, directions: Labels | None = None) -> Labels:
     """
     if directions is not None:
         answers = np.where(answers == "temperature", directions, answers)
-    unknown = sorted(set(answers.tolist()) - set(_ACTION_OF) - {"optimal"})
+    unknown = sorted(set(answers.tolist()) - set(ACTION_OF) - {"optimal"})
     if unknown:
         raise InputError(
             f"answers {', '.join(map(repr, unknown))} name no action. Mend: give directions, the "
             "answers of a temperature tree"
         )
-    return np.array([_ACTION_OF.get(str(answer), "none") for answer in answers])
+    return np.array([ACTION_OF.get(str(answer), "none") for answer in answers])
 
 
 def step_gains(population: Population, actions: Labels) -> pd.DataFrame:

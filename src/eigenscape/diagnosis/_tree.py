@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eigenscape.diagnosis._exact_search import exact_search
-from eigenscape.diagnosis._labels import ANSWERS, Labels
+from eigenscape.diagnosis._labels import ANSWERS, Labels, step_ratios
 from eigenscape.diagnosis._leaves import LeafRecord, leaf_record
 from eigenscape.diagnosis._metrics import Protocol
 from eigenscape.diagnosis._paper_search import paper_search
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SEARCHES = {"paper": paper_search, "exact": exact_search}
+BOXES = ("paper", "population")
 #: The search for each question. On the published tables the exact one is better from few
 #: configurations and equal from many for temperature and width; for data the paper's is better.
 DEFAULT_SEARCH = {"temperature": "exact", "width": "exact", "data": "paper"}
@@ -70,6 +71,7 @@ class MDTree(Result):
         question: str = "temperature",
         variant: str = "peak",
         search: str | None = None,
+        box: str | None = None,
     ) -> Self:
         """Fit the thresholds to a population.
 
@@ -82,22 +84,31 @@ class MDTree(Result):
                 temperature?) or ``data`` (more data or another temperature?).
             variant: ``peak``; for the temperature also ``cka``, ``barrier``, ``one-checkpoint``.
             search: ``exact`` (all partitions within the box, median of the best) or ``paper`` (one
-                pass of bounded scalar minimisation); None for ``exact``, and ``paper`` for
-                ``data``.
+                pass of bounded scalar minimisation); None for ``exact``, and in the paper's box
+                ``paper`` for ``data``.
+            box: within which thresholds are searched: ``paper`` (made for ResNet18 on CIFAR-10) or
+                ``population`` (from the smallest to the largest value of each metric); None for
+                ``population`` where it was grown by this package, else ``paper``.
 
         Raises:
             InputError: an unknown question, variant or search; missing metrics or such that are not
                 finite; or labels of one class only.
         """
         shape = get_shape(question, variant)
-        search = DEFAULT_SEARCH[question] if search is None else search
+        box = _box(population) if box is None else box
+        if box not in BOXES:
+            raise InputError(f"box is {box!r}; expected one of {', '.join(BOXES)}")
+        if search is None:  # the paper's search needs the paper's starting values
+            search = DEFAULT_SEARCH[question] if box == "paper" else "exact"
         if search not in SEARCHES:
             raise InputError(f"search is {search!r}; expected one of {', '.join(SEARCHES)}")
         labels, clear = clear_labels(population, question)
         values = population.features(shape.features)
-        thresholds = SEARCHES[search](shape, values[clear], labels[clear])
+        searched = shape.within(values[clear]) if box == "population" else shape
+        thresholds = SEARCHES[search](searched, values[clear], labels[clear])
         found = find_leaves(shape, thresholds, values)
         answers = np.array([leaf.label for leaf in shape.leaves])[found]
+        ratios = step_ratios(population.table)
         return cls(
             environment=Environment.capture(),
             question=question,
@@ -112,7 +123,7 @@ class MDTree(Result):
                 for name, column in zip(shape.features, values.T, strict=True)
             },
             leaves=tuple(
-                leaf_record(population, question, leaf.label, leaf.words, found == i)
+                leaf_record(population, question, leaf.label, leaf.words, found == i, ratios)
                 for i, leaf in enumerate(shape.leaves)
             ),
             seed_noise=population.seed_noise,
@@ -251,6 +262,11 @@ def clear_labels(population: Population, question: str) -> tuple[Labels, NDArray
             "Mend: take more cells, or a wider range of the knob"
         )
     return labels, clear
+
+
+def _box(population: Population) -> str:
+    """Grown populations state their curve's steps; published and foreign ones do not."""
+    return "population" if "curve_steps" in population.protocol else "paper"
 
 
 def _finite(value: float | None) -> bool:

@@ -8,9 +8,12 @@ there, so that a run which was killed starts again with what was unfinished::
     with progress_bar("training") as progress:
         outcomes = execute(tasks, folder="runs/seeds", engine="local", progress=progress)
     raise_failures(outcomes)
+
+:func:`call_user_function` runs a function of a user's own file, named ``FILE.py:FUNCTION``.
 """
 
 from eigenscape.runs._bar import progress_bar as progress_bar
+from eigenscape.runs._canonical import canonical as canonical
 from eigenscape.runs._engines import ENGINES as ENGINES
 from eigenscape.runs._engines import Engine as Engine
 from eigenscape.runs._execute import execute as execute
@@ -20,6 +23,8 @@ from eigenscape.runs._progress import Progress as Progress
 from eigenscape.runs._progress import ProgressCallback as ProgressCallback
 from eigenscape.runs._task import Task as Task
 from eigenscape.runs._threads import one_thread as one_thread
+from eigenscape.runs._user_function import call_user_function as call_user_function
+from eigenscape.runs._user_function import split_reference as split_reference
 
 __all__ = [
     "ENGINES",
@@ -28,8 +33,11 @@ __all__ = [
     "Progress",
     "ProgressCallback",
     "Task",
+    "call_user_function",
+    "canonical",
     "execute",
     "one_thread",
     "progress_bar",
     "raise_failures",
+    "split_reference",
 ]

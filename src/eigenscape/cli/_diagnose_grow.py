@@ -1,0 +1,166 @@
+"""``eigenscape diagnose grow``: a reference population on the user's own data and models."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING
+
+from eigenscape.cli._verb import FORMATS, add_verb, note, own_file, save_picture
+from eigenscape.errors import InputError
+
+if TYPE_CHECKING:
+    from eigenscape.cli._verb import Verbs
+    from eigenscape.diagnosis import Family, GrowPlan, Population
+
+
+#: The columns that a terminal has room for.
+_SHOWN = ("width", "data", "lr", "test_acc", "test_acc_sd", "train_error",
+          "mode_connectivity_peak", "hessian_t", "CKA", "label_temperature", "label_width",
+          "label_data")  # fmt: skip
+
+
+def add(actions: Verbs) -> None:
+    """Add the action."""
+    parser = add_verb(
+        actions,
+        "grow",
+        run,
+        help="train a population of small networks to diagnose by, on your data",
+        examples="  eigenscape diagnose grow --probe family.py:build --out population --estimate\n"
+        "  eigenscape diagnose grow --probe family.py:build --out population --budget 10m\n"
+        "  eigenscape diagnose grow --probe family.py:build --out population \\\n"
+        "      --widths 4 8 16 --data 500 1000 --rates 0.01 0.03 0.1 0.3 1\n",
+    )
+    parser.add_argument(
+        "--probe", required=True, metavar="FILE.py:FUNCTION",
+        help="your function, called without arguments; it returns an eigenscape.diagnosis.Family. "
+        "Your file is run, with all that it does: name only files you trust",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", required=True, metavar="POP",
+        help="the population's folder; finished cells are kept there, and a killed run goes on",
+    )  # fmt: skip
+    group = parser.add_argument_group("what to grow")
+    group.add_argument("--widths", type=int, nargs="+", metavar="W", help="[the family's]")
+    group.add_argument(
+        "--data", type=int, nargs="+", metavar="N", help="training samples [1/8, 1/4, 1/2 of all]"
+    )
+    group.add_argument(
+        "--rates", type=float, nargs="+", metavar="LR",
+        help="learning rates [1/9, 1/3, 1, 3, 9 times the family's]",
+    )  # fmt: skip
+    group.add_argument("--seeds", type=int, default=2, metavar="N", help="of each [2]")
+    group.add_argument("--epochs", type=int, metavar="N", help="[the family's]")
+    group.add_argument("--batch-size", type=int, metavar="N", help="[the family's]")
+    group.add_argument(
+        "--label-noise", type=float, default=0.0, metavar="SHARE", help="of wrong labels [0]"
+    )
+    group.add_argument("--seed", type=int, default=0, help="the first seed [0]")
+    group = parser.add_argument_group("how to run")
+    group.add_argument("--estimate", action="store_true", help="say what it would cost, and stop")
+    group.add_argument(
+        "--budget", metavar="TIME", help="trim to this much time, such as 90s, 10m, 2h"
+    )
+    group.add_argument("--jobs", type=int, help="cells at a time [one for each core]")
+    group.add_argument(
+        "--engine", choices=("threads", "local", "ray", "dask"), default="local",
+        help="where cells are grown [local: processes of this machine]",
+    )  # fmt: skip
+    group = parser.add_argument_group("common options")
+    group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
+    group.add_argument("--quiet", action="store_true", help="no notes, no progress")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Say the cost, grow, write the population, and say what it is worth."""
+    from eigenscape.diagnosis import grow, load_family, settle_plan
+    from eigenscape.runs import progress_bar
+
+    jobs = args.jobs or os.cpu_count() or 1
+    budget = None if args.budget is None else jobs * seconds_of(args.budget)
+    with redirect_stdout(sys.stderr):
+        family = load_family(args.probe)
+        asked = _plan(args, family)
+        if args.estimate:
+            return _estimate(family, asked, jobs)
+        target = own_file(args.out, "population.json")
+        plan, cost = settle_plan(args.out, family, asked, budget=budget)
+        if plan != asked:
+            note(f"trimmed to the budget: {_grid(plan)}", quiet=args.quiet)
+        note(f"to do: {cost.words(jobs)}", quiet=args.quiet)
+        with progress_bar("growing", quiet=args.quiet) as progress:
+            population = grow(
+                family, plan, name=f"population of {args.probe}", folder=args.out,
+                engine=args.engine, jobs=args.jobs, progress=progress,
+            )  # fmt: skip
+    note(f"wrote {population.save(target)}", quiet=args.quiet)
+    note(f"wrote {save_picture(population, target.with_suffix('.png'))}", quiet=args.quiet)
+    _print(population, args)
+    return 0
+
+
+def seconds_of(text: str) -> float:
+    """Read a time.
+
+    >>> seconds_of("90s"), seconds_of("10m"), seconds_of("2h"), seconds_of("45")
+    (90.0, 600.0, 7200.0, 45.0)
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    if not found or float(found[1]) == 0:
+        raise InputError(f"--budget is {text!r}; expected a time such as 90s, 10m or 2h")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def _plan(args: argparse.Namespace, family: Family) -> GrowPlan:
+    from eigenscape.diagnosis import GrowPlan
+
+    given = {"epochs": args.epochs, "batch_size": args.batch_size}
+    recipe = {name: value for name, value in given.items() if value is not None}
+    return GrowPlan.of(
+        family, widths=args.widths, data=args.data, rates=args.rates, seeds=args.seeds,
+        label_noise=args.label_noise, first_seed=args.seed, **recipe,
+    )  # fmt: skip
+
+
+def _estimate(family: Family, plan: GrowPlan, jobs: int) -> int:
+    from eigenscape.diagnosis import estimate_cost
+
+    cost = estimate_cost(family, plan)
+    note(f"{_grid(plan)}: {cost.words(jobs)}; {cost.work:.2g} times the arithmetic of one training "
+         "of the largest width on all data")  # fmt: skip
+    return 0
+
+
+def _grid(plan: GrowPlan) -> str:
+    rates = ", ".join(f"{rate:g}" for rate in plan.rates)
+    return (
+        f"widths {', '.join(map(str, plan.widths))}; data {', '.join(map(str, plan.data))}; "
+        f"learning rates {rates}; {plan.seeds} seeds"
+    )
+
+
+def _print(population: Population, args: argparse.Namespace) -> None:
+    from eigenscape.cli._tables import print_frame, print_json
+    from eigenscape.diagnosis import asked_questions, check_health, held_out_trust
+    from eigenscape.errors import EigenscapeError
+
+    if args.format == "json":
+        print_json(population.to_dict())
+    else:
+        table = population.frame()
+        shown = [name for name in _SHOWN if name in table] if args.format == "table" else None
+        print_frame(table if shown is None else table[shown], args.format, population.name)
+    for question in asked_questions(population):
+        try:
+            words = held_out_trust(population, question).words()
+        except EigenscapeError as error:
+            words = str(error)
+        note(f"{question}: {words}", quiet=args.quiet)
+        for problem in check_health(population, question).problems:
+            note(f"note: {question}: {problem}", quiet=args.quiet)
+    for line in population.notes:
+        note(f"note: {line}", quiet=args.quiet)

@@ -1,0 +1,177 @@
+"""``eigenscape diagnose MODEL-OR-PROBE``: one model, measured and diagnosed by a population."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eigenscape.cli._verb import FORMATS, add_verb, note, own_file, save_picture
+from eigenscape.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from eigenscape.cli._verb import Verbs
+    from eigenscape.diagnosis import Measurement, Population, Prescription
+
+
+def add(actions: Verbs) -> None:
+    """Add the action; its name may be left out."""
+    parser = add_verb(
+        actions,
+        "model",
+        run,
+        help="diagnose a model (the action of 'diagnose MODEL-OR-PROBE')",
+        examples="  eigenscape diagnose probe.py:model --population population\n"
+        "  eigenscape diagnose a.safetensors b.safetensors --population population \\\n"
+        "      --probe family.py:build --width 64 --data 5000\n"
+        "  eigenscape diagnose metrics.json --population population.csv\n",
+    )
+    parser.add_argument(
+        "subject", nargs="+", metavar="MODEL-OR-PROBE",
+        help="FILE.py:FUNCTION that returns (model, loss, batches) or (model, (inputs, labels)), "
+        "with a list of two models of two seeds for the full tree; or one or two checkpoints, with "
+        "--probe and --width; or the model's metrics as a JSON file",
+    )  # fmt: skip
+    parser.add_argument(
+        "--population", required=True, metavar="POP",
+        help="what 'diagnose grow' made, or a table",
+    )  # fmt: skip
+    parser.add_argument(
+        "--probe", metavar="FILE.py:FUNCTION", help="the family of networks, for checkpoints"
+    )
+    parser.add_argument("--width", type=int, metavar="W", help="of the checkpoints' network")
+    parser.add_argument(
+        "--data", type=int, metavar="N",
+        help="they were trained on the first N samples of the family's training data [all]",
+    )  # fmt: skip
+    parser.add_argument("--search", metavar="S", help="paper or exact [exact; paper for data]")
+    parser.add_argument(
+        "--on-mismatch", choices=("refuse", "warn"), default="refuse",
+        help="metrics.json that was measured in another way than the population [refuse]",
+    )  # fmt: skip
+    group = parser.add_argument_group("common options")
+    group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
+    group.add_argument("--out", metavar="DIR", help="write prescription.json and .png here")
+    group.add_argument("--quiet", action="store_true", help="no notes")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, diagnose, print; with ``--out`` write the result and its picture."""
+    from eigenscape.diagnosis import prescribe, read_population
+
+    inputs = [*args.subject, args.population]
+    target = own_file(args.out, "prescription.json", *inputs) if args.out else None
+    population = read_population(args.population)
+    metrics, protocol, measured = _metrics(args, population)
+    found = prescribe(
+        population, metrics, protocol=protocol, search=args.search, on_mismatch=args.on_mismatch
+    )
+    _print(found, measured, args)
+    if target:
+        note(f"wrote {found.save(target)}", quiet=args.quiet)
+        note(f"wrote {save_picture(found, target.with_suffix('.png'))}", quiet=args.quiet)
+    return 0
+
+
+def _metrics(
+    args: argparse.Namespace, population: Population
+) -> tuple[dict[str, float], dict[str, Any] | None, Measurement | None]:
+    """Return the metrics, their protocol, and the measurement where it was made here."""
+    from eigenscape.diagnosis import MeasureOptions, measure
+
+    if len(args.subject) == 1 and args.subject[0].endswith(".json"):
+        return _from_json(args.subject[0])
+    options = MeasureOptions.from_protocol(population.protocol)
+    with redirect_stdout(sys.stderr):  # what the user's model prints is no part of the answer
+        models, train = _subject(args)
+        measured = measure(models, train, options=options)
+    return measured.metrics, dict(measured.protocol), measured
+
+
+def _from_json(path: str) -> tuple[dict[str, float], dict[str, Any] | None, Measurement | None]:
+    from eigenscape.diagnosis import METRICS, Measurement
+    from eigenscape.results import read_object
+
+    data = read_object(path)
+    if data.get("schema") == Measurement.schema:
+        measured = Measurement.load(path)
+        return measured.metrics, dict(measured.protocol), measured
+    known = {name: value for name, value in data.items() if name in METRICS}
+    wrong = [name for name, value in known.items()
+             if isinstance(value, bool) or not isinstance(value, int | float)]  # fmt: skip
+    if wrong or not known:
+        said = f"no numbers: {', '.join(wrong)}" if wrong else f"it has {', '.join(data) or 'none'}"
+        raise InputError(
+            f"{path} holds no metrics of a model ({said}); expected numbers by the names "
+            f"{', '.join(METRICS)}"
+        )
+    return {name: float(value) for name, value in known.items()}, data.get("protocol"), None
+
+
+def _subject(args: argparse.Namespace) -> tuple[list[nn.Module], tuple[Tensor, Tensor]]:
+    """Return the models and what they were trained on."""
+    from eigenscape.diagnosis import models_and_data
+    from eigenscape.runs import call_user_function
+
+    first = args.subject[0]
+    if len(args.subject) == 1 and ".py:" in first:
+        return models_and_data(call_user_function(first, option="diagnose"))
+    if args.probe is None or args.width is None:
+        raise InputError(
+            f"{first} alone cannot be measured: its network and its training data are needed. "
+            "Mend: --probe FILE.py:FUNCTION (the family) and --width W; or hand over "
+            "FILE.py:FUNCTION that returns (model, loss, batches)"
+        )
+    return _checkpoints(args)
+
+
+def _checkpoints(args: argparse.Namespace) -> tuple[list[nn.Module], tuple[Tensor, Tensor]]:
+    from eigenscape.checkpoints import open_checkpoint
+    from eigenscape.diagnosis import load_family
+
+    family = load_family(args.probe)
+    inputs, labels = family.train
+    count = len(labels) if args.data is None else args.data
+    if not 2 <= count <= len(labels):
+        raise InputError(f"--data is {count}; the family has {len(labels)} training samples")
+    models = []
+    for path in args.subject:
+        model = family.network(args.width, 0)
+        checkpoint = open_checkpoint(path)
+        own = model.state_dict()
+        wrong = [
+            f"{name} {tuple(tensor.shape)}: "
+            f"{tuple(checkpoint.info(name).shape) if name in checkpoint else 'missing'}"
+            for name, tensor in own.items()
+            if name not in checkpoint or tuple(checkpoint.info(name).shape) != tuple(tensor.shape)
+        ]
+        if wrong:
+            raise InputError(
+                f"{Path(path).name} does not fit build({args.width}); expected and seen: "
+                f"{'; '.join(wrong[:4])}. Mend: check --width"
+            )
+        model.load_state_dict({name: checkpoint[name] for name in own})
+        models.append(model)
+    return models, (inputs[:count], labels[:count])
+
+
+def _print(found: Prescription, measured: Measurement | None, args: argparse.Namespace) -> None:
+    from eigenscape.cli._tables import print_frame, print_json
+
+    if args.format == "json":
+        print_json(found.to_dict())
+        return
+    if measured is not None and args.format == "table":
+        title = f"measured ({measured.networks} network{'s' * (measured.networks > 1)})"
+        print_frame(measured.frame(), args.format, title)
+        print()
+    print_frame(found.frame(), args.format, f"by {found.population} ({found.verdict})")
+    if args.format != "csv":
+        for number, sentence in enumerate(found.sentences, 1):
+            print(f"{number}. {sentence}")
+    for line in found.notes:
+        note(f"note: {line}", quiet=args.quiet)

@@ -1,0 +1,277 @@
+"""One model, all questions: which knob to turn, with the evidence, and how far to trust it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from eigenscape.diagnosis._diagnosis import NO_FAILURE, Diagnosis, explain
+from eigenscape.diagnosis._health import check_health
+from eigenscape.diagnosis._metrics import Protocol
+from eigenscape.diagnosis._population import Population
+from eigenscape.diagnosis._tree import MDTree, clear_labels
+from eigenscape.diagnosis._trust import Trust, asked_questions, held_out_trust
+from eigenscape.errors import InputError
+from eigenscape.results import Environment, Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+#: Configurations of a leaf below which its mean gain says nothing.
+_FEWEST = 3
+_QUESTION_OF = {
+    "raise temperature": "temperature", "lower temperature": "temperature", "widen": "width",
+    "add data": "data",
+}  # fmt: skip
+_HOW = {
+    "raise temperature": "raise the learning rate (or lower the batch size)",
+    "lower temperature": "lower the learning rate (or raise the batch size)",
+    "widen": "widen the network",
+    "add data": "train on more data",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prescription(Result):
+    """What to change about one model.
+
+    Args:
+        population: by which it was diagnosed.
+        metrics: of the model.
+        diagnoses: one for each question that could be asked.
+        trust: question to what its tree was worth on held-out cells.
+        action: with the largest expected gain; None where none is above the seed noise.
+        gain: its expected gain, in points of test accuracy.
+        ratio: by how much to turn the knob: the median of the population's configurations like
+            this one.
+        seed_noise: below which a gain is none.
+        notes: what was left out, and what is wrong with the population.
+        sentences: all of it in plain words.
+    """
+
+    schema: ClassVar[str] = "eigenscape.prescription/1"
+    population: str
+    metrics: Mapping[str, float]
+    diagnoses: tuple[Diagnosis, ...]
+    trust: Mapping[str, Trust]
+    action: str | None
+    gain: float
+    ratio: float
+    seed_noise: float
+    notes: tuple[str, ...]
+    sentences: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """The answer to the question that the action belongs to, or ``"no failure found"``."""
+        if self.action is None:
+            return NO_FAILURE
+        return _VERDICT[self.action]
+
+    def payload(self) -> dict[str, Any]:
+        """Return every field, and the verdict."""
+        return {
+            "verdict": self.verdict,
+            "action": self.action,
+            "gain": self.gain,
+            "ratio": self.ratio,
+            "seed_noise": self.seed_noise,
+            "population": self.population,
+            "metrics": dict(self.metrics),
+            "diagnoses": [found.to_dict() for found in self.diagnoses],
+            "trust": {name: asdict(trust) for name, trust in self.trust.items()},
+            "notes": list(self.notes),
+            "sentences": list(self.sentences),
+        }
+
+    @classmethod
+    def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
+        """Rebuild from :meth:`payload`."""
+        diagnoses = tuple(
+            Diagnosis.from_payload(inner, Environment.from_dict(inner.get("environment") or {}))
+            for inner in data["diagnoses"]
+        )
+        return cls(
+            environment=environment,
+            population=data["population"],
+            metrics={name: _number(value) for name, value in data["metrics"].items()},
+            diagnoses=diagnoses,
+            trust={name: Trust.from_dict(inner) for name, inner in data["trust"].items()},
+            action=data["action"],
+            gain=_number(data["gain"]),
+            ratio=_number(data["ratio"]),
+            seed_noise=data["seed_noise"],
+            notes=tuple(data["notes"]),
+            sentences=tuple(data["sentences"]),
+        )
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row for each action: expected gain, quartiles, by how much, grounds."""
+        import pandas as pd
+
+        rows = []
+        for action, question in _QUESTION_OF.items():
+            found = self._asked(question)
+            leaf = found.leaf
+            if leaf is None:
+                continue
+            low, high = leaf.quartiles[action]
+            rows.append({
+                "action": action, "expected gain": leaf.gains[action], "quartile 1": low,
+                "quartile 3": high, "ratio": leaf.ratios.get(action, math.nan),
+                "advised": action == self.action, "leaf": leaf.words, "configurations": leaf.size,
+            })  # fmt: skip
+        return pd.DataFrame(rows)
+
+    def plot(self) -> Figure:
+        """Draw the way through each tree, and the expected gain of each action."""
+        from eigenscape.diagnosis._draw_tree import draw_prescription
+
+        return draw_prescription(self)
+
+    def _asked(self, question: str) -> Diagnosis:
+        """Return who speaks for an action: its own question, else the temperature's."""
+        own = [found for found in self.diagnoses if found.question == question]
+        return own[0] if own else self.diagnoses[0]
+
+
+_VERDICT = {
+    "raise temperature": "small", "lower temperature": "large", "widen": "width",
+    "add data": "data",
+}  # fmt: skip
+
+
+def prescribe(
+    population: Population,
+    metrics: Mapping[str, float],
+    *,
+    protocol: Protocol | None = None,
+    search: str | None = None,
+    seed_noise: float | None = None,
+    on_mismatch: Literal["refuse", "warn"] = "refuse",
+) -> Prescription:
+    """Diagnose one model by a population, with every question that both can answer.
+
+    With the metrics of a pair of networks the full trees are asked; of one network, the temperature
+    tree that needs no pair (its leaf tells what widening and more data gained, too). The
+    temperature tree names a direction; the trees for width and data have a say where they name
+    their own knob and are better than a constant answer on held-out cells. Of these actions the one
+    of the largest expected gain is advised, if that is above the seed noise.
+
+    Args:
+        population: grown on the same data and model family.
+        metrics: of the model, by the names of ``METRICS``.
+        protocol: how they were measured; None where that is not stated, and then not checked.
+        search: of the trees.
+        seed_noise: points of test accuracy below which a gain is none; None for the population's.
+        on_mismatch: what to do where the protocols differ: ``refuse``, or ``warn`` and go on.
+
+    Raises:
+        InputError: metrics that are missing or were measured in another way, or a population that
+            cannot teach the temperature.
+    """
+    pair = "mode_connectivity_peak" in metrics
+    variant = "peak" if pair else "one-checkpoint"
+    questions = asked_questions(population) if pair else ("temperature",)
+    if "temperature" not in questions:
+        raise InputError(
+            f"{population.name} has one temperature, so it cannot tell whether another is better. "
+            "Mend: grow a population with three temperatures or more"
+        )
+    diagnoses, trust, notes = [], {}, list(population.notes)
+    for question in questions:
+        kind = variant if question == "temperature" else "peak"
+        try:
+            clear_labels(population, question)
+        except InputError as error:
+            if question == "temperature":
+                raise
+            notes.append(f"{question}: not asked ({error})")
+            continue
+        tree = MDTree.fit(population, question=question, variant=kind, search=search)
+        diagnoses.append(
+            explain(
+                tree, metrics, protocol=protocol, seed_noise=seed_noise, on_mismatch=on_mismatch
+            )
+        )
+        trust[question] = held_out_trust(population, question, variant=kind, search=search)
+        notes += check_health(population, question).problems
+    noise = diagnoses[0].seed_noise
+    action, gain, ratio = _best(diagnoses, trust, noise)
+    if not pair:
+        notes.append(
+            "one network: no connectivity, so the tree without it was asked, of lower confidence; "
+            "a second network from another seed adds it, and the questions of width and data"
+        )
+    return Prescription(
+        environment=Environment.capture(),
+        population=population.name,
+        metrics=dict(metrics),
+        diagnoses=tuple(diagnoses),
+        trust=trust,
+        action=action,
+        gain=gain,
+        ratio=ratio,
+        seed_noise=noise,
+        notes=tuple(dict.fromkeys(notes)),
+        sentences=(_advice(action, gain, ratio, noise), *_grounds(diagnoses, trust, action)),
+    )
+
+
+def _best(
+    diagnoses: list[Diagnosis], trust: Mapping[str, Trust], noise: float
+) -> tuple[str | None, float, float]:
+    """Return the action to advise, its expected gain, and by how much.
+
+    The temperature tree always has a say; another one only where it names its own knob, is better
+    than a constant on held-out cells, and the leaf holds a few configurations. Of these actions the
+    one of the largest expected gain.
+    """
+    gains, ratios = {}, {}
+    for found in diagnoses:
+        leaf, action = found.leaf, found.named_action
+        if leaf is None or action is None or leaf.size < _FEWEST:
+            continue
+        if found.question == "temperature" or trust[found.question].better_than_majority:
+            gains[action], ratios[action] = leaf.gains[action], leaf.ratios.get(action, math.nan)
+    if not gains:
+        return None, math.nan, math.nan
+    action = max(gains, key=lambda name: gains[name])
+    if gains[action] < noise:
+        return None, gains[action], math.nan
+    return action, gains[action], ratios[action]
+
+
+def _advice(action: str | None, gain: float, ratio: float, noise: float) -> str:
+    if action is None:
+        return (
+            f"{NO_FAILURE[0].upper()}{NO_FAILURE[1:]}: no change is expected to gain more than the "
+            f"seed noise of {noise:.2f} points"
+            + (f" (the best {gain:.2f})." if math.isfinite(gain) else ".")
+        )
+    times = f", about {ratio:.2g} times" if math.isfinite(ratio) and ratio != 1 else ""
+    return (
+        f"Advice: {_HOW[action]}{times}; networks like this one gained {gain:.2f} points of test "
+        "accuracy by it on average."
+    )
+
+
+def _grounds(
+    diagnoses: list[Diagnosis], trust: Mapping[str, Trust], action: str | None
+) -> list[str]:
+    """The advised question first, whole; then the others."""
+    wanted = _QUESTION_OF.get(action or "", "temperature")
+    ordered = sorted(diagnoses, key=lambda found: found.question != wanted)
+    lines: list[str] = []
+    for found in ordered:
+        lines += [f"{found.question.capitalize()}: {found.sentences[0]}", *found.sentences[1:3]]
+        lines += [line for line in found.sentences[3:] if line.startswith("Out of range")]
+        lines.append(trust[found.question].words())
+    return lines
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)

@@ -1,0 +1,110 @@
+"""One cell of a population: every temperature and seed of one width and one amount of data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eigenscape.diagnosis.growing._family import Family
+from eigenscape.diagnosis.growing._plan import GrowPlan
+from eigenscape.diagnosis.growing._training import train_stack
+from eigenscape.diagnosis.measuring._curves import error_of
+from eigenscape.diagnosis.measuring._metrics import measure_groups
+from eigenscape.diagnosis.measuring._samples import Samples
+from eigenscape.diagnosis.measuring._stack import Stack
+from eigenscape.runs import one_thread
+from eigenscape.zoo import noisy_labels
+
+Row = dict[str, float]
+
+
+def grow_cell(
+    family: Family, plans: Sequence[GrowPlan], width: int, data: int
+) -> list[dict[str, Any]]:
+    """Train and measure the configurations of one cell; a task of :mod:`eigenscape.runs`.
+
+    Args:
+        family: the networks and the data.
+        plans: they differ in label noise and first seed alone; all are trained side by side.
+        width: of the networks.
+        data: samples of each.
+
+    Returns:
+        For each plan ``rows``, one for each configuration that came out finite, and ``failed``, a
+        sentence for each that did not.
+    """
+    with one_thread():  # many small tensors; and sums that are the same bit for bit
+        stack, samples = trained_cell(family, plans, width, data)
+        seeds = plans[0].seeds
+        groups = [range(start, start + seeds) for start in range(0, len(stack), seeds)]
+        held_out = Samples.shared(family.test, len(stack), stack.device)
+        found = measure_groups(stack, groups, samples, held_out, plans[0].measuring)
+        accuracy = (100 - error_of(stack, held_out)).view(-1, seeds).numpy()
+    rows = [
+        _row(plan, width, data, rate, stack.space.count) for plan in plans for rate in plan.rates
+    ]
+    for row, measured, each in zip(rows, found, accuracy, strict=True):
+        row |= {"test_acc": float(each.mean()), "test_acc_sd": float(each.std(ddof=1))}
+        row |= measured.metrics
+    count = len(plans[0].rates)
+    return [_sorted(rows[start : start + count]) for start in range(0, len(rows), count)]
+
+
+def trained_cell(
+    family: Family, plans: Sequence[GrowPlan], width: int, data: int
+) -> tuple[Stack, Samples]:
+    """Return the trained networks of a cell, ordered by plan, rate and seed, and their data."""
+    seeds = {plan: [plan.first_seed + i for i in range(plan.seeds)] for plan in plans}
+    models = {
+        s: family.network(width, s) for s in sorted({s for own in seeds.values() for s in own})
+    }
+    place = {seed: i for i, seed in enumerate(models)}
+    order = [(plan, rate, s) for plan in plans for rate in plan.rates for s in seeds[plan]]
+    start = Stack.of(list(models.values())).take([place[seed] for _, _, seed in order])
+    data_of = {plan: training_rows(family, plan, data) for plan in plans}
+    rows, labels = (torch.stack([data_of[plan][i] for plan, _, _ in order]) for i in (0, 1))
+    samples = Samples(family.train[0], rows, labels).to(start.device)
+    stack = train_stack(
+        start, samples, rates=[rate for _, rate, _ in order], seeds=[seed for _, _, seed in order],
+        plan=plans[0],
+    )  # fmt: skip
+    return stack, samples
+
+
+def training_rows(family: Family, plan: GrowPlan, data: int) -> tuple[Tensor, Tensor]:
+    """Return the first ``data`` places of the plan's shuffled order, and their labels.
+
+    Labels are noisy where the plan asks for it.
+    """
+    generator = torch.Generator().manual_seed(plan.first_seed)
+    order = torch.randperm(len(family.train[1]), generator=generator)[:data]
+    labels = noisy_labels(
+        family.train[1], plan.label_noise, classes=family.classes, seed=plan.first_seed
+    )
+    return order, labels[order]
+
+
+def _row(plan: GrowPlan, width: int, data: int, rate: float, parameters: int) -> Row:
+    return {
+        "width": float(width), "data": float(data), "lr": rate, "bs": float(plan.batch_size),
+        "para_amount": float(parameters), "data_amount": float(data),
+    }  # fmt: skip
+
+
+def _sorted(rows: list[Row]) -> dict[str, Any]:
+    """Part the configurations that came out finite from the others."""
+    kept, failed = [], []
+    for row in rows:
+        broken = [name for name, value in row.items() if not np.isfinite(value)]
+        if broken:
+            failed.append(
+                f"width {row['width']:g}, data {row['data']:g}, learning rate {row['lr']:g}: not "
+                f"finite: {', '.join(broken)}"
+            )
+        else:
+            kept.append(row)
+    return {"rows": kept, "failed": failed}

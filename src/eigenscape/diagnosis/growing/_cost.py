@@ -1,0 +1,154 @@
+"""What growing costs, before it is started; and how to make it cost less."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import torch
+
+from eigenscape.diagnosis.growing._family import Family
+from eigenscape.diagnosis.growing._plan import GrowPlan
+from eigenscape.diagnosis.growing._training import train_stack
+from eigenscape.diagnosis.measuring._curves import train_bends
+from eigenscape.diagnosis.measuring._samples import Samples
+from eigenscape.diagnosis.measuring._stack import Stack
+from eigenscape.errors import InputError
+from eigenscape.runs import one_thread
+
+_STEPS = 3  # that are timed, after one that is not
+#: Of the time of training and curves: evaluations, traces, similarities.
+_REST = 1.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """The cost of a plan.
+
+    Args:
+        networks: to be trained.
+        curves: to be trained.
+        seconds: of one core, extrapolated from a few timed steps of each width.
+        work: multiplications, relative to one training of the largest width on all data: with a
+            cost of width^2 a sample. What a user pays to diagnose a network of that size.
+    """
+
+    networks: int
+    curves: int
+    seconds: float
+    work: float
+
+    def words(self, jobs: int = 1) -> str:
+        """Say it.
+
+        >>> Cost(networks=90, curves=45, seconds=75.0, work=0.72).words(2)
+        '90 networks and 45 curves, about 38 s on 2 cores'
+        """
+        wall = self.seconds / jobs
+        span = f"{wall:.0f} s" if wall < 120 else f"{wall / 60:.0f} min"
+        return (
+            f"{self.networks} networks and {self.curves} curves, about {span} on {jobs} "
+            f"core{'' if jobs == 1 else 's'}"
+        )
+
+
+def estimate_cost(family: Family, plan: GrowPlan) -> Cost:
+    """Time a few steps of each width, and extrapolate.
+
+    Raises:
+        InputError: no width can be built and trained.
+    """
+    seconds, failed = 0.0, []
+    for width in plan.widths:
+        try:
+            step, bend = _time(family, plan, width)
+        except InputError as error:  # recorded again, with the rest kept, when it is grown
+            failed.append(str(error))
+            continue
+        steps = sum(plan.steps(data) for data in plan.data)
+        seconds += step * steps + bend * plan.measuring.curve_steps * len(plan.data)
+    if len(failed) == len(plan.widths):
+        raise InputError("no width can be grown: " + "; ".join(failed))
+    return Cost(
+        networks=plan.networks, curves=plan.configurations, seconds=_REST * seconds,
+        work=_work(family, plan),
+    )  # fmt: skip
+
+
+def trim(family: Family, plan: GrowPlan, seconds: float) -> tuple[GrowPlan, Cost]:
+    """Return the plan, made smaller until it fits, and its cost.
+
+    In this order: two seeds, three temperatures (the ends and the middle), then the largest amount
+    of data, then the largest width, as long as two of each are left.
+
+    Args:
+        family: what is grown.
+        plan: the grid.
+        seconds: of one core.
+
+    Raises:
+        InputError: the smallest grid costs more.
+    """
+    cost = estimate_cost(family, plan)
+    while cost.seconds > seconds:
+        smaller = _smaller(plan)
+        if smaller is None:
+            raise InputError(
+                f"the budget is {seconds:.0f} s, and the smallest plan of {plan.networks} networks "
+                f"takes about {cost.seconds:.0f} s of one core. Mend: fewer epochs, narrower "
+                "widths, or a larger budget"
+            )
+        plan = smaller
+        cost = estimate_cost(family, plan)
+    return plan, cost
+
+
+def _smaller(plan: GrowPlan) -> GrowPlan | None:
+    if plan.seeds > 2:
+        return replace(plan, seeds=plan.seeds - 1)
+    if len(plan.rates) > 3:
+        middle = plan.rates[len(plan.rates) // 2]
+        return replace(plan, rates=(plan.rates[0], middle, plan.rates[-1]))
+    if len(plan.data) > 2:
+        return replace(plan, data=plan.data[:-1])
+    if len(plan.widths) > 2:
+        return replace(plan, widths=plan.widths[:-1])
+    return None
+
+
+def _time(family: Family, plan: GrowPlan, width: int) -> tuple[float, float]:
+    """Return the seconds of one step of training, and of one of the curves, of a whole cell."""
+    some = min(plan.data)
+    models = [family.network(width, seed) for seed in range(plan.seeds)]
+    stack = Stack.of(models).take([i for _ in plan.rates for i in range(plan.seeds)])
+    samples = Samples.shared(
+        (family.train[0][:some], family.train[1][:some]), len(stack), stack.device
+    )
+    first, second = (stack.take(range(i, len(stack), plan.seeds)) for i in (0, 1))
+    rates, seeds = [min(plan.rates)] * len(stack), [0] * len(stack)
+    found = []
+    with one_thread(), torch.random.fork_rng(devices=[]):
+        for count in (1, 1 + _STEPS):
+            size = min(plan.batch_size, some)
+            short = replace(plan, epochs=count)
+            start = time.perf_counter()
+            train_stack(stack, samples.first(size), rates=rates, seeds=seeds, plan=short)
+            trained = time.perf_counter() - start
+            options = replace(plan.measuring, curve_steps=count)
+            start = time.perf_counter()
+            train_bends(first, second, samples.networks(range(len(first))), options)
+            found.append((trained, time.perf_counter() - start))
+    (a, b), (c, d) = found
+    return max(c - a, 0.0) / _STEPS, max(d - b, 0.0) / _STEPS
+
+
+def _work(family: Family, plan: GrowPlan) -> float:
+    full = max(family.widths) ** 2 * len(family.train[1]) * family.epochs
+    return (
+        sum(
+            width**2 * data * plan.epochs * len(plan.rates) * plan.seeds
+            for width in plan.widths
+            for data in plan.data
+        )
+        / full
+    )

@@ -1,0 +1,143 @@
+"""A family of networks: one recipe, any width, and the data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from eigenscape.diagnosis.measuring._measure import check_data
+from eigenscape.errors import InputError
+from eigenscape.runs import call_user_function, canonical, split_reference
+from eigenscape.zoo import build
+
+Build = Callable[[int], nn.Module]
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """What a population is grown from: networks of any width, and classification data.
+
+    Args:
+        build: from a width to a new classifier; weights are drawn with torch's generator.
+        train: inputs ``(n, ...)`` and int64 labels ``(n,)``.
+        test: held-out inputs and labels; accuracies, and with them all labels, come from it.
+        widths: for which ``build`` works, ascending: what the population has.
+        learning_rate: the one in use, the middle of the population's temperatures.
+        batch_size: the one in use.
+        epochs: passes over the data: enough for the lowest temperature to interpolate.
+        source: ``FILE.py:FUNCTION`` that made this family, so that other processes can make it too.
+
+    Raises:
+        InputError: all that is wrong, at once.
+    """
+
+    build: Build
+    train: tuple[Tensor, Tensor]
+    test: tuple[Tensor, Tensor]
+    widths: tuple[int, ...]
+    learning_rate: float = 0.1
+    batch_size: int = 64
+    epochs: int = 80
+    source: str | None = None
+
+    def __post_init__(self) -> None:
+        wrong = [] if callable(self.build) else [f"build is a {type(self.build).__name__}"]
+        for name in ("train", "test"):
+            try:
+                object.__setattr__(self, name, check_data(getattr(self, name), name))
+            except InputError as error:
+                wrong.append(str(error))
+        widths = tuple(self.widths)
+        if not widths or any(not isinstance(w, int) or w < 1 for w in widths):
+            wrong.append(f"widths are {widths}; expected whole numbers of 1 or more")
+        if wrong:
+            raise InputError("the family of networks cannot be grown: " + "; ".join(wrong))
+        object.__setattr__(self, "widths", tuple(sorted(set(widths))))
+
+    def network(self, width: int, seed: int) -> nn.Module:
+        """Return a new network, its weights drawn under a seed.
+
+        Raises:
+            InputError: ``build`` failed, or returned no module.
+        """
+        try:
+            model = build(lambda: self.build(width), seed)
+        except Exception as error:
+            raise InputError(
+                f"build({width}) failed with {type(error).__name__}: {error}. Mend: correct it, or "
+                "leave this width out"
+            ) from error
+        if not isinstance(model, nn.Module):
+            raise InputError(f"build({width}) returned a {type(model).__name__}; expected a module")
+        return model
+
+    @property
+    def classes(self) -> int:
+        """The number of classes that occur."""
+        return int(max(self.train[1].max(), self.test[1].max())) + 1
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the data, and of one new network of each width with what it answers."""
+        return _fingerprint(self)
+
+    def __reduce__(self) -> Any:
+        if self.source is None:
+            return super().__reduce__()
+        return load_family, (self.source,)  # a worker runs the user's file itself
+
+
+@canonical.register(Family)
+def _canonical(family: Family) -> bytes:
+    return b"family:" + family.fingerprint.encode()
+
+
+@lru_cache(maxsize=4)
+def _fingerprint(family: Family) -> str:
+    digest = hashlib.sha256()
+    for tensor in (*family.train, *family.test):
+        digest.update(str((tensor.dtype, tuple(tensor.shape))).encode())
+        digest.update(tensor.contiguous().cpu().numpy().tobytes())
+    for width in family.widths:
+        try:
+            model = family.network(width, 0).eval()
+        except InputError as error:  # grown all the same: the other widths are kept
+            digest.update(f"{width}: {error}".encode())
+            continue
+        digest.update(repr(model).encode())
+        with torch.no_grad():
+            for tensor in model.state_dict().values():
+                digest.update(tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()[:32]
+
+
+@lru_cache(maxsize=4)
+def _loaded(path: str, name: str, _changed: int) -> Family:
+    found = call_user_function(f"{path}:{name}")
+    if not isinstance(found, Family):
+        raise InputError(
+            f"--probe: {name}() returned a {type(found).__name__}; expected an "
+            "eigenscape.diagnosis.Family(build, train, test, widths), where build(width) returns a "
+            "new network, and train and test are pairs of tensors (inputs, labels)"
+        )
+    return replace(found, source=f"{path}:{name}")
+
+
+def load_family(text: str) -> Family:
+    """Run a user's function ``FILE.py:FUNCTION`` that returns a :class:`Family`.
+
+    The file is executed: it is the user's own, and named by the user. Its random numbers start from
+    seed 0.
+
+    Raises:
+        InputError: no such file or function, an exception inside, or another answer.
+    """
+    path, name = split_reference(text)
+    return _loaded(str(path), name, Path(path).stat().st_mtime_ns)

@@ -1,0 +1,121 @@
+"""Growing a population: one task for each cell, kept as it is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from eigenscape.diagnosis._population import Population
+from eigenscape.diagnosis.growing._cell import grow_cell
+from eigenscape.diagnosis.growing._family import Family
+from eigenscape.diagnosis.growing._plan import GrowPlan
+from eigenscape.errors import InputError, TaskError
+from eigenscape.runs import Engine, ProgressCallback, Task, execute
+
+_FOLDER = "cells"
+
+
+def grow(
+    family: Family,
+    plan: GrowPlan | None = None,
+    *,
+    name: str = "grown",
+    folder: str | Path | None = None,
+    engine: Engine = "local",
+    jobs: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> Population:
+    """Train and measure a population on the user's own data and model family.
+
+    Every cell (a width, an amount of data) is one task: its temperatures and seeds are trained side
+    by side. With a folder, finished cells are kept in it, and a killed run goes on from them to the
+    same population, bit for bit. A configuration whose training or measuring fails is named in the
+    population's ``notes``; the rest is kept.
+
+    Args:
+        family: the networks and the data.
+        plan: the grid; None for :meth:`GrowPlan.of` the family.
+        name: what reports call the population.
+        folder: where finished cells are kept; None for memory alone.
+        engine: where cells are grown: ``"threads"``, ``"local"`` processes, ``"ray"``, ``"dask"``.
+        jobs: cells at a time; None for one on each core.
+        progress: told after each cell.
+
+    Raises:
+        TaskError: nothing could be grown.
+        InputError: the rows are no population.
+    """
+    plan = plan or GrowPlan.of(family)
+    (population,) = grow_together(
+        family, {name: plan}, folder=folder, engine=engine, jobs=jobs, progress=progress
+    )
+    return population
+
+
+def grow_together(
+    family: Family,
+    plans: Mapping[str, GrowPlan],
+    *,
+    folder: str | Path | None = None,
+    engine: Engine = "local",
+    jobs: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> list[Population]:
+    """Grow several populations side by side: cheaper than one after the other.
+
+    Args:
+        family: the networks and the data.
+        plans: name to plan; they differ in label noise and first seed alone.
+        folder: as for :func:`grow`, and all below.
+        engine: see there.
+        jobs: see there.
+        progress: see there.
+
+    Raises:
+        InputError: plans that differ in more.
+        TaskError: nothing could be grown.
+    """
+    several = list(plans.values())
+    first = several[0]
+    if any(
+        replace(plan, label_noise=first.label_noise, first_seed=first.first_seed) != first
+        for plan in several
+    ):
+        raise InputError(
+            "plans that are grown together may differ in label_noise and first_seed alone. Mend: "
+            "grow them one after the other"
+        )
+    tasks = [
+        Task(
+            f"width {width}, data {data}",
+            grow_cell,
+            {"family": family, "plans": several, "width": width, "data": data},
+        )
+        for data in sorted(first.data, reverse=True)  # the longest first
+        for width in sorted(first.widths, reverse=True)
+    ]
+    place = None if folder is None else Path(folder) / _FOLDER
+    outcomes = execute(tasks, folder=place, engine=engine, jobs=jobs, progress=progress)
+    lost = [f"{outcome.name} failed: {outcome.error}" for outcome in outcomes if not outcome.ok]
+    cells = [outcome.value for outcome in outcomes if outcome.ok]
+    return [
+        _population(family, plan, name, [cell[i] for cell in cells], lost)
+        for i, (name, plan) in enumerate(plans.items())
+    ]
+
+
+def _population(
+    family: Family, plan: GrowPlan, name: str, cells: list[dict[str, Any]], lost: list[str]
+) -> Population:
+    rows = [row for cell in cells for row in cell["rows"]]
+    notes = [*lost, *(line for cell in cells for line in cell["failed"])]
+    if not rows:
+        raise TaskError("no configuration could be grown: " + "; ".join(notes))
+    rows.sort(key=lambda row: (row["width"], row["data"], row["lr"]))
+    protocol = {
+        **plan.measuring.to_protocol(classes=family.classes),
+        "seeds": plan.seeds,
+    }
+    return Population.from_rows(rows, protocol=protocol, name=name, notes=notes)

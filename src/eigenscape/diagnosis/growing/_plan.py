@@ -1,0 +1,144 @@
+"""What is grown: widths, amounts of data, temperatures, seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from eigenscape.diagnosis.measuring import MeasureOptions
+from eigenscape.errors import InputError
+
+if TYPE_CHECKING:
+    from eigenscape.diagnosis.growing._family import Family
+
+#: Shares of the family's own learning rate, and of its data. Three times a step brackets the
+#: optimum in few temperatures; a population of small parts diagnoses the whole (Zhou et al., ICML
+#: 2024, transfer of scale).
+RATES = (1 / 9, 1 / 3, 1.0, 3.0, 9.0)
+DATA = (1 / 8, 1 / 4, 1 / 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrowPlan:
+    """The grid of a population, and the recipe of its networks.
+
+    The recipe is that of the published populations but for the batch size: SGD with momentum, a
+    constant learning rate, no augmentation, an incomplete last batch left out. The temperature is
+    learning rate over batch size; the learning rate is what varies.
+
+    Args:
+        widths: of the networks.
+        data: training samples: the first so many of one shuffled order, so that a smaller amount is
+            part of a larger one.
+        rates: learning rates.
+        seeds: networks of each configuration, 2 or more: curve and similarity need a pair.
+        epochs: passes over the data.
+        batch_size: samples a step.
+        momentum: of SGD.
+        weight_decay: times a weight, is added to its gradient.
+        label_noise: share of the training labels that is made wrong, each to another class.
+        first_seed: the seeds are ``first_seed``, ``first_seed + 1`` and so on. They also decide the
+            shuffled order of the data.
+        measuring: how the networks are measured.
+
+    Raises:
+        InputError: all that is wrong, at once.
+
+    >>> GrowPlan(widths=(4, 8), data=(250,), rates=(0.1, 0.3), seeds=2).networks
+    8
+    """
+
+    widths: tuple[int, ...]
+    data: tuple[int, ...]
+    rates: tuple[float, ...]
+    seeds: int = 2
+    epochs: int = 80
+    batch_size: int = 64
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    label_noise: float = 0.0
+    first_seed: int = 0
+    measuring: MeasureOptions = field(default_factory=MeasureOptions)
+
+    def __post_init__(self) -> None:
+        wrong = []
+        for name, least in (("widths", 1), ("data", 2), ("rates", 0.0)):
+            values = tuple(sorted(set(getattr(self, name))))
+            object.__setattr__(self, name, values)
+            if not values or not all(math.isfinite(v) and v >= least and v > 0 for v in values):
+                wrong.append(f"{name} are {values}; expected one or more, each {least:g} or more")
+        for name, least in (("seeds", 2), ("epochs", 1), ("batch_size", 2), ("first_seed", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                wrong.append(f"{name} is {value!r}; expected a whole number of {least} or more")
+        if not 0 <= self.momentum < 1:
+            wrong.append(f"momentum is {self.momentum}; expected 0 or more, below 1")
+        if not 0 <= self.weight_decay < math.inf:
+            wrong.append(f"weight_decay is {self.weight_decay}; expected 0 or more")
+        if not 0 <= self.label_noise <= 1:
+            wrong.append(f"label_noise is {self.label_noise}; expected a share from 0 to 1")
+        if wrong:
+            raise InputError("; ".join(wrong))
+
+    @classmethod
+    def of(
+        cls,
+        family: Family,
+        *,
+        widths: Sequence[int] | None = None,
+        data: Sequence[int] | None = None,
+        rates: Sequence[float] | None = None,
+        **recipe: Any,
+    ) -> Self:
+        """Return a plan around the family's own recipe.
+
+        Args:
+            family: what is grown.
+            widths: None for the family's.
+            data: None for 1/8, 1/4 and 1/2 of its training data.
+            rates: None for 1/9, 1/3, 1, 3 and 9 times its learning rate.
+            **recipe: other fields.
+
+        Raises:
+            InputError: an option out of its range, or more data than there are.
+        """
+        count = len(family.train[1])
+        if data is None:
+            data = [max(2, round(share * count)) for share in DATA]
+        if max(data) > count:
+            raise InputError(
+                f"data of {max(data)} asked for, and the family has {count} training samples"
+            )
+        if rates is None:
+            rates = [float(f"{share * family.learning_rate:.6g}") for share in RATES]
+        own = {"epochs": family.epochs, "batch_size": family.batch_size}
+        return cls(
+            widths=tuple(widths or family.widths), data=tuple(data), rates=tuple(rates),
+            **{**own, **recipe},
+        )  # fmt: skip
+
+    @property
+    def configurations(self) -> int:
+        """How many there are: each is one row of the population, and one curve."""
+        return len(self.widths) * len(self.data) * len(self.rates)
+
+    @property
+    def networks(self) -> int:
+        """How many networks are trained."""
+        return self.configurations * self.seeds
+
+    def steps(self, data: int) -> int:
+        """Return the steps of gradient descent of one network."""
+        return self.epochs * max(1, data // self.batch_size)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain types, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Self:
+        """Rebuild from :meth:`to_dict`, after a round trip through JSON."""
+        grids = {name: tuple(plain[name]) for name in ("widths", "data", "rates")}
+        return cls(**{**plain, **grids, "measuring": MeasureOptions(**plain["measuring"])})

@@ -1,0 +1,8 @@
+"""Measuring: the metrics of one network or of many, under one protocol."""
+
+from eigenscape.diagnosis.measuring._measure import Measurement as Measurement
+from eigenscape.diagnosis.measuring._measure import measure as measure
+from eigenscape.diagnosis.measuring._options import MeasureOptions as MeasureOptions
+from eigenscape.diagnosis.measuring._subject import models_and_data as models_and_data
+
+__all__ = ["MeasureOptions", "Measurement", "measure", "models_and_data"]

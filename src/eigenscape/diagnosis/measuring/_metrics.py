@@ -1,0 +1,122 @@
+"""From trained networks to the columns of a population: one protocol for one model and for many."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from eigenscape.diagnosis.measuring._curves import curve_errors, error_of
+from eigenscape.diagnosis.measuring._options import MeasureOptions
+from eigenscape.diagnosis.measuring._samples import Samples
+from eigenscape.diagnosis.measuring._stack import Stack
+from eigenscape.diagnosis.measuring._traces import traces
+from eigenscape.landscape import linear_cka, mode_connectivity, mode_connectivity_peak
+from eigenscape.landscape._features import probe_inputs
+
+_CKA_BATCH = 128
+
+
+class Measured(NamedTuple):
+    """The metrics of one configuration.
+
+    Args:
+        metrics: by the names of a population's columns.
+        trace_error: standard error of the trace over its probes, relative to the trace.
+        curve: training error along the curve, in %; empty with one network.
+    """
+
+    metrics: dict[str, float]
+    trace_error: float
+    curve: tuple[float, ...]
+
+
+def measure_groups(
+    stack: Stack,
+    groups: Sequence[Sequence[int]],
+    train: Samples,
+    test: Samples | None,
+    options: MeasureOptions,
+) -> list[Measured]:
+    """Return the metrics of each configuration.
+
+    Args:
+        stack: the networks of all configurations.
+        groups: the rows of the stack that are the seeds of one configuration. The curve joins the
+            first two; the similarity is the mean over all pairs.
+        train: what each was trained on, labels as they were trained on; the same for the networks
+            of one configuration.
+        test: held-out data, or None.
+        options: the protocol.
+    """
+    seen = [{"train_error": error_of(stack, train), "train_loss": _losses(stack, train)}]
+    if test is not None:
+        seen.append({"test_error": error_of(stack, test), "test_loss": _losses(stack, test)})
+    found_traces = traces(stack, train, options)
+    pairs = [group[:2] for group in groups if len(group) > 1]
+    curves = iter(())
+    if pairs:
+        starts, ends = (stack.take([pair[i] for pair in pairs]) for i in (0, 1))
+        theirs = train.networks([pair[0] for pair in pairs])
+        curves = iter(curve_errors(starts, ends, theirs, options).tolist())
+    found = []
+    for group in groups:
+        rows = list(group)
+        metrics = {
+            name: float(values[rows].mean()) for part in seen for name, values in part.items()
+        }
+        metrics["hessian_t"], trace_error = _log_trace(found_traces[rows])
+        curve = tuple(next(curves)) if len(rows) > 1 else ()
+        if curve:
+            metrics |= _connectivity(curve)
+            metrics["CKA"] = _similarity(stack.take(rows), train.networks(rows), options)
+        found.append(Measured(metrics, trace_error, curve))
+    return found
+
+
+def _losses(stack: Stack, samples: Samples) -> Tensor:
+    outputs = stack.outputs(samples).double()
+    each = functional.cross_entropy(
+        outputs.flatten(0, 1), samples.labels.flatten(), reduction="none"
+    )
+    return each.view(len(outputs), -1).mean(dim=1).cpu()
+
+
+def _log_trace(values: Tensor) -> tuple[float, float]:
+    """Return ln of the mean over seeds, and the relative standard error over probes."""
+    mean = float(values.mean())
+    error = float(values.mean(dim=0).std()) / math.sqrt(values.shape[1])
+    if not mean > 0:  # a saddle, or a network that is not finite
+        return math.nan, math.nan
+    return math.log(mean), error / mean
+
+
+def _connectivity(curve: Sequence[float]) -> dict[str, float]:
+    if not np.isfinite(curve).all():
+        return {"mode_connectivity_peak": math.nan, "mode_connectivity": math.nan}
+    return {
+        "mode_connectivity_peak": mode_connectivity_peak(curve) + 0.0,  # no -0.0
+        "mode_connectivity": mode_connectivity(curve),
+    }
+
+
+def _similarity(stack: Stack, samples: Samples, options: MeasureOptions) -> float:
+    """Return the CKA of softmax outputs on mixed inputs, the mean over pairs."""
+    mixed = torch.cat(
+        probe_inputs(
+            samples.pool[samples.rows[0]], batches=-(-options.cka_samples // _CKA_BATCH),
+            batch_size=_CKA_BATCH, alpha=options.mixup, seed=options.seed,
+        )
+    )[: options.cka_samples]  # fmt: skip
+    labels = torch.zeros(len(mixed), dtype=torch.int64)
+    inputs = Samples.shared((mixed, labels), len(stack), stack.device)
+    shares = stack.outputs(inputs).double().softmax(dim=2).cpu()
+    if not bool(shares.isfinite().all()):
+        return math.nan
+    return float(np.mean([linear_cka(x, y) for x, y in combinations(shares, 2)]))
