@@ -8,10 +8,10 @@ from typing import Any
 from torch import nn
 
 from eigenscape.checkup._around import look_around
-from eigenscape.checkup._diagnosed import diagnosed
+from eigenscape.checkup._diagnosed import diagnosed, diagnosed_twin
 from eigenscape.checkup._result import CheckupResult
 from eigenscape.checkup._sentences import findings, labelled, named
-from eigenscape.diagnosis import Population
+from eigenscape.diagnosis import Population, Prescription
 from eigenscape.errors import InputError
 from eigenscape.landscape import Objective
 from eigenscape.results import Result
@@ -88,6 +88,7 @@ def checkup_twins(
         twin.name: analyze(twin.model, progress=progress, **options) for twin in (healthy, sick)
     }
     first = next(iter(examined.values()))
+    prescribed = {twin.name: diagnosed_twin(twin) for twin in (healthy, sick)}
     return CheckupResult(
         environment=first.environment,
         title="A healthy network and its sick twin",
@@ -95,12 +96,23 @@ def checkup_twins(
             _accuracies(healthy, sick),
             _spectra(examined, healthy.name, sick.name),
             f"{sick.name}: {findings(examined[sick.name])[2]}",
+            *(_prescribed(found, name) for name, found in prescribed.items()),
         ),
         facts={
             f"{twin.name} recipe": ", ".join(f"{k} {_plain(v)}" for k, v in twin.recipe.items())
             for twin in (healthy, sick)
         },
         examined=examined,
+        around={f"Diagnosis of {name}": found for name, found in prescribed.items()},
+    )
+
+
+def _prescribed(found: Prescription, name: str) -> str:
+    trust = found.trust["temperature"]
+    return (
+        f"{name}, with its training data and a population of smaller networks of its family: "
+        f"{found.sentences[0]} (Such a tree is right for {trust.accuracy:.0f} % of unseen cells, a "
+        f"constant answer for {trust.majority:.0f} %.)"
     )
 
 

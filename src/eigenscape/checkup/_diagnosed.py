@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from importlib.resources import as_file, files
 
 from torch import nn
 
@@ -15,6 +17,7 @@ from eigenscape.diagnosis import (
     prescribe,
 )
 from eigenscape.landscape import Objective
+from eigenscape.zoo import Twin
 
 
 def diagnosed(
@@ -35,4 +38,22 @@ def diagnosed(
     (model, *_), train = models_and_data(objective)
     others = [network for network in more if network is not model]
     measured = measure([model, *others], train, options=options)
+    return prescribe(population, measured.metrics, protocol=measured.protocol)
+
+
+@lru_cache(maxsize=1)
+def demo_population() -> Population:
+    """Return the population that the demonstration's twins are diagnosed by.
+
+    Shipped with the package; ``checkup/_demo_family.py`` says which command made it.
+    """
+    with as_file(files("eigenscape.checkup") / "digits_population.json") as path:
+        return Population.load(path)
+
+
+def diagnosed_twin(twin: Twin) -> Prescription:
+    """Diagnose one of the demonstration's networks, from this one checkpoint."""
+    population = demo_population()
+    options = MeasureOptions.from_protocol(population.protocol)
+    measured = measure(twin.model, twin.train, options=options)
     return prescribe(population, measured.metrics, protocol=measured.protocol)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eigenscape.diagnosis._prescription import ratio_words
 from eigenscape.diagnosis._shapes import Leaf, Node, TreeShape
 from eigenscape.results import PALETTE, new_figure
 
@@ -98,7 +99,7 @@ def _draw_gains(axis: Axes, found: Prescription) -> None:
     axis.axvline(found.seed_noise, color=_INK, ls=":", lw=1)
     axis.text(found.seed_noise, -0.75, " seed noise", fontsize=8, color=_INK, va="center")
     names = [
-        f"{row['action']}" + (f" ×{row['ratio']:.2g}" if row["ratio"] not in (0, 1) else "")
+        row["action"] + (f" ×{ratio_words(row['ratio'])}" if row["ratio"] not in (0, 1) else "")
         for _, row in table.iterrows()
     ]
     axis.set_yticks(y, names)

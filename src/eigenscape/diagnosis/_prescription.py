@@ -65,6 +65,11 @@ class Prescription(Result):
     sentences: tuple[str, ...]
 
     @property
+    def extrapolating(self) -> bool:
+        """Whether a metric lies beyond those of the population."""
+        return any(found.outside for found in self.diagnoses)
+
+    @property
     def verdict(self) -> str:
         """The answer to the question that the action belongs to, or ``"no failure found"``."""
         if self.action is None:
@@ -78,6 +83,7 @@ class Prescription(Result):
             "action": self.action,
             "gain": self.gain,
             "ratio": self.ratio,
+            "extrapolating": self.extrapolating,
             "seed_noise": self.seed_noise,
             "population": self.population,
             "metrics": dict(self.metrics),
@@ -217,7 +223,10 @@ def prescribe(
         ratio=ratio,
         seed_noise=noise,
         notes=tuple(dict.fromkeys(notes)),
-        sentences=(_advice(action, gain, ratio, noise), *_grounds(diagnoses, trust, action)),
+        sentences=(
+            _advice(action, gain, ratio, noise, _outside(diagnoses)),
+            *_grounds(diagnoses, trust, action),
+        ),
     )
 
 
@@ -245,18 +254,43 @@ def _best(
     return action, gains[action], ratios[action]
 
 
-def _advice(action: str | None, gain: float, ratio: float, noise: float) -> str:
+def _outside(diagnoses: list[Diagnosis]) -> tuple[str, ...]:
+    """Return every metric that lies beyond the population, once."""
+    return tuple(dict.fromkeys(words for found in diagnoses for words in found.outside))
+
+
+def _advice(
+    action: str | None, gain: float, ratio: float, noise: float, outside: tuple[str, ...]
+) -> str:
+    far = "; ".join(outside)
     if action is None:
+        tail = f" (the best {gain:.2f})" if math.isfinite(gain) else ""
+        doubt = f" But the model is outside the population ({far}): extrapolated." if far else ""
         return (
             f"{NO_FAILURE[0].upper()}{NO_FAILURE[1:]}: no change is expected to gain more than the "
-            f"seed noise of {noise:.2f} points"
-            + (f" (the best {gain:.2f})." if math.isfinite(gain) else ".")
+            f"seed noise of {noise:.2f} points{tail}.{doubt}"
         )
-    times = f", about {ratio:.2g} times" if math.isfinite(ratio) and ratio != 1 else ""
+    known = math.isfinite(ratio) and ratio != 1
+    times = f", about {ratio_words(ratio)} times" if known else ""
+    if far:
+        return (
+            f"Extrapolated, since the model is outside the population ({far}): {_HOW[action]}"
+            f"{times}. No network of the population is like this one, so no gain is promised; the "
+            "cause may be one that the population does not vary, such as wrong labels."
+        )
     return (
         f"Advice: {_HOW[action]}{times}; networks like this one gained {gain:.2f} points of test "
         "accuracy by it on average."
     )
+
+
+def ratio_words(ratio: float) -> str:
+    """Write by how much a knob is turned.
+
+    >>> ratio_words(0.12345), ratio_words(100.0), ratio_words(1234.5)
+    ('0.12', '100', '1234')
+    """
+    return f"{ratio:.2g}" if ratio < 100 else f"{ratio:.0f}"
 
 
 def _grounds(

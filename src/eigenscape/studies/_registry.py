@@ -21,6 +21,8 @@ _HOMES = {
     "landscape_topology": "eigenscape.studies.landscape_topology",
     "landscape_profiles": "eigenscape.studies.landscape_profiles",
     "md_tree": "eigenscape.studies.md_tree",
+    "md_tree_population": "eigenscape.studies.md_tree_population",
+    "planted_faults": "eigenscape.studies.planted_faults",
 }
 #: The names of all studies.
 STUDIES = tuple(_HOMES)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from eigenscape.errors import InputError
 from eigenscape.runs import one_thread
@@ -36,6 +36,7 @@ class Twin:
         test_accuracy: on held-out digits with their true labels.
         log: what happened in the training.
         recipe: the hyper-parameters of the training, the label noise among them.
+        train: what it was trained on: inputs and labels, wrong ones included.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Twin:
     test_accuracy: float
     log: TrainingLog
     recipe: Mapping[str, Any]
+    train: tuple[Tensor, Tensor]
 
 
 def trained_twin(planted_fault: str | None = None, *, seed: int = 0) -> Twin:
@@ -80,6 +82,7 @@ def trained_twin(planted_fault: str | None = None, *, seed: int = 0) -> Twin:
         test_accuracy=accuracy(model, data.test_inputs, data.test_labels),
         log=log,
         recipe={**hyper_parameters, "label_noise": plan.label_noise},
+        train=(data.train_inputs, labels),
     )
 
 

@@ -32,6 +32,8 @@ class Family:
         learning_rate: the one in use, the middle of the population's temperatures.
         batch_size: the one in use.
         epochs: passes over the data: enough for the lowest temperature to interpolate.
+        momentum: of SGD.
+        weight_decay: times a weight, is added to its gradient.
         source: ``FILE.py:FUNCTION`` that made this family, so that other processes can make it too.
 
     Raises:
@@ -45,6 +47,8 @@ class Family:
     learning_rate: float = 0.1
     batch_size: int = 64
     epochs: int = 80
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
     source: str | None = None
 
     def __post_init__(self) -> None:

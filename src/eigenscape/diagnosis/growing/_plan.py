@@ -113,7 +113,8 @@ class GrowPlan:
             )
         if rates is None:
             rates = [float(f"{share * family.learning_rate:.6g}") for share in RATES]
-        own = {"epochs": family.epochs, "batch_size": family.batch_size}
+        own = {name: getattr(family, name)
+               for name in ("epochs", "batch_size", "momentum", "weight_decay")}  # fmt: skip
         return cls(
             widths=tuple(widths or family.widths), data=tuple(data), rates=tuple(rates),
             **{**own, **recipe},

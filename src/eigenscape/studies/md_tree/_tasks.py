@@ -23,7 +23,8 @@ from eigenscape.diagnosis import (
     step_gains,
     within,
 )
-from eigenscape.studies.md_tree._plan import BASELINES, CASES, PERMUTED, TREES, Case, arguments_of
+from eigenscape.studies._permuted import permuted_scores
+from eigenscape.studies.md_tree._plan import BASELINES, CASES, PERMUTED, TREES, arguments_of
 
 Rows = list[dict[str, Any]]
 _MARGINS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, float("inf"))
@@ -39,6 +40,7 @@ def curve_task(clean: str, noisy: str, case: str, value: int, seeds: Sequence[in
     known = CASES[case]
     options = arguments_of(known, value)
     train, test = _read(clean), _read(noisy)
+    seen = test.select(within(test, min_width=known.min_width))
     parts = {seed: _training(case, value, seed, train) for seed in seeds}
     seeds = [seed for seed in seeds if _has_both(known.question, parts[seed])]
     rows: Rows = []
@@ -67,9 +69,14 @@ def curve_task(clean: str, noisy: str, case: str, value: int, seeds: Sequence[in
                 for method, (one, two) in fixed.items()
             ]
     rows += [
-        {**rows[0], "method": PERMUTED, "seed": seed, **_permuted(known, seed, parts[seed], test)}
+        {
+            **rows[0],
+            "method": PERMUTED,
+            "seed": seed,
+            **permuted_scores(parts[seed], seen, known.question, seed),
+        }
         for seed in seeds
-    ]
+    ]  # fmt: skip
     return rows
 
 
@@ -90,19 +97,6 @@ def _training(case: str, value: int, seed: int, train: Population) -> Population
 def _has_both(question: str, part: Population) -> bool:
     """Tell whether a draw can be fitted to: a single cell may hold one answer only."""
     return len(set(part.labels(question).tolist())) == 2
-
-
-def _permuted(case: Case, seed: int, part: Population, test: Population) -> dict[str, float]:
-    """Score a tree whose training metrics were dealt out anew among the configurations."""
-    table = part.table.copy()
-    order = np.random.default_rng(seed).permutation(len(table))
-    metrics = list(part.metrics)
-    table[metrics] = table[metrics].to_numpy()[order]
-    tree = MDTree.fit(replace(part, table=table), question=case.question, search="exact")
-    test = test.select(within(test, min_width=case.min_width))
-    labels = test.labels(case.question)
-    rows = labels != "optimal"
-    return scores(tree.predict(test.select(rows)), labels[rows])
 
 
 def constants_task(noisy: str, count: int, seed: int) -> Rows:

@@ -1,0 +1,35 @@
+"""The family of the demonstration's two networks: what its shipped population was grown from.
+
+eigenscape diagnose grow --probe src/eigenscape/checkup/_demo_family.py:family --out POP \
+    --data 336 673 1347 --rates 2e-6 2e-5 2e-4 2e-3 0.02 0.2 1
+
+``POP/population.json`` is then ``src/eigenscape/checkup/digits_population.json``.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from eigenscape.diagnosis import Family
+from eigenscape.zoo import HEALTHY_RECIPE, MLP, digits
+
+
+def network(width: int) -> nn.Module:
+    """Return the demonstration's network at another width (its own is 256)."""
+    return MLP(64, (width,) * 3, 10)
+
+
+def family() -> Family:
+    """Return three narrow widths around the healthy recipe."""
+    split = digits()
+    return Family(
+        build=network,
+        train=(split.train_inputs, split.train_labels),
+        test=(split.test_inputs, split.test_labels),
+        widths=(16, 32, 64),
+        learning_rate=HEALTHY_RECIPE.learning_rate,
+        batch_size=HEALTHY_RECIPE.batch_size,
+        epochs=HEALTHY_RECIPE.epochs,
+        momentum=HEALTHY_RECIPE.momentum,
+        weight_decay=HEALTHY_RECIPE.weight_decay,
+    )

@@ -1,0 +1,302 @@
+"""Growing: networks side by side against one at a time; plans, costs, resuming, failures."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from eigenscape.diagnosis import (
+    Family,
+    GrowPlan,
+    MeasureOptions,
+    estimate_cost,
+    grow,
+    grow_together,
+    load_family,
+    measure,
+    read_population,
+    settle_plan,
+    trim,
+)
+from eigenscape.diagnosis.growing import _cost, _folder
+from eigenscape.diagnosis.growing._cell import grow_cell, trained_cell, training_rows
+from eigenscape.diagnosis.growing._training import train_stack
+from eigenscape.diagnosis.measuring._samples import Samples
+from eigenscape.diagnosis.measuring._stack import Stack
+from eigenscape.errors import InputError, TaskError
+from eigenscape.zoo import accuracy
+
+FILE = Path(__file__).with_name("_grow_family.py")
+QUICK = MeasureOptions(curve_steps=10, probes=4, hessian_samples=50)
+
+
+@pytest.fixture(scope="module")
+def family():
+    return load_family(f"{FILE}:family")
+
+
+def plan_of(family, **changes):
+    chosen = {"data": (60, 120), "rates": (0.01, 0.1, 1.0), "measuring": QUICK, **changes}
+    return GrowPlan.of(family, **chosen)
+
+
+def sgd(model, inputs, labels, order, plan, rate):
+    """The same training, written plainly with torch's own optimizer."""
+    optimizer = torch.optim.SGD(
+        model.parameters(), rate, momentum=plan.momentum, weight_decay=plan.weight_decay
+    )
+    model.train()
+    for epoch in order:
+        for part in epoch.split(plan.batch_size):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(inputs[part]), labels[part]).backward()
+            optimizer.step()
+    return model.eval()
+
+
+@pytest.mark.parametrize("batched", [True, False])
+def test_side_by_side_is_one_at_a_time(family, batched):
+    plan = plan_of(family, epochs=3)
+    inputs, labels = family.train[0][:90], family.train[1][:90]
+    networks = [family.network(6, seed) for seed in (0, 1)]
+    stack = Stack.of(networks, batched=batched)
+    samples = Samples.shared((inputs, labels), 2, torch.device("cpu"))
+    found = train_stack(stack, samples, rates=[0.05, 0.2], seeds=[0, 1], plan=plan)
+    for i, (rate, seed) in enumerate(((0.05, 0), (0.2, 1))):
+        generator = torch.Generator().manual_seed(seed)
+        order = [torch.randperm(90, generator=generator) for _ in range(3)]
+        own = sgd(family.network(6, seed), inputs, labels, order, plan, rate)
+        for name, tensor in found.state(i).items():
+            torch.testing.assert_close(tensor, own.state_dict()[name], rtol=1e-3, atol=1e-4)
+
+
+def test_a_network_does_not_feel_the_others(family):
+    plan = plan_of(family)
+    whole, _ = trained_cell(family, [plan], 3, 60)
+    one, _ = trained_cell(family, [replace(plan, rates=(0.1,))], 3, 60)
+    torch.testing.assert_close(whole.points[2:4], one.points, rtol=1e-4, atol=1e-5)
+
+
+def test_one_that_diverges_does_not_hurt_the_others(family):
+    plan = plan_of(family, rates=(0.1, 1e25))
+    stack, _ = trained_cell(family, [plan], 3, 60)
+    assert stack.points[:2].isfinite().all()
+    assert not stack.points[2:].isfinite().all()
+    (found,) = grow_cell(family, [plan], 3, 60)
+    assert [row["lr"] for row in found["rows"]] == [0.1]
+    assert "learning rate 1e+25: not finite" in found["failed"][0]
+
+
+def test_rows_are_what_measuring_says(family):
+    plan = plan_of(family)
+    stack, samples = trained_cell(family, [plan], 6, 120)
+    (found,) = grow_cell(family, [plan], 6, 120)
+    models = []
+    for row in (2, 3):  # the second rate's two seeds
+        model = family.network(6, 0)
+        model.load_state_dict(stack.state(row))
+        models.append(model)
+    data = samples.pool[samples.rows[2]], samples.labels[2]
+    own = measure(models, data, test=family.test, options=QUICK).metrics
+    row = found["rows"][1]
+    assert {name: row[name] for name in own} == pytest.approx(own, rel=1e-3, abs=0.01)
+    each = [100 * accuracy(model, *family.test) for model in models]
+    assert row["test_acc"] == pytest.approx(np.mean(each))
+    assert row["test_acc_sd"] == pytest.approx(np.std(each, ddof=1))
+
+
+def test_data_are_nested_and_noise_is_apart_from_order(family):
+    noisy = plan_of(family, label_noise=0.5)
+    small, large = (training_rows(family, noisy, count) for count in (60, 240))
+    assert torch.equal(small[0], large[0][:60])
+    assert torch.equal(small[1], large[1][:60])
+    wrong = (large[1] != family.train[1][large[0]]).float()
+    assert wrong.mean() == pytest.approx(0.5)
+    assert 0.25 < wrong[:60].mean() < 0.75  # not the first ones
+
+
+def test_grown_together_is_grown_alone(family):
+    plan = plan_of(family)
+    plans = {"clean": plan, "noisy": replace(plan, label_noise=0.2)}
+    both = grow_together(family, plans, engine="threads", jobs=1)
+    alone = grow(family, plan, engine="threads", jobs=1)
+    names = ["width", "data", "lr", "test_acc", "train_error"]
+    np.testing.assert_allclose(both[0].table[names], alone.table[names], atol=1.0)
+    assert both[0].name == "clean"
+    assert len(alone) == plan.configurations
+    assert "curve_steps" in alone.protocol
+    with pytest.raises(InputError, match="label_noise and first_seed"):
+        grow_together(family, {"a": plan, "b": replace(plan, epochs=9)})
+
+
+def test_a_width_that_fails_is_named_and_the_rest_kept(tmp_path):
+    family = load_family(f"{FILE}:unlucky")
+    plan = plan_of(family)
+    population = grow(family, plan, folder=tmp_path, engine="threads", jobs=1)
+    assert set(population.table["width"]) == {3.0}
+    assert any("thirteen is unlucky" in note for note in population.notes)
+    assert estimate_cost(family, plan).seconds > 0
+    saved = read_population(population.save(tmp_path / "population.json").parent)
+    assert saved.notes == population.notes
+    broken = replace(plan, widths=(13,))
+    with pytest.raises(TaskError, match="thirteen"):
+        grow(family, broken, engine="threads", jobs=1)
+
+
+def test_killed_and_resumed_is_bit_for_bit_the_same(tmp_path):
+    family = load_family(f"{FILE}:family")
+    plan = plan_of(family, epochs=60)
+    script = (
+        "from eigenscape.diagnosis import *\n"
+        "from eigenscape.diagnosis.measuring import MeasureOptions\n"
+        f"f = load_family({str(FILE) + ':family'!r})\n"
+        "p = GrowPlan.of(f, data=(60, 120), rates=(0.01, 0.1, 1.0), epochs=60,\n"
+        "    measuring=MeasureOptions(curve_steps=10, probes=4, hessian_samples=50))\n"
+        f"grow(f, p, folder={str(tmp_path / 'cut')!r}, engine='threads', jobs=1)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script])
+    cells = tmp_path / "cut" / "cells"
+    deadline = time.monotonic() + 120
+    while not list(cells.glob("*.npz")):
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = len(list(cells.glob("*.npz")))
+    assert 1 <= done < 4
+    seen = []
+    resumed = grow(
+        family, plan, folder=tmp_path / "cut", engine="threads", jobs=1,
+        progress=lambda progress: seen.append(progress.resumed),
+    )  # fmt: skip
+    assert seen[0] == done
+    whole = grow(family, plan, engine="threads", jobs=1)
+    assert resumed.table.equals(whole.table)
+
+
+@pytest.fixture
+def a_second_each(monkeypatch):
+    """Cost without a clock: a second for each network."""
+
+    def fake(_, plan):
+        return _cost.Cost(networks=plan.networks, curves=0, seconds=plan.networks, work=0.0)
+
+    monkeypatch.setattr(_cost, "estimate_cost", fake)
+    monkeypatch.setattr(_folder, "estimate_cost", fake)
+
+
+@pytest.mark.usefixtures("a_second_each")
+def test_a_plan_stays_the_plan_of_its_folder(family, tmp_path):
+    asked = plan_of(family, seeds=4)
+    plan, cheaper = settle_plan(tmp_path, family, asked, budget=40)
+    assert plan.seeds == 3
+    assert cheaper.networks == 36
+    again, _ = settle_plan(tmp_path, family, asked, budget=1e9)
+    assert again == plan
+    with pytest.raises(InputError, match=r"another plan \(seeds"):
+        settle_plan(tmp_path, family, replace(asked, seeds=3))
+    other = Family(family.build, family.test, family.train, family.widths)
+    with pytest.raises(InputError, match="another family"):
+        settle_plan(tmp_path, other, asked)
+    (tmp_path / "plan.json").write_text(json.dumps({"schema": "x"}))
+    with pytest.raises(InputError, match="no plan"):
+        settle_plan(tmp_path, family, asked)
+
+
+@pytest.mark.usefixtures("a_second_each")
+def test_trimming_goes_in_the_stated_order(family):
+    plan = plan_of(
+        family, widths=(3, 6, 9), data=(60, 80, 120), rates=(0.01, 0.03, 0.1, 0.3, 1), seeds=3
+    )
+    found = [trim(family, plan, seconds)[0] for seconds in (134, 90, 54, 36, 24)]
+    shapes = [(p.seeds, len(p.rates), len(p.data), len(p.widths)) for p in found]
+    assert shapes == [(2, 5, 3, 3), (2, 5, 3, 3), (2, 3, 3, 3), (2, 3, 2, 3), (2, 3, 2, 2)]
+    assert found[2].rates == (0.01, 0.1, 1)
+    with pytest.raises(InputError, match="smallest plan"):
+        trim(family, plan, 5)
+
+
+def test_the_fingerprint_sees_data_weights_and_architecture(family):
+    again = load_family(f"{FILE}:family")
+    assert again.fingerprint == family.fingerprint
+    inputs, labels = family.train
+    others = (
+        replace(family, train=(inputs + 1, labels)),
+        replace(family, build=lambda w: nn.Sequential(nn.Linear(64, w), nn.Linear(w, 10))),
+        replace(family, widths=(3, 7)),
+    )  # fmt: skip
+    assert len({family.fingerprint, *(other.fingerprint for other in others)}) == 4
+
+
+def test_a_family_travels_by_its_file(family):
+    import pickle
+
+    again = pickle.loads(pickle.dumps(family))
+    assert again.fingerprint == family.fingerprint
+    assert again.source == f"{FILE}:family"
+
+
+def test_processes_give_the_same(family):
+    plan = plan_of(family)
+    one = grow(family, plan, engine="threads", jobs=1)
+    two = grow(family, plan, engine="local", jobs=2)
+    assert two.table.equals(one.table)
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ({"widths": ()}, "widths"),
+        ({"widths": (0,)}, "widths"),
+        ({"train": (torch.ones(3, 2), torch.ones(2))}, "train"),
+        ({"build": 3}, "build"),
+    ],
+)
+def test_bad_families(family, bad, words):
+    with pytest.raises(InputError, match=words):
+        replace(family, **bad)
+
+
+def test_bad_plans(family):
+    with pytest.raises(InputError, match="240 training samples"):
+        plan_of(family, data=(500,))
+    with pytest.raises(InputError, match="seeds") as caught:
+        plan_of(family, seeds=1, epochs=0, label_noise=2, momentum=1, rates=(0.0,))
+    for word in ("epochs", "label_noise", "momentum", "rates"):
+        assert word in str(caught.value)
+
+
+def test_load_family_says_what_it_got():
+    with pytest.raises(InputError, match="returned a int"):
+        load_family(f"{FILE}:nothing")
+    with pytest.raises(InputError, match="no function"):
+        load_family(f"{FILE}:absent")
+
+
+def test_build_must_return_a_module(family):
+    with pytest.raises(InputError, match="expected a module"):
+        replace(family, build=lambda width: width).network(3, 0)
+
+
+def test_plan_goes_through_json(family):
+    plan = plan_of(family, label_noise=0.1)
+    assert GrowPlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+
+
+def test_environment_is_left_alone(family):
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    seen = os.environ.copy()
+    grow_cell(family, [plan_of(family)], 3, 60)
+    assert torch.equal(state, torch.get_rng_state())
+    assert torch.get_num_threads() == threads
+    assert os.environ == seen

@@ -1,0 +1,240 @@
+"""Measuring: many networks at once against one at a time, and against the landscape's own tools."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from eigenscape.diagnosis import Measurement, MeasureOptions, measure, models_and_data
+from eigenscape.diagnosis._metrics import protocol_differences
+from eigenscape.diagnosis.measuring._curves import curve_errors, error_of, train_bends
+from eigenscape.diagnosis.measuring._metrics import measure_groups
+from eigenscape.diagnosis.measuring._samples import Samples
+from eigenscape.diagnosis.measuring._stack import Stack, check_logits
+from eigenscape.diagnosis.measuring._traces import traces
+from eigenscape.errors import InputError
+from eigenscape.landscape import Objective, connect, model_cka, trace
+from eigenscape.zoo import MLP, SmallCNN, accuracy, build, digits, train
+
+QUICK = MeasureOptions(curve_steps=30, probes=8)
+
+
+@pytest.fixture(scope="module")
+def data():
+    split = digits()
+    return split.train_inputs[:256], split.train_labels[:256]
+
+
+@pytest.fixture(scope="module")
+def models(data):
+    found = [build(lambda: MLP(64, [8, 8], 10), seed) for seed in range(3)]
+    for seed, model in enumerate(found):
+        train(model, *data, epochs=6, batch_size=32, learning_rate=0.1, seed=seed)
+    return found
+
+
+def shared(data, count):
+    return Samples.shared(data, count, torch.device("cpu"))
+
+
+def test_a_stack_answers_like_its_models(models, data):
+    stack, samples = Stack.of(models), shared(data, 3)
+    with torch.no_grad():
+        own = torch.stack([model.eval()(data[0]) for model in models])
+    torch.testing.assert_close(stack.outputs(samples), own, rtol=1e-5, atol=1e-5)
+    errors = [100 * (1 - accuracy(model, *data)) for model in models]
+    assert error_of(stack, samples).tolist() == pytest.approx(errors)
+
+
+@pytest.mark.parametrize("make", [lambda: MLP(64, [6], 10), lambda: SmallCNN(1, 10)])
+def test_vmap_and_the_loop_agree(make, data):
+    inputs, labels = data[0][:64], data[1][:64]
+    some = [build(make, seed) for seed in range(2)]
+    if isinstance(some[0], SmallCNN):
+        inputs = inputs.reshape(-1, 1, 8, 8)
+    samples = Samples.shared((inputs, labels), 2, torch.device("cpu"))
+    one, many = (Stack.of(some, batched=batched) for batched in (False, True))
+    torch.testing.assert_close(one.outputs(samples), many.outputs(samples), rtol=1e-4, atol=1e-5)
+    options = MeasureOptions(curve_steps=5, probes=4)
+    torch.testing.assert_close(
+        traces(one, samples, options), traces(many, samples, options), rtol=1e-3, atol=1e-3
+    )
+    bends = [
+        train_bends(stack.take([0]), stack.take([1]), samples.networks([0]), options)
+        for stack in (one, many)
+    ]
+    torch.testing.assert_close(*bends, rtol=1e-3, atol=1e-4)
+
+
+def test_stacking_leaves_the_models_alone(models, data):
+    before = [{n: t.clone() for n, t in model.state_dict().items()} for model in models]
+    modes = [[m.training for m in model.modules()] for model in models]
+    state = torch.get_rng_state()
+    measure(models, data, options=QUICK)
+    assert torch.equal(state, torch.get_rng_state())
+    assert modes == [[m.training for m in model.modules()] for model in models]
+    for model, old in zip(models, before, strict=True):
+        assert all(torch.equal(tensor, old[name]) for name, tensor in model.state_dict().items())
+
+
+def test_the_curve_is_that_of_connect(models, data):
+    options = MeasureOptions(curve_steps=20, curve_batch=64)  # 5 epochs of 4 batches
+    found = connect(
+        models[0], models[1], cross_entropy, data, epochs=5, batch_size=64,
+        learning_rate=options.curve_rate, seed=0,
+    )  # fmt: skip
+    stack = Stack.of(models)
+    bend = train_bends(stack.take([0]), stack.take([1]), shared(data, 1), options)[0]
+    torch.testing.assert_close(bend, found.bend, rtol=1e-4, atol=1e-5)
+    errors = curve_errors(stack.take([0]), stack.take([1]), shared(data, 1), options)[0]
+    # batch norm's statistics are gathered over larger batches here
+    assert errors.tolist() == pytest.approx(list(found.curve.train_error), abs=2.0)
+
+
+def test_the_ends_of_a_curve_are_the_ends_without_batch_norm(data):
+    pair = [build(lambda: MLP(64, [8], 10, batch_norm=False), seed) for seed in range(2)]
+    stack = Stack.of(pair)
+    errors = curve_errors(stack.take([0]), stack.take([1]), shared(data, 1), QUICK)[0]
+    own = [100 * (1 - accuracy(model, *data)) for model in pair]
+    assert [errors[0].item(), errors[-1].item()] == pytest.approx(own)
+
+
+def test_a_curve_between_equal_points_starts_as_that_point(data):
+    model = build(lambda: MLP(64, [8], 10), 0)
+    stack = Stack.of([model])
+    still = MeasureOptions(curve_steps=1, curve_rate=1e-12)
+    bend = train_bends(stack, stack, shared(data, 1), still)
+    torch.testing.assert_close(bend, stack.points)
+
+
+def test_the_trace_is_that_of_the_hessian(models, data):
+    some = data[0][:200], data[1][:200]
+    exact = [trace(Objective(m, cross_entropy, some), samples=10_000).value for m in models]
+    found = traces(Stack.of(models), shared(data, 3), MeasureOptions(probes=256))
+    error = found.std(dim=1) / math.sqrt(256)
+    for i, value in enumerate(exact):
+        assert abs(found[i].mean() - value) < 4 * error[i]
+
+
+def test_one_probe_is_exact_for_a_diagonal_hessian():
+    # a linear model without bias on one-hot inputs, two classes: the Hessian is p(1-p)/n per weight
+    # within each input's own pair of weights; Rademacher signs cancel across inputs
+    model = nn.Linear(3, 2, bias=False)
+    nn.init.zeros_(model.weight)
+    data = torch.eye(3), torch.zeros(3, dtype=torch.int64)
+    found = traces(Stack.of([model]), shared(data, 1), MeasureOptions(probes=64))
+    # per input: v^T [[1,-1],[-1,1]] v / 4 / 3 is 0 or 1/3; the mean over signs is 1/6 each
+    assert set(found.round(decimals=5).unique().tolist()) <= {0.0, 0.33333, 0.66667, 1.0}
+    assert found.mean().item() == pytest.approx(0.5, abs=0.15)
+
+
+def test_similarity_is_that_of_model_cka(models, data):
+    found = measure(models[:2], data, options=QUICK).metrics["CKA"]
+    assert found == pytest.approx(model_cka(models[0], models[1], data).value, abs=1e-6)
+
+
+def test_one_model_has_the_metrics_of_one(models, data):
+    found = measure(models[0], data, options=QUICK)
+    assert set(found.metrics) == {"train_error", "train_loss", "hessian_t"}
+    assert found.networks == 1
+    with pytest.raises(InputError, match="one network"):
+        found.plot()
+
+
+def test_a_configuration_is_the_mean_of_its_seeds(models, data):
+    alone = [measure(model, data, test=data, options=QUICK).metrics for model in models]
+    together = measure(models, data, test=data, options=QUICK)
+    for name in ("train_error", "train_loss", "test_error", "test_loss"):
+        mean = sum(row[name] for row in alone) / 3
+        assert together.metrics[name] == pytest.approx(mean)
+    traces_ = [math.exp(row["hessian_t"]) for row in alone]
+    assert math.exp(together.metrics["hessian_t"]) == pytest.approx(sum(traces_) / 3, rel=1e-5)
+    assert -100 <= together.metrics["mode_connectivity_peak"] <= 0
+    assert together.plot() is not None
+
+
+def test_groups_do_not_feel_each_other(models, data):
+    stack = Stack.of([*models, *models])
+    both = measure_groups(stack, [range(2), range(3, 5)], shared(data, 6), None, QUICK)
+    assert both[0].metrics["mode_connectivity_peak"] == both[1].metrics["mode_connectivity_peak"]
+    one = measure(models[:2], data, options=QUICK)
+    assert both[0].metrics == pytest.approx(one.metrics, rel=1e-4)
+
+
+def test_a_measurement_goes_through_json(models, data, tmp_path):
+    found = measure(models[:2], data, options=QUICK)
+    again = Measurement.load(found.save(tmp_path / "m.json"))
+    assert again.metrics == found.metrics
+    assert again.curve == found.curve
+    assert protocol_differences(found.protocol, again.protocol) == ()
+    assert MeasureOptions.from_protocol(again.protocol) == QUICK
+
+
+def test_two_checkpoints_of_one_run_are_refused(models, data):
+    later = build(lambda: MLP(64, [8, 8], 10), 0)
+    later.load_state_dict(models[0].state_dict())
+    train(later, *data, epochs=1, batch_size=64, learning_rate=0.001)
+    with pytest.raises(InputError, match="one run"):
+        measure([models[0], later], data)
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (([],), "no models"),
+        ((nn.Linear(64, 10), (torch.ones(3, 64), torch.ones(3))), "class numbers"),
+        ((nn.Linear(64, 10), torch.ones(3, 64)), "pair of tensors"),
+        ((nn.Linear(64, 10), (torch.ones(3, 64), torch.zeros(2, dtype=torch.int64))), r"\(n,\)"),
+        ((nn.Linear(64, 1), (torch.ones(3, 64), torch.zeros(3, dtype=torch.int64))), "logits"),
+    ],
+)
+def test_bad_input(bad, words, data):
+    with pytest.raises(InputError, match=words):
+        measure(bad[0], bad[1] if len(bad) > 1 else data)
+
+
+def test_other_architectures_are_refused(models, data):
+    with pytest.raises(InputError, match="one recipe"):
+        measure([models[0], MLP(64, [9, 8], 10)], data)
+
+
+def test_a_broken_network_has_no_error(models, data):
+    broken = build(lambda: MLP(64, [8, 8], 10), 0)
+    broken.head.weight.data.fill_(float("nan"))
+    stack = Stack.of([models[0], broken])
+    errors = error_of(stack, shared(data, 2))
+    assert errors[0].isfinite()
+    assert errors[1].isnan()
+
+
+def test_options_say_all_that_is_wrong():
+    with pytest.raises(InputError, match="probes") as caught:
+        MeasureOptions(probes=1, curve_rate=0, curve_momentum=1.0, curve_bend="random")
+    for word in ("curve_rate", "curve_momentum", "curve_bend"):
+        assert word in str(caught.value)
+    with pytest.raises(InputError, match="grow a population"):
+        MeasureOptions.from_protocol({"classes": 10})
+
+
+def test_outputs_must_be_logits():
+    with pytest.raises(InputError, match="classifiers"):
+        check_logits(torch.ones(2, 3), nn.Linear(1, 1))
+
+
+def test_what_a_user_hands_over(models, data):
+    batches = [(data[0][:100], data[1][:100]), (data[0][100:], data[1][100:])]
+    for found in (
+        (models[0], data),
+        (models[0], cross_entropy, batches),
+        Objective(models[0], cross_entropy, batches),
+        ([models[0], models[1]], cross_entropy, data),
+    ):
+        several, (inputs, labels) = models_and_data(found)
+        assert several[0] is models[0]
+        assert torch.equal(inputs, data[0])
+        assert torch.equal(labels, data[1])
+    for wrong in (models[0], (1, 2), (models[0], cross_entropy, [1]), ([], data)):
+        with pytest.raises(InputError):
+            models_and_data(wrong)
