@@ -62,7 +62,7 @@ def checkup(
     if population is not None and objective is not None:
         found = diagnosed(population, objective, models)
         around["Diagnosis"] = found
-        sentences = (*found.sentences[:1], *sentences, *found.sentences[1:])
+        sentences = (found.brief[0], *sentences, *found.brief[1:])
     return CheckupResult(
         environment=result.environment,
         title=f"Check-up of {result.source}",

@@ -162,6 +162,8 @@ def _checkpoints(args: argparse.Namespace) -> tuple[list[nn.Module], tuple[Tenso
 def _print(found: Prescription, measured: Measurement | None, args: argparse.Namespace) -> None:
     from eigenscape.cli._tables import print_frame, print_json
 
+    for line in found.notes:
+        note(f"note: {line}", quiet=args.quiet)
     if args.format == "json":
         print_json(found.to_dict())
         return
@@ -173,5 +175,3 @@ def _print(found: Prescription, measured: Measurement | None, args: argparse.Nam
     if args.format != "csv":
         for number, sentence in enumerate(found.sentences, 1):
             print(f"{number}. {sentence}")
-    for line in found.notes:
-        note(f"note: {line}", quiet=args.quiet)

@@ -65,6 +65,16 @@ class Prescription(Result):
     sentences: tuple[str, ...]
 
     @property
+    def brief(self) -> tuple[str, ...]:
+        """The advice, then the answer of each tree with its way: for a page of many parts."""
+        ways = [
+            f"{found.question.capitalize()} ({self.trust[found.question].balanced_accuracy:.0f} % "
+            f"balanced on unseen cells): {' '.join(found.sentences[:2])}"
+            for found in self.diagnoses
+        ]
+        return (self.sentences[0], *ways)
+
+    @property
     def extrapolating(self) -> bool:
         """Whether a metric lies beyond those of the population."""
         return any(found.outside for found in self.diagnoses)

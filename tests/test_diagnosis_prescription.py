@@ -1,0 +1,325 @@
+"""One model, all questions: the advice, its grounds, its trust; and the command around it."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from eigenscape.checkpoints import save_checkpoint
+from eigenscape.cli import main
+from eigenscape.cli._diagnose_grow import seconds_of
+from eigenscape.diagnosis import (
+    NO_FAILURE,
+    MDTree,
+    Measurement,
+    Population,
+    Prescription,
+    asked_questions,
+    explain,
+    held_out_trust,
+    prescribe,
+    read_population,
+)
+from eigenscape.diagnosis._labels import step_ratios
+from eigenscape.errors import InputError
+from tests._grow_family import network
+from tests.test_diagnosis import small_table
+
+FILE = Path(__file__).with_name("_grow_family.py")
+
+
+@pytest.fixture(scope="module")
+def population():
+    protocol = {"classes": 10, "curve_steps": 3}
+    return Population.from_frame(small_table(), name="small", protocol=protocol)
+
+
+HOT = {"train_error": 6.0, "mode_connectivity_peak": -3.0, "hessian_t": 4.5}
+COLD = {"train_error": 0.0, "mode_connectivity_peak": -16.0, "hessian_t": 7.5}
+
+
+def test_hot_and_cold_are_told_apart(population):
+    hot, cold = (prescribe(population, metrics) for metrics in (HOT, COLD))
+    answers = {found.question: found.verdict for found in hot.diagnoses}
+    assert answers["temperature"] == "large"
+    assert {found.question: found.verdict for found in cold.diagnoses}["temperature"] == "small"
+    assert hot.action == "lower temperature"
+    assert hot.verdict == "large"
+    assert hot.ratio < 1 < cold.ratio
+    assert "lower the learning rate" in hot.sentences[0]
+    assert f"{hot.gain:.2f} points" in hot.sentences[0]
+    assert not hot.extrapolating
+
+
+def test_ratios_say_how_far_the_best_is():
+    table = Population.from_frame(small_table()).table
+    ratios = step_ratios(table)
+    cell = ((table["width"] == 8) & (table["data"] == 1)).to_numpy()
+    best = table["temperature"][cell].iloc[table["test_acc"][cell].argmax()]
+    own = table["temperature"][cell].to_numpy()
+    up, down = ratios["raise temperature"][cell], ratios["lower temperature"][cell]
+    np.testing.assert_allclose(own[own <= best] * up[own <= best], best)
+    np.testing.assert_allclose(own[own >= best] * down[own >= best], best)
+
+
+def test_one_checkpoint_says_that_it_trusts_less(population):
+    found = prescribe(population, {"train_error": 6.0, "hessian_t": 4.5})
+    assert [one.question for one in found.diagnoses] == ["temperature"]
+    assert found.diagnoses[0].variant == "one-checkpoint"
+    assert any("lower confidence" in note for note in found.notes)
+    assert set(found.frame()["action"]) >= {"raise temperature", "lower temperature", "widen"}
+
+
+def test_nothing_to_gain_is_no_failure(population):
+    found = prescribe(population, HOT, seed_noise=1e6)
+    assert found.action is None
+    assert found.verdict == NO_FAILURE
+    assert "No failure found" in found.sentences[0]
+
+
+def test_outside_the_population_no_gain_is_promised(population):
+    found = prescribe(population, {**HOT, "hessian_t": 40.0})
+    assert found.extrapolating
+    assert "ln Hessian trace 40" in found.sentences[0]
+    assert "no gain is promised" in found.sentences[0]
+
+
+def test_another_protocol_is_refused_or_warned(population):
+    with pytest.raises(InputError, match="curve_steps"):
+        prescribe(population, HOT, protocol={"curve_steps": 4})
+    with pytest.warns(UserWarning, match="curve_steps"):
+        prescribe(population, HOT, protocol={"curve_steps": 4}, on_mismatch="warn")
+
+
+def test_missing_metrics_are_named(population):
+    with pytest.raises(InputError, match="hessian_t"):
+        prescribe(population, {"train_error": 1.0})
+    with pytest.raises(InputError, match="not finite"):
+        prescribe(population, {**HOT, "train_error": math.nan})
+
+
+def test_one_temperature_cannot_be_asked(population):
+    one = population.select(population.table["bs"] == 64)
+    with pytest.raises(InputError, match="one temperature"):
+        prescribe(one, HOT)
+    assert "temperature" not in asked_questions(one)
+
+
+def test_a_prescription_goes_through_json(population, tmp_path):
+    found = prescribe(population, HOT)
+    again = Prescription.load(found.save(tmp_path / "p.json"))
+    assert again.sentences == found.sentences
+    assert again.frame().equals(found.frame())
+    assert again.verdict == found.verdict
+    data = json.loads((tmp_path / "p.json").read_text())
+    assert data["verdict"] == "large"
+    assert data["extrapolating"] is False
+
+
+def test_the_picture_shows_every_question(population):
+    found = prescribe(population, HOT)
+    figure = found.plot()
+    assert len(figure.axes) == len(found.diagnoses) + 1
+    words = " ".join(text.get_text() for axis in figure.axes for text in axis.texts)
+    assert "6 against" in words
+    titles = " ".join(axis.get_title(loc="left") for axis in figure.axes)
+    for question in ("temperature", "width", "data"):
+        assert f"Question: {question}" in titles
+
+
+def test_trust_is_measured_on_cells_that_were_not_seen(population):
+    trust = held_out_trust(population)
+    assert trust.accuracy > 90
+    assert 0 <= trust.gain <= trust.best_gain + 1e-9
+    assert trust.coin_gain <= trust.best_gain
+    table = population.table.copy()
+    rng = np.random.default_rng(0)
+    metrics = list(population.metrics)
+    table[metrics] = table[metrics].to_numpy()[rng.permutation(len(table))]
+    noise = held_out_trust(replace(population, table=table))
+    assert noise.balanced_accuracy < trust.balanced_accuracy - 20
+    assert "always the same answer" in trust.words()
+
+
+def test_trust_of_one_cell_is_unknown(population):
+    one = population.select((population.table["width"] == 8) & (population.table["data"] == 1))
+    assert math.isnan(held_out_trust(one).accuracy)
+    assert "too few" in held_out_trust(one).words()
+
+
+def test_a_tree_that_is_no_better_than_a_constant_has_no_say(population, monkeypatch):
+    import eigenscape.diagnosis._prescription as module
+
+    def doubtful(*args, **options):
+        return replace(held_out_trust(*args, **options), balanced_accuracy=50.0)
+
+    monkeypatch.setattr(module, "held_out_trust", doubtful)
+    assert prescribe(population, HOT).action in ("lower temperature", "raise temperature")
+
+
+def test_the_box_of_a_grown_population_is_its_own():
+    table = small_table()
+    table["hessian_t"] -= 8  # far below the paper's box of 4 to 9
+    grown = Population.from_frame(table, protocol={"curve_steps": 3})
+    foreign = Population.from_frame(table)
+    assert MDTree.fit(grown).train_accuracy >= MDTree.fit(foreign).train_accuracy
+    assert MDTree.fit(foreign).thresholds[2] >= 4
+    assert MDTree.fit(grown).thresholds[2] < 2
+    with pytest.raises(InputError, match="box"):
+        MDTree.fit(grown, box="mine")
+
+
+def test_a_diagnosis_names_its_own_action(population):
+    found = explain(MDTree.fit(population), HOT)
+    assert found.named_action == "lower temperature"
+    assert found.shape.question == "temperature"
+
+
+# ---------------------------------------------------------------- the command
+
+
+def run(capsys, *words):
+    code = main(["diagnose", *map(str, words)])
+    out = capsys.readouterr()
+    return code, out.out, out.err
+
+
+#: The last rate is far too large, so that both answers occur.
+GROW = ["--probe", f"{FILE}:family", "--data", "60", "120", "--rates", "0.02", "0.5", "20",
+        "--engine", "threads"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("population")
+    assert main(["diagnose", "grow", "--out", str(folder), "--jobs", "1", *GROW]) == 0
+    return folder
+
+
+def test_grow_writes_a_population(grown, capsys):
+    assert {path.name for path in grown.iterdir()} == {
+        "population.json", "population.png", "plan.json", "cells"
+    }  # fmt: skip
+    population = read_population(grown)
+    assert len(population) == 12
+    code, out, err = run(
+        capsys, "grow", "--out", grown, *GROW, "--format", "json",
+    )  # fmt: skip
+    assert code == 0
+    assert json.loads(out)["schema"] == "eigenscape.population/1"
+    assert "to do: 24 networks and 12 curves" in err
+
+
+def test_grow_refuses_another_plan(grown, capsys):
+    code, _, err = run(capsys, "grow", "--probe", f"{FILE}:family", "--out", grown, "--seeds", "3")
+    assert code == 2
+    assert "another plan" in err
+
+
+def test_grow_estimates_without_growing(capsys, tmp_path):
+    code, out, err = run(
+        capsys, "grow", "--probe", f"{FILE}:family", "--out", tmp_path / "no", "--estimate"
+    )
+    assert code == 0
+    assert out == ""
+    assert "widths 3, 6; data 30, 60, 120" in err
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_pair_of_models_is_diagnosed(grown, capsys, tmp_path):
+    code, out, _ = run(
+        capsys, f"{FILE}:pair", "--population", grown, "--out", tmp_path, "--format", "json",
+        "--quiet",
+    )  # fmt: skip
+    data = json.loads(out)
+    assert code == 0
+    assert {found["question"] for found in data["diagnoses"]} >= {"temperature"}
+    assert {path.name for path in tmp_path.iterdir()} == {"prescription.json", "prescription.png"}
+    code, out, _ = run(capsys, f"{FILE}:pair", "--population", grown)
+    assert "training error" in out
+    assert out.splitlines()[-1][0].isdigit()
+
+
+def test_checkpoints_are_diagnosed_with_their_family(grown, capsys, tmp_path):
+    torch.manual_seed(1)
+    path = save_checkpoint(network(6).state_dict(), tmp_path / "a.safetensors")
+    words = (path, "--population", grown, "--probe", f"{FILE}:family", "--data", "60")
+    code, out, err = run(capsys, *words, "--width", "6", "--format", "json")
+    assert code == 0
+    assert json.loads(out)["diagnoses"][0]["variant"] == "one-checkpoint"
+    assert "one network" in err
+    code, _, err = run(capsys, *words, "--width", "5")
+    assert code == 2
+    assert "does not fit build(5)" in err
+    code, _, err = run(capsys, path, "--population", grown)
+    assert code == 2
+    assert "alone cannot be measured" in err
+
+
+def test_metrics_from_a_file_are_diagnosed(grown, capsys, tmp_path):
+    path = tmp_path / "metrics.json"
+    path.write_text(json.dumps({"train_error": 3.0, "hessian_t": 4.0, "protocol": {"classes": 9}}))
+    code, _, err = run(capsys, path, "--population", grown)
+    assert code == 2
+    assert "classes: 10 there, 9 here" in err
+    path.write_text(json.dumps({"train_error": 3.0, "hessian_t": 4.0}))
+    assert run(capsys, path, "--population", grown)[0] == 0
+    path.write_text(json.dumps({"train_error": "much"}))
+    assert "no numbers: train_error" in run(capsys, path, "--population", grown)[2]
+    path.write_text(json.dumps({"color": 1}))
+    assert "holds no metrics" in run(capsys, path, "--population", grown)[2]
+
+
+def test_a_population_without_a_protocol_cannot_measure(capsys, tmp_path):
+    table = tmp_path / "table.csv"
+    small_table().to_csv(table, index=False)
+    code, _, err = run(capsys, f"{FILE}:pair", "--population", table)
+    assert code == 2
+    assert "grow a population" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("absent.py:model", "--population", "nowhere"), "cannot read"),
+        (("grow", "--probe", "absent.py:family", "--out", "x"), "no file"),
+        (("grow", "--probe", f"{FILE}:nothing", "--out", "x"), "returned a int"),
+    ],
+)
+def test_bad_words(capsys, words, said):
+    code, _, err = run(capsys, *words)
+    assert code == 2
+    assert said in err
+
+
+def test_a_budget_is_a_time():
+    with pytest.raises(InputError, match="90s"):
+        seconds_of("soon")
+
+
+def test_a_checkup_has_the_diagnosis(grown, capsys, tmp_path):
+    code = main(["checkup", "--probe", f"{FILE}:probe", "--population", str(grown), "--out",
+                 str(tmp_path), "--quiet"])  # fmt: skip
+    out = capsys.readouterr().out
+    assert code == 0
+    assert "% balanced on unseen cells): " in out.splitlines()[-1]
+    page = (tmp_path / "report.html").read_text()
+    assert "Question: temperature" in page
+    assert "What each change gained" in page
+    code = main(["checkup", str(tmp_path / "x"), "--population", str(grown)])
+    assert code == 2
+
+
+def test_a_measurement_file_is_read_back(grown, capsys, tmp_path):
+    from eigenscape.diagnosis import MeasureOptions, load_family, measure
+
+    family = load_family(f"{FILE}:family")
+    options = MeasureOptions.from_protocol(read_population(grown).protocol)
+    found = measure(family.network(6, 3), family.train, options=options)
+    path = found.save(tmp_path / "measured.json")
+    assert Measurement.load(path).metrics == found.metrics
+    assert run(capsys, path, "--population", grown)[0] == 0
