@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,9 @@ from eigenscape.diagnosis import (
     read_population,
 )
 from eigenscape.diagnosis._labels import step_ratios
+from eigenscape.diagnosis._leaves import LeafRecord
+from eigenscape.diagnosis._policy import Advice, advise
+from eigenscape.diagnosis._trust import held_out_advice
 from eigenscape.errors import InputError
 from tests._grow_family import network
 from tests.test_diagnosis import small_table
@@ -151,14 +155,29 @@ def test_trust_of_one_cell_is_unknown(population):
     assert "too few" in held_out_trust(one).words()
 
 
-def test_a_tree_that_is_no_better_than_a_constant_has_no_say(population, monkeypatch):
-    import eigenscape.diagnosis._prescription as module
+def leaf(label, size=9, **gains):
+    known = {"raise temperature": 0.0, "lower temperature": 0.0, "widen": 0.0, "add data": 0.0}
+    return LeafRecord(
+        label=label, words="", counts={label: size}, gains={**known, **gains}, quartiles={},
+        ratios={"widen": 4.0},
+    )  # fmt: skip
 
-    def doubtful(*args, **options):
-        return replace(held_out_trust(*args, **options), balanced_accuracy=50.0)
 
-    monkeypatch.setattr(module, "held_out_trust", doubtful)
-    assert prescribe(population, HOT).action in ("lower temperature", "raise temperature")
+def test_the_largest_gain_of_those_that_have_a_say_is_advised():
+    hot = leaf("large", **{"lower temperature": 3.0, "widen": 9.0})
+    narrow, other = leaf("width", widen=5.0), leaf("temperature", widen=50.0)
+    assert advise({"temperature": hot, "width": narrow}) == Advice("widen", 5.0, 4.0)
+    assert advise({"temperature": hot, "width": other}).action == "lower temperature"
+    few = leaf("width", size=2, widen=50.0)
+    assert advise({"temperature": hot, "width": few}).action == "lower temperature"
+    assert advise({"temperature": hot}) == Advice("widen", 9.0, 4.0)  # it speaks for all
+    assert advise({"width": other}).action is None
+
+
+def test_advice_is_worth_more_than_a_lot(population):
+    (words,) = held_out_advice(population, asked_questions(population))
+    got, possible, lot = (float(word) for word in re.findall(r"\d+\.\d+", words))
+    assert lot < got <= possible
 
 
 def test_the_box_of_a_grown_population_is_its_own():

@@ -44,7 +44,12 @@ def numbers(tree=90.0, validation=65.0, permuted=66.0, repeats=3):
               for r in range(repeats) for low, right in ((0, 6), (4, 10))]  # fmt: skip
     health = [{"population": "clean 0", "configurations": 10, "inside": 0.9, "collapsed": 0.0,
                "small": 0.6, "large": 0.4, "seed_noise": 0.7}]  # fmt: skip
-    rows = {"transfer": transfer, "few": few, "margin": margin, "health": health}
+    policies = {"advice": 9.0, "advice, one checkpoint": 8.0, "by lot": 4.0, "best of each": 10.0,
+                "always raise temperature": 2.0, "always lower temperature": 2.0,
+                "always widen": 7.0, "always add data": 5.0}  # fmt: skip
+    advice = [{"repeat": repeat, "policy": name, "gain": gain + rng.normal(0, 0.1)}
+              for repeat in range(repeats) for name, gain in policies.items()]  # fmt: skip
+    rows = {"transfer": transfer, "few": few, "margin": margin, "health": health, "advice": advice}
     return Numbers(repeats=repeats, networks=100, rows=rows)
 
 
@@ -69,6 +74,7 @@ def test_claims_follow_the_scores():
     assert found["few configurations"] == "holds"
     assert found["control: permuted"] == "holds"
     assert found["errors are where they cost little"] == "holds"
+    assert found["the advice is worth following"] == "holds"
     null = verdicts(numbers(tree=65.0, permuted=90.0))
     assert null["from clean to noisy labels"] != "holds"
     assert null["control: permuted"] == "fails"

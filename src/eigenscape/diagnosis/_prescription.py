@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from eigenscape.diagnosis._diagnosis import NO_FAILURE, Diagnosis, explain
 from eigenscape.diagnosis._health import check_health
 from eigenscape.diagnosis._metrics import Protocol
+from eigenscape.diagnosis._policy import advise
 from eigenscape.diagnosis._population import Population
 from eigenscape.diagnosis._tree import MDTree, clear_labels
-from eigenscape.diagnosis._trust import Trust, asked_questions, held_out_trust
+from eigenscape.diagnosis._trust import Trust, asked_questions, held_out_advice, held_out_trust
 from eigenscape.errors import InputError
 from eigenscape.results import Environment, Result
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-#: Configurations of a leaf below which its mean gain says nothing.
-_FEWEST = 3
 _QUESTION_OF = {
     "raise temperature": "temperature", "lower temperature": "temperature", "widen": "width",
     "add data": "data",
@@ -174,8 +173,8 @@ def prescribe(
     With the metrics of a pair of networks the full trees are asked; of one network, the temperature
     tree that needs no pair (its leaf tells what widening and more data gained, too). The
     temperature tree names a direction; the trees for width and data have a say where they name
-    their own knob and are better than a constant answer on held-out cells. Of these actions the one
-    of the largest expected gain is advised, if that is above the seed noise.
+    their own knob. Of these actions the one of the largest expected gain is advised, if that is
+    above the seed noise.
 
     Args:
         population: grown on the same data and model family.
@@ -216,7 +215,11 @@ def prescribe(
         trust[question] = held_out_trust(population, question, variant=kind, search=search)
         notes += check_health(population, question).problems
     noise = diagnoses[0].seed_noise
-    action, gain, ratio = _best(diagnoses, trust, noise)
+    leaves = {found.question: found.leaf for found in diagnoses if found.leaf is not None}
+    action, gain, ratio = advise(leaves)
+    if not gain >= noise:
+        action, ratio = None, math.nan
+    worth = held_out_advice(population, questions, variant=variant, search=search)
     if not pair:
         notes.append(
             "one network: no connectivity, so the tree without it was asked, of lower confidence; "
@@ -235,33 +238,10 @@ def prescribe(
         notes=tuple(dict.fromkeys(notes)),
         sentences=(
             _advice(action, gain, ratio, noise, _outside(diagnoses)),
+            *worth,
             *_grounds(diagnoses, trust, action),
         ),
     )
-
-
-def _best(
-    diagnoses: list[Diagnosis], trust: Mapping[str, Trust], noise: float
-) -> tuple[str | None, float, float]:
-    """Return the action to advise, its expected gain, and by how much.
-
-    The temperature tree always has a say; another one only where it names its own knob, is better
-    than a constant on held-out cells, and the leaf holds a few configurations. Of these actions the
-    one of the largest expected gain.
-    """
-    gains, ratios = {}, {}
-    for found in diagnoses:
-        leaf, action = found.leaf, found.named_action
-        if leaf is None or action is None or leaf.size < _FEWEST:
-            continue
-        if found.question == "temperature" or trust[found.question].better_than_majority:
-            gains[action], ratios[action] = leaf.gains[action], leaf.ratios.get(action, math.nan)
-    if not gains:
-        return None, math.nan, math.nan
-    action = max(gains, key=lambda name: gains[name])
-    if gains[action] < noise:
-        return None, gains[action], math.nan
-    return action, gains[action], ratios[action]
 
 
 def _outside(diagnoses: list[Diagnosis]) -> tuple[str, ...]:

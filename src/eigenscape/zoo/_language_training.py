@@ -16,11 +16,8 @@ from eigenscape.errors import InputError
 from eigenscape.zoo._accuracy import device_of, mode_restored
 from eigenscape.zoo._gpt import GPT, GPTClassifier
 from eigenscape.zoo._recipe import Recipe
-from eigenscape.zoo._training import _batches, _follow
+from eigenscape.zoo._training import Watch, _batches, _follow
 from eigenscape.zoo._training_log import TrainingLog
-
-#: Called once with the optimizer; what it returns is called after every step.
-Watch = Callable[[Optimizer], Callable[[], object]]
 
 _LARGEST_GRADIENT = 1.0  # GPT-3 (Brown et al. 2020, appendix B), and the Hugging Face Trainer
 

@@ -15,10 +15,8 @@ from eigenscape.errors import InputError
 from eigenscape.zoo._accuracy import device_of, mode_restored
 from eigenscape.zoo._random import seeded
 from eigenscape.zoo._recipe import Recipe
-from eigenscape.zoo._training import _batches
+from eigenscape.zoo._training import Watch, _batches
 from eigenscape.zoo._training_log import TrainingLog
-
-Watch = Callable[[Optimizer], Callable[[], object]]
 
 
 def _relative_errors(predictions: Tensor, targets: Tensor) -> Tensor:

@@ -16,6 +16,9 @@ from eigenscape.zoo._random import seeded
 from eigenscape.zoo._recipe import OptimizerName, Recipe, ScheduleName
 from eigenscape.zoo._training_log import TrainingLog
 
+#: Called once with the optimizer; what it returns is called after every step.
+Watch = Callable[[torch.optim.Optimizer], Callable[[], object]]
+
 
 def _batches(count: int, size: int, generator: torch.Generator) -> list[Tensor]:
     """Return shuffled index batches; a last batch of one joins its neighbour (for batch norm)."""

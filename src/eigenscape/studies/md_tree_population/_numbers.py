@@ -58,6 +58,11 @@ class Numbers:
             for cells, group in table.groupby("cells")
         }
 
+    def gains(self, policy: str) -> NDArray[np.float64]:
+        """Return the mean gain of a policy, one for each repeat, in points."""
+        found = [row["gain"] for row in self.rows["advice"] if row["policy"] == policy]
+        return np.array(found, dtype=np.float64)
+
     def margins(self) -> list[dict[str, Any]]:
         """Return right answers by what is at stake, all repeats together."""
         found = self.table("margin").groupby(["low", "high"], sort=False)[["n", "right"]].sum()

@@ -18,7 +18,12 @@ from eigenscape.studies.md_tree_population._data import mnist_family
 from eigenscape.studies.md_tree_population._numbers import Numbers
 from eigenscape.studies.md_tree_population._paragraphs import make_paragraphs
 from eigenscape.studies.md_tree_population._plan import CLEAN, NOISY, SCALES, plans_of
-from eigenscape.studies.md_tree_population._scores import few_rows, margin_rows, transfer_rows
+from eigenscape.studies.md_tree_population._scores import (
+    advice_rows,
+    few_rows,
+    margin_rows,
+    transfer_rows,
+)
 
 TITLE = "MD tree: populations grown on small real images"
 
@@ -50,12 +55,15 @@ def run(
             strict=True,
         )
     )
-    rows: dict[str, list[dict[str, Any]]] = {"transfer": [], "few": [], "margin": [], "health": []}
+    rows: dict[str, list[dict[str, Any]]] = {
+        name: [] for name in ("transfer", "few", "margin", "advice", "health")
+    }
     for repeat in range(chosen.repeats):
         clean, noisy = (grown[f"{name} {repeat}"] for name in (CLEAN, NOISY))
         rows["transfer"] += transfer_rows(repeat, clean, noisy, chosen)
         rows["few"] += few_rows(repeat, clean, noisy, chosen)
         rows["margin"] += margin_rows(repeat, clean, noisy)
+        rows["advice"] += advice_rows(repeat, clean, noisy)
     for name, population in grown.items():
         health = check_health(population)
         rows["health"].append(
@@ -76,6 +84,10 @@ def run(
             "transfer": _summary(numbers, "transfer", ("setting", "method")),
             "few": _summary(numbers, "few", ("cells", "method")),
             "margins": numbers.margins(),
+            "advice": [
+                {"policy": name, **interval(numbers.gains(name))._asdict()}
+                for name in dict.fromkeys(row["policy"] for row in rows["advice"])
+            ],
             "health": rows["health"],
         },
     )

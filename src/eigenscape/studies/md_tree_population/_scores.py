@@ -9,14 +9,18 @@ from typing import Any
 import numpy as np
 
 from eigenscape.diagnosis import (
+    ACTIONS,
     MDTree,
     Population,
     evaluate,
     fit_baseline,
     sample_cells,
     scores,
+    step_gains,
     within,
 )
+from eigenscape.diagnosis._policy import advised_actions
+from eigenscape.diagnosis._trust import fitted_trees
 from eigenscape.errors import InputError
 from eigenscape.studies._permuted import permuted_scores
 from eigenscape.studies.md_tree_population._plan import Scale
@@ -106,6 +110,29 @@ def _answers(
             for name in (VALIDATION, "free landscape")
         },
     }
+
+
+def advice_rows(repeat: int, clean: Population, noisy: Population) -> Rows:
+    """Follow the advice of trees fitted to clean networks, on the noisy ones."""
+    pair = fitted_trees(clean, ("temperature", "width", "data"))
+    one = fitted_trees(clean, ("temperature",), "one-checkpoint")
+    gains = {
+        action: step_gains(noisy, np.full(len(noisy), action))["best"].to_numpy()
+        for action in ACTIONS
+    }
+    every = np.stack(list(gains.values()))
+    followed = {
+        "advice": advised_actions(pair, noisy),
+        "advice, one checkpoint": advised_actions(one, noisy),
+    }
+    means = {
+        **{name: float(step_gains(noisy, actions)["best"].mean())
+           for name, actions in followed.items()},
+        **{f"always {action}": float(values.mean()) for action, values in gains.items()},
+        "by lot": float(every.mean()),
+        "best of each": float(every.max(axis=0).mean()),
+    }  # fmt: skip
+    return [{"repeat": repeat, "policy": name, "gain": gain} for name, gain in means.items()]
 
 
 def margin_rows(repeat: int, clean: Population, noisy: Population) -> Rows:
