@@ -2,6 +2,8 @@
 
 import math
 import os
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -218,3 +220,59 @@ def test_accelerate():
             balance.step()
     assert balance.trace().steps == (0, 2, 4)
     assert optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 * 0.9**4)
+
+
+# --- the examples of the docs, word for word ------------------------------------------------------
+
+DOCS = Path(__file__).parents[1] / "docs" / "tempbalance.md"
+
+
+class Blocks(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList(stack((2 + i, 3)) for i in range(3))
+
+    def forward(self, x, labels=None):
+        for block in self.blocks:
+            x = block(x) * 1e-2
+        return {"loss": (x - labels).square().mean(), "logits": x}
+
+
+def example_of_the_docs(word):
+    """The fenced example that has a word in it."""
+    (found,) = [
+        text for text in re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.S)
+        if word in text and ">>>" not in text
+    ]  # fmt: skip
+    return found
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_trainer_example_of_the_docs_runs(tmp_path):
+    transformers = pytest.importorskip("transformers", reason='pip install "eigenscape[hf]"')
+    trainer = trainer_of(tmp_path, balance_callback(), 4, save_strategy="no")
+    given = {
+        "Trainer": transformers.Trainer, "model": Blocks(), "args": trainer.args,
+        "data": trainer.train_dataset,
+    }  # fmt: skip
+    exec(example_of_the_docs("balance_callback"), given)
+    balance = given["callback"].balance
+    assert balance.trace().steps == (0, 2, 4)
+    assert list(balance.factors) == ["blocks.0", "blocks.1", "blocks.2"]
+    assert len(set(balance.factors.values())) == 3
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_accelerate_example_of_the_docs_runs():
+    accelerate = pytest.importorskip("accelerate", reason='pip install "eigenscape[hf]"')
+    model = Blocks()
+    optimizer = sgd(model, lr=1e-3)
+    given = {
+        "accelerator": accelerate.Accelerator(cpu=True, gradient_accumulation_steps=2),
+        "model": model, "optimizer": optimizer,
+        "scheduler": torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9),
+        "batches": [{"x": torch.ones(4, 64), "labels": torch.zeros(4, 64)}] * 8,
+    }  # fmt: skip
+    exec(example_of_the_docs("accelerator.prepare"), given)
+    assert given["balance"].trace().steps == (0, 2, 4)
+    assert list(given["balance"].factors) == ["blocks.0", "blocks.1", "blocks.2"]

@@ -174,6 +174,17 @@ def test_the_largest_gain_of_those_that_have_a_say_is_advised():
     assert advise({"width": other}).action is None
 
 
+def test_nothing_is_advised_beyond_the_end_of_the_population(population):
+    table = population.table.assign(data_amount=100.0 * population.table["data"], para_amount=50.0)
+    known = replace(population, table=table)
+    one = {"train_error": 6.0, "hessian_t": 4.5}
+    free = prescribe(known, one, sizes={"data_amount": 100.0, "para_amount": 10.0})
+    assert not any("not asked" in note for note in free.notes)
+    ends = prescribe(known, one, sizes={"data_amount": 200.0, "para_amount": 50.0})
+    assert ends.action not in ("widen", "add data")
+    assert sum("cannot tell what more would gain" in note for note in ends.notes) == 2
+
+
 def test_advice_is_worth_more_than_a_lot(population):
     (words,) = held_out_advice(population, asked_questions(population))
     got, possible, lot = (float(word) for word in re.findall(r"\d+\.\d+", words))

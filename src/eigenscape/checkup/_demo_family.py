@@ -15,18 +15,18 @@ from eigenscape.zoo import HEALTHY_RECIPE, MLP, digits
 
 
 def network(width: int) -> nn.Module:
-    """Return the demonstration's network at another width (its own is 256)."""
+    """Return the demonstration's network, whose own width is 256."""
     return MLP(64, (width,) * 3, 10)
 
 
 def family() -> Family:
-    """Return three narrow widths around the healthy recipe."""
+    """Return the demonstration's width and two narrower ones, around the healthy recipe."""
     split = digits()
     return Family(
         build=network,
         train=(split.train_inputs, split.train_labels),
         test=(split.test_inputs, split.test_labels),
-        widths=(16, 32, 64),
+        widths=(16, 64, 256),
         learning_rate=HEALTHY_RECIPE.learning_rate,
         batch_size=HEALTHY_RECIPE.batch_size,
         epochs=HEALTHY_RECIPE.epochs,

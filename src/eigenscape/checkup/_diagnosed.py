@@ -38,7 +38,7 @@ def diagnosed(
     (model, *_), train = models_and_data(objective)
     others = [network for network in more if network is not model]
     measured = measure([model, *others], train, options=options)
-    return prescribe(population, measured.metrics, protocol=measured.protocol)
+    return prescribe(population, measured.metrics, protocol=measured.protocol, sizes=measured.sizes)
 
 
 @lru_cache(maxsize=1)
@@ -56,4 +56,4 @@ def diagnosed_twin(twin: Twin) -> Prescription:
     population = demo_population()
     options = MeasureOptions.from_protocol(population.protocol)
     measured = measure(twin.model, twin.train, options=options)
-    return prescribe(population, measured.metrics, protocol=measured.protocol)
+    return prescribe(population, measured.metrics, protocol=measured.protocol, sizes=measured.sizes)

@@ -68,8 +68,9 @@ def run(args: argparse.Namespace) -> int:
     population = read_population(args.population)
     metrics, protocol, measured = _metrics(args, population)
     found = prescribe(
-        population, metrics, protocol=protocol, search=args.search, on_mismatch=args.on_mismatch
-    )
+        population, metrics, protocol=protocol, search=args.search, on_mismatch=args.on_mismatch,
+        sizes=None if measured is None else measured.sizes,
+    )  # fmt: skip
     _print(found, measured, args)
     if target:
         note(f"wrote {found.save(target)}", quiet=args.quiet)

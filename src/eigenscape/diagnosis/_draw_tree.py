@@ -30,7 +30,9 @@ _ANSWER = {
     "small": "temperature\ntoo small", "large": "temperature\ntoo large",
     "width": "too narrow", "data": "too little\ndata", "temperature": "temperature\nis off",
 }  # fmt: skip
-_DOWN = 1.0
+#: Between two levels, and half of a box; boxes are not filled, so that they suit a dark page.
+_DOWN, _HALF = 1.0, 0.24
+_SOFT = "#808080"
 
 
 def draw_prescription(found: Prescription) -> Figure:
@@ -43,8 +45,8 @@ def draw_prescription(found: Prescription) -> Figure:
         draw_way(axis, diagnosis)
         trust = found.trust[diagnosis.question]
         axis.set_title(
-            f"Question: {diagnosis.question} (on unseen cells right for {trust.accuracy:.0f} %, "
-            f"balanced {trust.balanced_accuracy:.0f} %)",
+            f"Question: {diagnosis.question}. Answer: {_said(diagnosis.verdict)} (on unseen cells "
+            f"right for {trust.accuracy:.0f} %, balanced {trust.balanced_accuracy:.0f} %)",
             fontsize=10, loc="left", color=_INK,
         )  # fmt: skip
     _draw_gains(axes[-1], found)
@@ -61,12 +63,11 @@ def draw_way(axis: Axes, diagnosis: Diagnosis) -> None:
     for node, parent, below in _edges(shape.root):
         on = id(node) in way
         (x0, y0), (x1, y1) = places[id(parent)], places[id(node)]
-        axis.plot([x0, x1], [y0, y1], color=_WAY if on else _OFF, lw=3 if on else 1, zorder=1)
-        sign = "≤" if below else ">"
+        ends = [y0 - _HALF, y1 + _HALF]
+        axis.plot([x0, x1], ends, color=_WAY if on else _OFF, lw=3 if on else 1, zorder=1)
         axis.text(
-            (x0 + x1) / 2, (y0 + y1) / 2, sign, ha="center", va="center", fontsize=9,
-            color=_INK if on else "#6b6b6b",
-            bbox={"boxstyle": "circle,pad=0.15", "fc": "white", "ec": "none"}, zorder=2,
+            (x0 + x1) / 2 + (-0.16 if below else 0.16), sum(ends) / 2, "≤" if below else ">",
+            ha="center", va="center", fontsize=10, color=_INK if on else _SOFT,
         )  # fmt: skip
     for node in _nodes(shape.root):
         x, y = places[id(node)]
@@ -80,9 +81,9 @@ def draw_way(axis: Axes, diagnosis: Diagnosis) -> None:
             style = "square,pad=0.4"
         axis.text(
             x, y, words, ha="center", va="center", fontsize=8.5, zorder=3,
-            color=_INK if on else "#6b6b6b", fontweight="bold" if on else "normal",
-            bbox={"boxstyle": style, "fc": "#e3eef8" if on else "white",
-                  "ec": _WAY if on else _OFF, "lw": 2 if on else 1},
+            color=_INK if on else _SOFT, fontweight="bold" if on else "normal",
+            bbox={"boxstyle": style, "fc": "none", "ec": _WAY if on else _OFF,
+                  "lw": 2.2 if on else 1},
         )  # fmt: skip
     xs, ys = zip(*places.values(), strict=True)
     axis.set_xlim(min(xs) - 0.7, max(xs) + 0.7)
@@ -110,6 +111,10 @@ def _draw_gains(axis: Axes, found: Prescription) -> None:
     )
     axis.set_title("What each change gained", fontsize=10, loc="left", color=_INK)
     axis.spines[["top", "right"]].set_visible(False)
+
+
+def _said(verdict: str) -> str:
+    return _ANSWER.get(verdict, verdict).replace("\n", " ")
 
 
 def _number(value: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -33,7 +33,7 @@ class Advice(NamedTuple):
     ratio: float
 
 
-def advise(leaves: Mapping[str, LeafRecord]) -> Advice:
+def advise(leaves: Mapping[str, LeafRecord], without: Collection[str] = ()) -> Advice:
     """Return the action of the largest mean gain among those that have a say.
 
     Each tree's leaf speaks for the action that its answer names. Where the temperature tree alone
@@ -42,14 +42,16 @@ def advise(leaves: Mapping[str, LeafRecord]) -> Advice:
 
     Args:
         leaves: question to the leaf that the model ends in.
+        without: actions that the population cannot speak of.
     """
     found: list[Advice] = []
     for leaf in leaves.values():
         named = ACTION_OF.get(leaf.label)
-        if named is not None and leaf.size >= _FEWEST:
+        if named is not None and named not in without and leaf.size >= _FEWEST:
             found.append(_of(leaf, named))
     if set(leaves) == {"temperature"} and leaves["temperature"].size >= _FEWEST:
-        found += [_of(leaves["temperature"], action) for action in ("widen", "add data")]
+        others = [action for action in ("widen", "add data") if action not in without]
+        found += [_of(leaves["temperature"], action) for action in others]
     return max(found, key=lambda advice: advice.gain, default=Advice(None, math.nan, math.nan))
 
 

@@ -164,6 +164,7 @@ def prescribe(
     metrics: Mapping[str, float],
     *,
     protocol: Protocol | None = None,
+    sizes: Mapping[str, float] | None = None,
     search: str | None = None,
     seed_noise: float | None = None,
     on_mismatch: Literal["refuse", "warn"] = "refuse",
@@ -180,6 +181,8 @@ def prescribe(
         population: grown on the same data and model family.
         metrics: of the model, by the names of ``METRICS``.
         protocol: how they were measured; None where that is not stated, and then not checked.
+        sizes: ``data_amount`` and ``para_amount`` of the model, where they are known: a population
+            without anything larger cannot tell what more data, or a wider network, would gain.
         search: of the trees.
         seed_noise: points of test accuracy below which a gain is none; None for the population's.
         on_mismatch: what to do where the protocols differ: ``refuse``, or ``warn`` and go on.
@@ -216,7 +219,9 @@ def prescribe(
         notes += check_health(population, question).problems
     noise = diagnoses[0].seed_noise
     leaves = {found.question: found.leaf for found in diagnoses if found.leaf is not None}
-    action, gain, ratio = advise(leaves)
+    ends = _at_the_end(population, sizes or {})
+    notes += ends.values()
+    action, gain, ratio = advise(leaves, ends)
     if not gain >= noise:
         action, ratio = None, math.nan
     worth = held_out_advice(population, questions, variant=variant, search=search)
@@ -242,6 +247,24 @@ def prescribe(
             *_grounds(diagnoses, trust, action),
         ),
     )
+
+
+def _at_the_end(population: Population, sizes: Mapping[str, float]) -> dict[str, str]:
+    """Return the actions that lead out of the population, each with what to say of it."""
+    found = {}
+    for action, column, words in (
+        ("add data", "data_amount", "training samples"),
+        ("widen", "para_amount", "parameters"),
+    ):
+        if column not in sizes or column not in population.table:
+            continue
+        most = float(population.table[column].max())
+        if sizes[column] >= most:
+            found[action] = (
+                f"{action}: not asked; the model has {sizes[column]:,.0f} {words}, no network of "
+                f"the population more than {most:,.0f}, so it cannot tell what more would gain"
+            )
+    return found
 
 
 def _outside(diagnoses: list[Diagnosis]) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ class Measurement(Result):
         networks: how many there were.
         trace_error: relative standard error of the trace, over its probes.
         curve: training error along the curve, in %; empty with one network.
+        sizes: ``data_amount`` (training samples) and ``para_amount`` (trained parameters).
     """
 
     schema: ClassVar[str] = "eigenscape.measurement/1"
@@ -46,6 +47,7 @@ class Measurement(Result):
     networks: int
     trace_error: float
     curve: tuple[float, ...]
+    sizes: dict[str, float]
 
     def payload(self) -> dict[str, Any]:
         """Return every field."""
@@ -55,6 +57,7 @@ class Measurement(Result):
             "networks": self.networks,
             "trace_error": self.trace_error,
             "curve": list(self.curve),
+            "sizes": self.sizes,
         }
 
     @classmethod
@@ -69,6 +72,7 @@ class Measurement(Result):
             networks=int(data["networks"]),
             trace_error=nan if data["trace_error"] is None else float(data["trace_error"]),
             curve=tuple(data["curve"]),
+            sizes={name: float(value) for name, value in data["sizes"].items()},
         )
 
     def frame(self) -> pd.DataFrame:
@@ -141,6 +145,7 @@ def measure(
         networks=count,
         trace_error=found.trace_error,
         curve=found.curve,
+        sizes={"data_amount": float(len(train[1])), "para_amount": float(stack.space.count)},
     )
 
 
