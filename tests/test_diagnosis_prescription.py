@@ -132,7 +132,7 @@ def test_the_picture_shows_every_question(population):
     assert "6 against" in words
     titles = " ".join(axis.get_title(loc="left") for axis in figure.axes)
     for question in ("temperature", "width", "data"):
-        assert f"Question: {question}" in titles
+        assert f"{question.capitalize()}? " in titles
 
 
 def test_trust_is_measured_on_cells_that_were_not_seen(population):
@@ -338,7 +338,7 @@ def test_a_checkup_has_the_diagnosis(grown, capsys, tmp_path):
     assert code == 0
     assert "% balanced on unseen cells): " in out.splitlines()[-1]
     page = (tmp_path / "report.html").read_text()
-    assert "Question: temperature" in page
+    assert "Temperature? " in page
     assert "What each change gained" in page
     code = main(["checkup", str(tmp_path / "x"), "--population", str(grown)])
     assert code == 2

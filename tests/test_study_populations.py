@@ -137,7 +137,7 @@ def test_no_fault_is_in_its_population():
         widths, data = fault_plan._GRIDS[fault.data_set]
         assert fault.width not in widths
         assert fault.data not in data
-        assert fault.rate not in population_plan.RATES
+        assert fault.rate not in fault_plan.RATES
         assert fault_plan.FIRST_SEED > 2
     assert sum(fault.truth != "none" for fault in fault_plan.FAULTS) >= 6
     assert {fault.truth for fault in fault_plan.FAULTS} == {

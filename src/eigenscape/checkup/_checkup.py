@@ -110,7 +110,7 @@ def checkup_twins(
 def _prescribed(found: Prescription, name: str) -> str:
     trust = found.trust["temperature"]
     return (
-        f"{name}, with its training data and a population of smaller networks of its family: "
+        f"{name}, with its training data, by the shipped population of its family: "
         f"{found.sentences[0]} (Such a tree is right for {trust.accuracy:.0f} % of unseen cells, a "
         f"constant answer for {trust.majority:.0f} %.)"
     )

@@ -45,8 +45,8 @@ def draw_prescription(found: Prescription) -> Figure:
         draw_way(axis, diagnosis)
         trust = found.trust[diagnosis.question]
         axis.set_title(
-            f"Question: {diagnosis.question}. Answer: {_said(diagnosis.verdict)} (on unseen cells "
-            f"right for {trust.accuracy:.0f} %, balanced {trust.balanced_accuracy:.0f} %)",
+            f"{diagnosis.question.capitalize()}? {_said(diagnosis.verdict).capitalize()} (right on "
+            f"unseen cells: {trust.accuracy:.0f} %, balanced {trust.balanced_accuracy:.0f} %)",
             fontsize=10, loc="left", color=_INK,
         )  # fmt: skip
     _draw_gains(axes[-1], found)

@@ -12,7 +12,7 @@ STUDY = Study(
     run=run,
     pictures=pictures,
     scales=("small",),
-    intervals="Student's t over the seeds of the networks.",
+    intervals="None here: every figure is the mean of three networks.",
 )
 
 __all__ = ["STUDY"]

@@ -10,7 +10,6 @@ from torch import nn
 
 from eigenscape.diagnosis import Family, GrowPlan
 from eigenscape.studies.md_tree_population._data import mnist_family
-from eigenscape.studies.md_tree_population._plan import RATES
 from eigenscape.zoo import MLP, digits
 
 SEEDS = 3  # of each faulty network; measured on the first two, judged on all
@@ -49,17 +48,19 @@ WORDS = {
     "data": "too little data", "none": "nothing",
 }  # fmt: skip
 FAULTS = (
-    Fault("digits", "small", 14, 380, 0.006),
-    Fault("digits", "large", 14, 380, 0.75),
-    Fault("digits", "width", 4, 700, 0.1),
-    Fault("digits", "data", 36, 70, 0.1),
+    Fault("digits", "small", 14, 380, 0.001),
+    Fault("digits", "large", 14, 380, 0.4),
+    Fault("digits", "width", 4, 700, 0.06),
+    Fault("digits", "data", 36, 70, 0.06),
     Fault("digits", "none", 36, 800, 0.06),
-    Fault("mnist", "small", 14, 700, 0.005),
-    Fault("mnist", "large", 14, 700, 0.55),
-    Fault("mnist", "width", 4, 900, 0.08),
-    Fault("mnist", "data", 36, 180, 0.08),
-    Fault("mnist", "none", 36, 1300, 0.08),
+    Fault("mnist", "small", 14, 700, 0.001),
+    Fault("mnist", "large", 14, 700, 0.4),
+    Fault("mnist", "width", 4, 700, 0.06),
+    Fault("mnist", "data", 36, 150, 0.06),
+    Fault("mnist", "none", 36, 900, 0.06),
 )
+#: Learning rates of the populations: from a hundredth of the best to ten times.
+RATES = (0.0005, 0.0025, 0.0125, 0.05, 0.2, 0.5)
 
 
 def network(width: int) -> nn.Module:
@@ -85,7 +86,7 @@ def digits_family() -> Family:
 FAMILIES: Mapping[str, Callable[[], Family]] = {"digits": digits_family, "mnist": mnist_family}
 _GRIDS = {
     "digits": ((3, 6, 10, 20, 50), (100, 200, 450, 898)),
-    "mnist": ((3, 6, 10, 20, 50), (250, 500, 1000, 2000)),
+    "mnist": ((3, 6, 10, 20, 50), (100, 250, 500, 1000)),
 }
 
 

@@ -18,6 +18,7 @@ from eigenscape.studies.planted_faults._claims import make_claims, make_paragrap
 from eigenscape.studies.planted_faults._plan import (
     FAMILIES,
     FAULTS,
+    SEEDS,
     Fault,
     network_plan,
     population_plan,
@@ -70,7 +71,7 @@ def run(
         study="planted_faults",
         title=TITLE,
         scale=scale,
-        seeds=1,
+        seeds=SEEDS,
         seconds=perf_counter() - start,
         paragraphs=make_paragraphs(table, left_out),
         claims=make_claims(table, command_of("planted_faults", scale, None)),
