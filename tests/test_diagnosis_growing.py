@@ -30,6 +30,7 @@ from eigenscape.diagnosis import (
 from eigenscape.diagnosis.growing import _cost, _folder
 from eigenscape.diagnosis.growing._cell import grow_cell, trained_cell, training_rows
 from eigenscape.diagnosis.growing._training import train_stack
+from eigenscape.diagnosis.measuring._metrics import measure_groups
 from eigenscape.diagnosis.measuring._samples import Samples
 from eigenscape.diagnosis.measuring._stack import Stack
 from eigenscape.errors import InputError, TaskError
@@ -69,7 +70,7 @@ def test_side_by_side_is_one_at_a_time(family, batched):
     inputs, labels = family.train[0][:90], family.train[1][:90]
     networks = [family.network(6, seed) for seed in (0, 1)]
     stack = Stack.of(networks, batched=batched)
-    samples = Samples.shared((inputs, labels), 2, torch.device("cpu"))
+    samples = Samples.shared((inputs, labels), 2, like=torch.zeros(1))
     found = train_stack(stack, samples, rates=[0.05, 0.2], seeds=[0, 1], plan=plan)
     for i, (rate, seed) in enumerate(((0.05, 0), (0.2, 1))):
         generator = torch.Generator().manual_seed(seed)
@@ -105,8 +106,9 @@ def test_rows_are_what_measuring_says(family):
         model = family.network(6, 0)
         model.load_state_dict(stack.state(row))
         models.append(model)
-    data = samples.pool[samples.rows[2]], samples.labels[2]
-    own = measure(models, data, test=family.test, options=QUICK).metrics
+    pair = Stack.of(models)
+    held_out = Samples.shared(family.test, 2, like=pair.points)
+    own = measure_groups(pair, [range(2)], samples.networks([2, 3]), held_out, QUICK)[0].metrics
     row = found["rows"][1]
     assert {name: row[name] for name in own} == pytest.approx(own, rel=1e-3, abs=0.01)
     each = [100 * accuracy(model, *family.test) for model in models]
@@ -201,6 +203,11 @@ def test_a_plan_stays_the_plan_of_its_folder(family, tmp_path):
     plan, cheaper = settle_plan(tmp_path, family, asked, budget=40)
     assert plan.seeds == 3
     assert cheaper.networks == 36
+    other, _ = settle_plan(tmp_path, family, replace(asked, seeds=2))  # no cell is finished yet
+    assert other.seeds == 2
+    plan, _ = settle_plan(tmp_path, family, asked, budget=40)
+    (tmp_path / "cells").mkdir()
+    (tmp_path / "cells" / "one.npz").touch()
     again, _ = settle_plan(tmp_path, family, asked, budget=1e9)
     assert again == plan
     with pytest.raises(InputError, match=r"another plan \(seeds"):
@@ -235,7 +242,51 @@ def test_the_fingerprint_sees_data_weights_and_architecture(family):
         replace(family, build=lambda w: nn.Sequential(nn.Linear(64, w), nn.Linear(w, 10))),
         replace(family, widths=(3, 7)),
     )  # fmt: skip
-    assert len({family.fingerprint, *(other.fingerprint for other in others)}) == 4
+
+    class Wavy(nn.Module):  # the same weights, another forward pass
+        def __init__(self, width):
+            super().__init__()
+            self.layers = nn.Linear(64, width), nn.Linear(width, 10)
+            self.first, self.second = self.layers
+
+        def forward(self, x):
+            return self.second((BEND * self.first(x)).sin())
+
+    BEND = 1.0
+    one = replace(family, build=Wavy).fingerprint
+    BEND = 20.0
+    two = replace(family, build=Wavy).fingerprint
+    assert len({family.fingerprint, one, two, *(other.fingerprint for other in others)}) == 6
+
+
+def test_a_build_that_is_not_repeatable_is_refused(family):
+    drawn = np.random.default_rng()
+
+    def unseeded(width):
+        model = nn.Sequential(nn.Linear(64, width), nn.Linear(width, 10))
+        model[0].weight.data.fill_(drawn.random())
+        return model
+
+    with pytest.raises(InputError, match="other weights"):
+        grow(replace(family, build=unseeded), plan_of(family), engine="threads")
+
+
+def test_a_family_that_changes_between_processes_is_refused(family, monkeypatch):
+    from eigenscape.diagnosis.growing import _family
+
+    _, arguments = family.__reduce__()
+    assert _family._again(*arguments).fingerprint == family.fingerprint
+    with pytest.raises(InputError, match="another family when it is run again"):
+        _family._again(arguments[0], "0" * 32)
+
+
+def test_heads_may_be_wider_than_the_labels(family):
+    wide = replace(family, build=lambda width: nn.Sequential(nn.Linear(64, 12)))
+    assert wide.classes == 10
+    assert wide.logits == 12
+    grown = grow(wide, plan_of(wide, widths=(3,)), engine="threads")
+    assert grown.protocol["classes"] == 12
+    assert measure(wide.network(3, 0), wide.train, options=QUICK).protocol["classes"] == 12
 
 
 def test_a_family_travels_by_its_file(family):
@@ -260,6 +311,8 @@ def test_processes_give_the_same(family):
         ({"widths": (0,)}, "widths"),
         ({"train": (torch.ones(3, 2), torch.ones(2))}, "train"),
         ({"build": 3}, "build"),
+        ({"learning_rate": "0.1"}, "learning_rate"),
+        ({"learning_rate": -1.0}, "learning_rate"),
     ],
 )
 def test_bad_families(family, bad, words):
@@ -270,6 +323,10 @@ def test_bad_families(family, bad, words):
 def test_bad_plans(family):
     with pytest.raises(InputError, match="240 training samples"):
         plan_of(family, data=(500,))
+    with pytest.raises(InputError, match="fewer than a batch of 30"):
+        plan_of(family, data=(20, 60))
+    with pytest.raises(InputError, match="data is empty"):
+        plan_of(family, data=())
     with pytest.raises(InputError, match="seeds") as caught:
         plan_of(family, seeds=1, epochs=0, label_noise=2, momentum=1, rates=(0.0,))
     for word in ("epochs", "label_noise", "momentum", "rates"):

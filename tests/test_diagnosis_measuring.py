@@ -36,7 +36,7 @@ def models(data):
 
 
 def shared(data, count):
-    return Samples.shared(data, count, torch.device("cpu"))
+    return Samples.shared(data, count, like=torch.zeros(1))
 
 
 def test_a_stack_answers_like_its_models(models, data):
@@ -54,7 +54,7 @@ def test_vmap_and_the_loop_agree(make, data):
     some = [build(make, seed) for seed in range(2)]
     if isinstance(some[0], SmallCNN):
         inputs = inputs.reshape(-1, 1, 8, 8)
-    samples = Samples.shared((inputs, labels), 2, torch.device("cpu"))
+    samples = Samples.shared((inputs, labels), 2, like=torch.zeros(1))
     one, many = (Stack.of(some, batched=batched) for batched in (False, True))
     torch.testing.assert_close(one.outputs(samples), many.outputs(samples), rtol=1e-4, atol=1e-5)
     options = MeasureOptions(curve_steps=5, probes=4)
@@ -131,8 +131,9 @@ def test_one_probe_is_exact_for_a_diagonal_hessian():
 
 
 def test_similarity_is_that_of_model_cka(models, data):
-    found = measure(models[:2], data, options=QUICK).metrics["CKA"]
-    assert found == pytest.approx(model_cka(models[0], models[1], data).value, abs=1e-6)
+    (found,) = measure_groups(Stack.of(models[:2]), [range(2)], shared(data, 2), None, QUICK)
+    expected = model_cka(models[0], models[1], data).value
+    assert found.metrics["CKA"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_one_model_has_the_metrics_of_one(models, data):
@@ -159,7 +160,7 @@ def test_groups_do_not_feel_each_other(models, data):
     stack = Stack.of([*models, *models])
     both = measure_groups(stack, [range(2), range(3, 5)], shared(data, 6), None, QUICK)
     assert both[0].metrics["mode_connectivity_peak"] == both[1].metrics["mode_connectivity_peak"]
-    one = measure(models[:2], data, options=QUICK)
+    (one,) = measure_groups(Stack.of(models[:2]), [range(2)], shared(data, 2), None, QUICK)
     assert both[0].metrics == pytest.approx(one.metrics, rel=1e-4)
 
 
@@ -238,3 +239,68 @@ def test_what_a_user_hands_over(models, data):
     for wrong in (models[0], (1, 2), (models[0], cross_entropy, [1]), ([], data)):
         with pytest.raises(InputError):
             models_and_data(wrong)
+
+
+def test_data_sorted_by_class_are_mixed_for_the_trace(models, data):
+    by_class = torch.argsort(data[1], stable=True)
+    ordered = data[0][by_class], data[1][by_class]
+    some, whole = (MeasureOptions(curve_steps=1, probes=8, hessian_samples=n) for n in (40, 256))
+    found = measure(models[0], ordered, options=some).metrics["hessian_t"]
+    first = Samples.shared(ordered, 1, like=torch.zeros(1))
+    assert found != pytest.approx(math.log(traces(Stack.of(models[:1]), first, some).mean()))
+    alike = [measure(models[0], d, options=whole).metrics["hessian_t"] for d in (data, ordered)]
+    assert alike[0] == pytest.approx(alike[1], rel=1e-4)
+
+
+@pytest.mark.parametrize("count", [2, 513])
+def test_a_last_batch_of_one_joins_its_neighbour(models, count):
+    split = digits()
+    data = split.train_inputs[:count], split.train_labels[:count]
+    assert measure(models[:2], data, options=QUICK).curve
+    with pytest.raises(InputError, match="one sample"):
+        measure(models[:2], (data[0][:1], data[1][:1]), options=QUICK)
+
+
+def test_tokens_have_no_similarity():
+    def make():
+        return nn.Sequential(nn.Embedding(20, 8), nn.Flatten(), nn.Linear(32, 4))
+
+    tokens = torch.randint(20, (60, 4), generator=torch.Generator().manual_seed(0))
+    data = tokens, tokens[:, 0] % 4
+    found = measure([build(make, 0), build(make, 1)], data, options=QUICK)
+    assert math.isnan(found.metrics["CKA"])
+    assert math.isfinite(found.metrics["mode_connectivity_peak"])
+
+
+def test_real_inputs_are_given_in_the_networks_type(models, data):
+    double = data[0].double(), data[1]
+    assert measure(models[0], double, options=QUICK).metrics == pytest.approx(
+        measure(models[0], data, options=QUICK).metrics
+    )
+
+
+@pytest.mark.parametrize(
+    "model",
+    [nn.Linear(63, 10), nn.Sequential(nn.Linear(64, 10), nn.Unflatten(1, (2, 2)))],
+)
+def test_a_forward_pass_that_fails_is_one_sentence(model, data):
+    with pytest.raises(InputError, match="failed on a batch with"):
+        measure(model, data, options=QUICK)
+
+
+def test_a_recurrent_network_is_measured(data):
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell, self.head = nn.GRU(8, 6, batch_first=True), nn.Linear(6, 10)
+
+        def forward(self, inputs):
+            return self.head(self.cell(inputs.view(len(inputs), 8, 8))[0][:, -1])
+
+    found = measure(build(Reader, 0), data, options=QUICK)
+    assert math.isfinite(found.metrics["train_loss"])
+
+
+def test_copies_are_found_among_three(models, data):
+    with pytest.raises(InputError, match="networks 0 and 2"):
+        measure([models[0], models[1], models[0]], data, options=QUICK)

@@ -185,10 +185,55 @@ def test_nothing_is_advised_beyond_the_end_of_the_population(population):
     assert sum("cannot tell what more would gain" in note for note in ends.notes) == 2
 
 
+def test_seed_noise_is_that_of_one_seed():
+    rng = np.random.default_rng(0)
+    table = small_table()
+    table["test_acc_sd"] = rng.normal(0, 2.0, (len(table), 2)).std(axis=1, ddof=1)
+    protocol = {"seeds": 2}
+    many = [
+        Population.from_frame(
+            table.assign(test_acc_sd=rng.normal(0, 2.0, (len(table), 2)).std(axis=1, ddof=1)),
+            protocol=protocol,
+        ).seed_noise
+        for _ in range(60)
+    ]
+    assert np.mean(many) == pytest.approx(2.0, rel=0.12)
+    assert Population.from_frame(table).seed_noise == pytest.approx(table["test_acc_sd"].median())
+
+
+def test_too_few_like_it_is_not_known(population, monkeypatch):
+    import eigenscape.diagnosis._prescription as module
+
+    monkeypatch.setattr(module, "advise", lambda *_: Advice(None, math.nan, math.nan))
+    found = prescribe(population, HOT)
+    assert found.verdict == "not known"
+    assert found.sentences[0].startswith("Not known")
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda columns: columns.pop("rfi_width"), "lacks columns rfi_width"),
+        (lambda columns: columns.pop("width"), "missing columns: width"),
+        (lambda columns: columns["lr" if "lr" in columns else "bs"].pop(), "cannot be read"),
+        (lambda columns: columns["test_acc"].__setitem__(0, None), "test_acc is not finite"),
+        (lambda columns: columns["data"].__setitem__(0, "much"), "cannot be read"),
+    ],
+)
+def test_a_damaged_population_is_refused(population, tmp_path, damage, words):
+    data = population.to_dict()
+    damage(data["columns"])
+    path = tmp_path / "p.json"
+    path.write_text(json.dumps(data))
+    with pytest.raises(InputError, match=words):
+        read_population(path)
+
+
 def test_advice_is_worth_more_than_a_lot(population):
     (words,) = held_out_advice(population, asked_questions(population))
-    got, possible, lot = (float(word) for word in re.findall(r"\d+\.\d+", words))
+    got, possible, always, lot = (float(word) for word in re.findall(r"\d+\.\d+", words))
     assert lot < got <= possible
+    assert always <= possible
 
 
 def test_the_box_of_a_grown_population_is_its_own():
@@ -342,6 +387,12 @@ def test_a_checkup_has_the_diagnosis(grown, capsys, tmp_path):
     assert "What each change gained" in page
     code = main(["checkup", str(tmp_path / "x"), "--population", str(grown)])
     assert code == 2
+    table = tmp_path / "table.csv"
+    small_table().to_csv(table, index=False)
+    code = main(["checkup", "--probe", f"{FILE}:probe", "--population", str(table), "--out",
+                 str(tmp_path / "second"), "--quiet"])  # fmt: skip
+    assert code == 0
+    assert "Not diagnosed: the population does not state" in capsys.readouterr().out
 
 
 def test_a_measurement_file_is_read_back(grown, capsys, tmp_path):

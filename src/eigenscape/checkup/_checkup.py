@@ -43,7 +43,7 @@ def checkup(
 
     Raises:
         CheckpointError: the source cannot be read.
-        InputError: an option out of its range, or a population that cannot diagnose the model.
+        InputError: an option out of its range, or a population without an objective.
 
     >>> import torch
     >>> checkup({"fc.weight": torch.randn(64, 64)}).sentences[0]
@@ -60,9 +60,13 @@ def checkup(
         around, said = look_around(objective, seed=options.get("seed", 0), progress=progress)
         sentences = (*sentences, said)
     if population is not None and objective is not None:
-        found = diagnosed(population, objective, models)
-        around["Diagnosis"] = found
-        sentences = (found.brief[0], *sentences, *found.brief[1:])
+        try:
+            found = diagnosed(population, objective, models)
+        except InputError as error:  # the rest of the check-up is done, and stays
+            sentences = (*sentences, f"Not diagnosed: {error}")
+        else:
+            around["Diagnosis"] = found
+            sentences = (found.brief[0], *sentences, *found.brief[1:])
     return CheckupResult(
         environment=result.environment,
         title=f"Check-up of {result.source}",

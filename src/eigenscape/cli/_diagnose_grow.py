@@ -80,7 +80,9 @@ def run(args: argparse.Namespace) -> int:
     from eigenscape.diagnosis import grow, load_family, settle_plan
     from eigenscape.runs import progress_bar
 
-    jobs = args.jobs or os.cpu_count() or 1
+    if args.jobs is not None and args.jobs < 1:
+        raise InputError(f"--jobs is {args.jobs}; expected 1 or more")
+    jobs = 1 if args.engine == "threads" else args.jobs or os.cpu_count() or 1
     budget = None if args.budget is None else jobs * seconds_of(args.budget)
     with redirect_stdout(sys.stderr):
         family = load_family(args.probe)
@@ -91,6 +93,9 @@ def run(args: argparse.Namespace) -> int:
         plan, cost = settle_plan(args.out, family, asked, budget=budget)
         if plan != asked:
             note(f"trimmed to the budget: {_grid(plan)}", quiet=args.quiet)
+        elif budget is not None and cost.seconds > budget:
+            note("note: this folder was started without such a budget; its plan stays",
+                 quiet=args.quiet)  # fmt: skip
         note(f"to do: {cost.words(jobs)}", quiet=args.quiet)
         with progress_bar("growing", quiet=args.quiet) as progress:
             population = grow(

@@ -13,6 +13,7 @@ from eigenscape.cli import (
     _checkup,
     _compare,
     _diagnose,
+    _diagnose_grow,
     _doctor,
     _hessian,
     _landscape,
@@ -52,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"eigenscape: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        kept = getattr(args, "run", None) or (args.verb is _study.run and args.out)
+        keeps = args.verb in (_study.run, _diagnose_grow.run)
+        kept = getattr(args, "run", None) or (keeps and args.out)
         tail = f"; finished pieces are kept in {kept}" if isinstance(kept, str) else ""
         print(f"eigenscape: stopped{tail}", file=sys.stderr)
         return 130

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 #: population does not state its own. An assumption: the published tables have no seed noise.
 SEED_NOISE = 0.5
 NO_FAILURE = "no failure found"
+#: What is said where too few networks of the population are like the model.
+NOT_KNOWN = "not known"
 #: Beyond the population's range by this share of it, a metric is still taken for inside: a single
 #: network scatters (seeds of a configuration by 0.1 to 0.2 in ln trace), the range is of means.
 _SLACK = 0.05

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eigenscape.diagnosis._labels import FIXED, Labels, check_question, label, room_for_improvement
+from eigenscape.diagnosis._labels import (
+    ACTIONS,
+    FIXED,
+    Labels,
+    check_question,
+    label,
+    room_for_improvement,
+)
 from eigenscape.diagnosis._metrics import ABOVE_ZERO, COLUMNS, METRICS, Protocol, Scalar
 from eigenscape.errors import InputError
 from eigenscape.results import Environment, Result
@@ -110,10 +117,21 @@ class Population(Result):
 
     @property
     def seed_noise(self) -> float | None:
-        """The median of ``test_acc_sd`` (points), or None where the rows do not have it."""
+        """Standard deviation of the test accuracy over seeds, in points; None where not known.
+
+        The median of ``test_acc_sd``, divided by what the median of such an estimate from so few
+        seeds (``protocol["seeds"]``) is for a true value of 1: 0.674 for two seeds.
+        """
         if "test_acc_sd" not in self.table.columns:
             return None
-        return float(self.table["test_acc_sd"].median())
+        seeds = self.protocol.get("seeds")
+        share = 1.0
+        if isinstance(seeds, int) and seeds > 1:
+            from scipy.special import gammaincinv
+
+            free = seeds - 1  # the median of chi-squared is 2 gammaincinv(k / 2, 1 / 2)
+            share = float(np.sqrt(2 * gammaincinv(free / 2, 0.5) / free))
+        return float(self.table["test_acc_sd"].median()) / share
 
     def labels(self, question: str) -> Labels:
         """Return the label of every configuration, ``"optimal"`` on a tie.
@@ -189,7 +207,16 @@ class Population(Result):
         """Rebuild from :meth:`payload`."""
         import pandas as pd
 
-        table = pd.DataFrame(data["columns"]).astype(np.float64)
+        try:
+            table = pd.DataFrame(data["columns"]).astype(np.float64)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"the population's columns cannot be read: {error}") from error
+        _check(table, str(data["name"]))
+        needed = ["temperature", *(column for column, _, _ in ACTIONS.values())]
+        lost = [name for name in needed if name not in table or table[name].isna().any()]
+        if lost or not isinstance(data["protocol"], dict):
+            what = f"columns {', '.join(lost)}" if lost else "a protocol"
+            raise InputError(f"the population lacks {what}. Mend: make it again from its table")
         return cls(
             environment=environment, name=data["name"], protocol=data["protocol"], table=table,
             notes=tuple(data.get("notes", ())),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from eigenscape.diagnosis._diagnosis import NO_FAILURE, Diagnosis, explain
+from eigenscape.diagnosis._diagnosis import NO_FAILURE, NOT_KNOWN, Diagnosis, explain
 from eigenscape.diagnosis._health import check_health
 from eigenscape.diagnosis._metrics import Protocol
 from eigenscape.diagnosis._policy import advise
@@ -80,9 +80,9 @@ class Prescription(Result):
 
     @property
     def verdict(self) -> str:
-        """The answer to the question that the action belongs to, or ``"no failure found"``."""
+        """The answer of the advised knob, ``"no failure found"``, or ``"not known"``."""
         if self.action is None:
-            return NO_FAILURE
+            return NO_FAILURE if math.isfinite(self.gain) else NOT_KNOWN
         return _VERDICT[self.action]
 
     def payload(self) -> dict[str, Any]:
@@ -227,8 +227,9 @@ def prescribe(
     worth = held_out_advice(population, questions, variant=variant, search=search)
     if not pair:
         notes.append(
-            "one network: no connectivity, so the tree without it was asked, of lower confidence; "
-            "a second network from another seed adds it, and the questions of width and data"
+            "one network: no connectivity, so the temperature tree without it was asked, and its "
+            "leaf speaks for width and data, of lower confidence; a second network from another "
+            "seed adds the trees for these"
         )
     return Prescription(
         environment=Environment.capture(),
@@ -276,8 +277,13 @@ def _advice(
     action: str | None, gain: float, ratio: float, noise: float, outside: tuple[str, ...]
 ) -> str:
     far = "; ".join(outside)
+    if action is None and not math.isfinite(gain):
+        return (
+            "Not known: too few networks of the population ended where this model does to say what "
+            "a change would gain; see what each tree says below."
+        )
     if action is None:
-        tail = f" (the best {gain:.2f})" if math.isfinite(gain) else ""
+        tail = f" (the best {gain:.2f})"
         doubt = f" But the model is outside the population ({far}): extrapolated." if far else ""
         return (
             f"{NO_FAILURE[0].upper()}{NO_FAILURE[1:]}: no change is expected to gain more than the "

@@ -42,7 +42,7 @@ def grow_cell(
         stack, samples = trained_cell(family, plans, width, data)
         seeds = plans[0].seeds
         groups = [range(start, start + seeds) for start in range(0, len(stack), seeds)]
-        held_out = Samples.shared(family.test, len(stack), stack.device)
+        held_out = Samples.shared(family.test, len(stack), like=stack.points)
         found = measure_groups(stack, groups, samples, held_out, plans[0].measuring)
         accuracy = (100 - error_of(stack, held_out)).view(-1, seeds).numpy()
     rows = [
@@ -68,7 +68,7 @@ def trained_cell(
     start = Stack.of(list(models.values())).take([place[seed] for _, _, seed in order])
     data_of = {plan: training_rows(family, plan, data) for plan in plans}
     rows, labels = (torch.stack([data_of[plan][i] for plan, _, _ in order]) for i in (0, 1))
-    samples = Samples(family.train[0], rows, labels).to(start.device)
+    samples = Samples(family.train[0], rows, labels).to(start.points)
     stack = train_stack(
         start, samples, rates=[rate for _, rate, _ in order], seeds=[seed for _, _, seed in order],
         plan=plans[0],

@@ -121,9 +121,8 @@ def _time(family: Family, plan: GrowPlan, width: int) -> tuple[float, float]:
     some = min(plan.data)
     models = [family.network(width, seed) for seed in range(plan.seeds)]
     stack = Stack.of(models).take([i for _ in plan.rates for i in range(plan.seeds)])
-    samples = Samples.shared(
-        (family.train[0][:some], family.train[1][:some]), len(stack), stack.device
-    )
+    some_data = family.train[0][:some], family.train[1][:some]
+    samples = Samples.shared(some_data, len(stack), like=stack.points)
     first, second = (stack.take(range(i, len(stack), plan.seeds)) for i in (0, 1))
     rates, seeds = [min(plan.rates)] * len(stack), [0] * len(stack)
     found = []

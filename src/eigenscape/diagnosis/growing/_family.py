@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -13,11 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from eigenscape.diagnosis.measuring._measure import check_data
+from eigenscape.diagnosis.measuring._samples import Samples
+from eigenscape.diagnosis.measuring._stack import Stack
 from eigenscape.errors import InputError
 from eigenscape.runs import call_user_function, canonical, split_reference
 from eigenscape.zoo import build
 
 Build = Callable[[int], nn.Module]
+_PROBED = 8  # samples that the fingerprint sees answers to
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +62,11 @@ class Family:
                 object.__setattr__(self, name, check_data(getattr(self, name), name))
             except InputError as error:
                 wrong.append(str(error))
+        for name in ("learning_rate", "momentum", "weight_decay"):
+            value = getattr(self, name)
+            known = isinstance(value, int | float) and math.isfinite(value)
+            if not known or value < 0 or (name == "learning_rate" and value == 0):
+                wrong.append(f"{name} is {value!r}")
         widths = tuple(self.widths)
         if not widths or any(not isinstance(w, int) or w < 1 for w in widths):
             wrong.append(f"widths are {widths}; expected whole numbers of 1 or more")
@@ -84,8 +93,29 @@ class Family:
 
     @property
     def classes(self) -> int:
-        """The number of classes that occur."""
+        """The number of labels: one more than the largest."""
         return int(max(self.train[1].max(), self.test[1].max())) + 1
+
+    @property
+    def logits(self) -> int:
+        """The number of classes that the networks tell apart.
+
+        Raises:
+            InputError: no width can be built and run.
+        """
+        failed = []
+        for width in self.widths:
+            try:
+                return int(self._answers(width).shape[-1])
+            except InputError as error:
+                failed.append(str(error))
+        raise InputError("no width can be grown: " + "; ".join(failed))
+
+    def _answers(self, width: int) -> Tensor:
+        """Return what a new network says to a few samples, ``(n, classes)``."""
+        stack = Stack.of([self.network(width, 0)])
+        some = self.train[0][:_PROBED], self.train[1][:_PROBED]
+        return stack.outputs(Samples.shared(some, 1, like=stack.points))[0]
 
     @property
     def fingerprint(self) -> str:
@@ -95,7 +125,7 @@ class Family:
     def __reduce__(self) -> Any:
         if self.source is None:
             return super().__reduce__()
-        return load_family, (self.source,)  # a worker runs the user's file itself
+        return _again, (self.source, self.fingerprint)  # a worker runs the user's file itself
 
 
 @canonical.register(Family)
@@ -115,11 +145,36 @@ def _fingerprint(family: Family) -> str:
         except InputError as error:  # grown all the same: the other widths are kept
             digest.update(f"{width}: {error}".encode())
             continue
+        state = model.state_dict()
+        again = family.network(width, 0).state_dict()
+        if not all(torch.equal(tensor, again[name]) for name, tensor in state.items()):
+            raise InputError(
+                f"build({width}) returns other weights when it is called again under the same "
+                "seed, so that nothing could be repeated or resumed. Mend: draw weights with "
+                "torch's own generator, without a seed of your own"
+            )
         digest.update(repr(model).encode())
-        with torch.no_grad():
-            for tensor in model.state_dict().values():
-                digest.update(tensor.cpu().numpy().tobytes())
+        for tensor in state.values():
+            digest.update(tensor.detach().cpu().double().numpy().tobytes())
+        try:
+            answers = family._answers(width)
+        except InputError as error:
+            digest.update(str(error).encode())
+            continue
+        # rounded: kernels of another machine may differ in the last bits
+        digest.update(answers.double().numpy().round(3).tobytes())
     return digest.hexdigest()[:32]
+
+
+def _again(source: str, fingerprint: str) -> Family:
+    """Load a family in another process, and see that it is the same one."""
+    family = load_family(source)
+    if family.fingerprint != fingerprint:
+        raise InputError(
+            f"{source} gives another family when it is run again: its data or weights are drawn "
+            "anew. Mend: seed what you draw (numpy.random.default_rng(0), random_state=0)"
+        )
+    return family
 
 
 @lru_cache(maxsize=4)

@@ -12,6 +12,8 @@ from eigenscape.results import dumps, jsonable, read_object, write_text
 
 _SCHEMA = "eigenscape.grow_plan/1"
 PLAN_FILE = "plan.json"
+#: Where finished cells are kept.
+CELLS = "cells"
 
 
 def settle_plan(
@@ -20,7 +22,7 @@ def settle_plan(
     """Return the plan to grow in a folder, and its cost.
 
     The first time, the plan that is asked for is trimmed to the budget and written down, since
-    timing differs from run to run; afterwards what is written counts.
+    timing differs from run to run; once a cell is finished, what is written counts.
 
     Args:
         folder: of the population.
@@ -33,7 +35,9 @@ def settle_plan(
             small.
     """
     path = Path(folder) / PLAN_FILE
-    if path.exists():
+    if path.exists() and read_object(path).get("schema") != _SCHEMA:
+        raise InputError(f"{path} is no plan of a population. Mend: choose another folder")
+    if path.exists() and any((path.parent / CELLS).glob("*.npz")):
         return _kept(path, family, asked)
     plan, cost = trim(family, asked, budget) if budget else (asked, estimate_cost(family, asked))
     content = {
@@ -48,8 +52,6 @@ def settle_plan(
 
 def _kept(path: Path, family: Family, asked: GrowPlan) -> tuple[GrowPlan, Cost]:
     data = read_object(path)
-    if data.get("schema") != _SCHEMA:
-        raise InputError(f"{path} is no plan of a population. Mend: choose another folder")
     if data["family"] != family.fingerprint:
         raise InputError(
             f"{path.parent} holds a population of another family: its data, widths or initial "

@@ -10,11 +10,10 @@ from typing import Any
 from eigenscape.diagnosis._population import Population
 from eigenscape.diagnosis.growing._cell import grow_cell
 from eigenscape.diagnosis.growing._family import Family
+from eigenscape.diagnosis.growing._folder import CELLS
 from eigenscape.diagnosis.growing._plan import GrowPlan
 from eigenscape.errors import InputError, TaskError
 from eigenscape.runs import Engine, ProgressCallback, Task, execute
-
-_FOLDER = "cells"
 
 
 def grow(
@@ -39,7 +38,8 @@ def grow(
         plan: the grid; None for :meth:`GrowPlan.of` the family.
         name: what reports call the population.
         folder: where finished cells are kept; None for memory alone.
-        engine: where cells are grown: ``"threads"``, ``"local"`` processes, ``"ray"``, ``"dask"``.
+        engine: where cells are grown: ``"local"`` processes, ``"ray"``, ``"dask"``; ``"threads"``
+            grows one cell at a time in this process, since torch's generator is shared.
         jobs: cells at a time; None for one on each core.
         progress: told after each cell.
 
@@ -77,6 +77,7 @@ def grow_together(
         InputError: plans that differ in more.
         TaskError: nothing could be grown.
     """
+    _ = family.fingerprint  # says now what cannot be repeated
     several = list(plans.values())
     first = several[0]
     if any(
@@ -96,7 +97,9 @@ def grow_together(
         for data in sorted(first.data, reverse=True)  # the longest first
         for width in sorted(first.widths, reverse=True)
     ]
-    place = None if folder is None else Path(folder) / _FOLDER
+    if engine == "threads":
+        jobs = 1
+    place = None if folder is None else Path(folder) / CELLS
     outcomes = execute(tasks, folder=place, engine=engine, jobs=jobs, progress=progress)
     lost = [f"{outcome.name} failed: {outcome.error}" for outcome in outcomes if not outcome.ok]
     cells = [outcome.value for outcome in outcomes if outcome.ok]
@@ -115,7 +118,7 @@ def _population(
         raise TaskError("no configuration could be grown: " + "; ".join(notes))
     rows.sort(key=lambda row: (row["width"], row["data"], row["lr"]))
     protocol = {
-        **plan.measuring.to_protocol(classes=family.classes),
+        **plan.measuring.to_protocol(classes=family.logits),
         "seeds": plan.seeds,
     }
     return Population.from_rows(rows, protocol=protocol, name=name, notes=notes)

@@ -73,6 +73,12 @@ class GrowPlan:
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 wrong.append(f"{name} is {value!r}; expected a whole number of {least} or more")
+        if self.data and isinstance(self.batch_size, int) and min(self.data) < self.batch_size:
+            wrong.append(
+                f"{min(self.data)} samples are fewer than a batch of {self.batch_size}, so that "
+                "their temperature would be another; expected no less. Mend: a smaller batch size, "
+                "or more data"
+            )
         if not 0 <= self.momentum < 1:
             wrong.append(f"momentum is {self.momentum}; expected 0 or more, below 1")
         if not 0 <= self.weight_decay < math.inf:
@@ -107,6 +113,8 @@ class GrowPlan:
         count = len(family.train[1])
         if data is None:
             data = [max(2, round(share * count)) for share in DATA]
+        if not len(data):
+            raise InputError("data is empty; expected one amount of training samples or more")
         if max(data) > count:
             raise InputError(
                 f"data of {max(data)} asked for, and the family has {count} training samples"

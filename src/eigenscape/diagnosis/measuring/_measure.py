@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
@@ -129,12 +130,17 @@ def measure(
     train = check_data(train, "train")
     test = None if test is None else check_data(test, "test")
     stack = Stack.of(several)
-    if len(several) > 1:
-        check_twins(several[0], several[1], stack.space)
-        _check_runs(stack)
+    for one, other in combinations(range(len(several)), 2):
+        check_twins(several[one], several[other], stack.space)
+        _check_runs(stack, one, other)
     count = len(several)
-    seen = Samples.shared(train, count, stack.device)
-    held_out = None if test is None else Samples.shared(test, count, stack.device)
+    if count > 1 and len(train[1]) < 2:
+        raise InputError("train has one sample; a curve needs two or more")
+    order = torch.randperm(
+        len(train[1]), generator=torch.Generator().manual_seed(options.seed)
+    )  # the trace is of the first samples, and data may be sorted by class
+    seen = Samples.shared((train[0][order], train[1][order]), count, like=stack.points)
+    held_out = None if test is None else Samples.shared(test, count, like=stack.points)
     with torch.random.fork_rng(devices=[]):
         found = measure_groups(stack, [range(count)], seen, held_out, options)[0]
         classes = stack.outputs(seen.first(1)).shape[-1]
@@ -174,17 +180,17 @@ def check_data(data: Any, name: str) -> Data:
     return inputs, labels.long()
 
 
-def _check_runs(stack: Stack) -> None:
+def _check_runs(stack: Stack, one: int, other: int) -> None:
     # vectors are left out: norms start at 1 in every run
     wide = [name for name, shape in zip(stack.space.names, stack.space.shapes, strict=True)
             if len(shape) > 1]  # fmt: skip
-    parts = [stack.space.split(point) for point in stack.points[:2]]
+    parts = [stack.space.split(stack.points[row]) for row in (one, other)]
     first, second = (torch.cat([part[name].double().flatten() for name in wide or part])
                      for part in parts)  # fmt: skip
     cosine = float(torch.nn.functional.cosine_similarity(first, second, dim=0))
     if cosine > _SAME_RUN:
         raise InputError(
-            f"the two networks are nearly the same point (cosine {cosine:.3f}): two checkpoints of "
-            "one run, or copies. Connectivity within a run is another quantity. Mend: train a "
-            "second network from another seed, or diagnose from one checkpoint"
+            f"networks {one} and {other} are nearly the same point (cosine {cosine:.3f}): two "
+            "checkpoints of one run, or copies. Connectivity within a run is another quantity. "
+            "Mend: train a second network from another seed, or diagnose from one checkpoint"
         )

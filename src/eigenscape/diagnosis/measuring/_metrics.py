@@ -107,7 +107,12 @@ def _connectivity(curve: Sequence[float]) -> dict[str, float]:
 
 
 def _similarity(stack: Stack, samples: Samples, options: MeasureOptions) -> float:
-    """Return the CKA of softmax outputs on mixed inputs, the mean over pairs."""
+    """Return the CKA of softmax outputs on mixed inputs, the mean over pairs.
+
+    NaN for inputs that cannot be mixed (tokens), and for outputs that do not vary.
+    """
+    if not samples.pool.is_floating_point():
+        return math.nan
     mixed = torch.cat(
         probe_inputs(
             samples.pool[samples.rows[0]], batches=-(-options.cka_samples // _CKA_BATCH),
@@ -115,7 +120,7 @@ def _similarity(stack: Stack, samples: Samples, options: MeasureOptions) -> floa
         )
     )[: options.cka_samples]  # fmt: skip
     labels = torch.zeros(len(mixed), dtype=torch.int64)
-    inputs = Samples.shared((mixed, labels), len(stack), stack.device)
+    inputs = Samples.shared((mixed, labels), len(stack), like=stack.points)
     shares = stack.outputs(inputs).double().softmax(dim=2).cpu()
     if not bool(shares.isfinite().all()):
         return math.nan

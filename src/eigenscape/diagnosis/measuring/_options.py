@@ -65,12 +65,13 @@ class MeasureOptions:
         wrong += [
             f"{name} is {getattr(self, name)!r}; expected a number above 0"
             for name in ("curve_rate", "mixup")
-            if not 0 < getattr(self, name) < math.inf
-        ]
-        if not 0 <= self.curve_momentum < 1:
-            wrong.append(f"curve_momentum is {self.curve_momentum}; expected 0 or more, below 1")
-        if not 0 <= self.curve_decay < math.inf:
-            wrong.append(f"curve_decay is {self.curve_decay}; expected 0 or more")
+            if not (isinstance(getattr(self, name), int | float)
+                    and 0 < getattr(self, name) < math.inf)
+        ]  # fmt: skip
+        for name, below in (("curve_momentum", 1.0), ("curve_decay", math.inf)):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and 0 <= value < below):
+                wrong.append(f"{name} is {value!r}; expected 0 or more, below {below:g}")
         if self.curve_bend not in ("midpoint",):
             wrong.append(f"curve_bend is {self.curve_bend!r}; expected 'midpoint'")
         if wrong:
@@ -87,9 +88,11 @@ class MeasureOptions:
             "train_error": PUBLISHED_PROTOCOL["train_error"],
             "hessian": hessian,
             "hessian_scale": PUBLISHED_PROTOCOL["hessian_scale"],
-            "curve": PUBLISHED_PROTOCOL["curve"],
+            "curve": f"quadratic Bezier, train error at {_places(self.curve_points)}, batch norm "
+            "refreshed",
             "connectivity": PUBLISHED_PROTOCOL["connectivity"],
-            "cka": PUBLISHED_PROTOCOL["cka"],
+            "cka": "linear, softmax outputs, training images mixed by mixup "
+            f"Beta({self.mixup:g}, {self.mixup:g})",
         }
         return {**said, **{f.name: getattr(self, f.name) for f in fields(self) if f.name != "seed"}}
 
@@ -111,3 +114,12 @@ class MeasureOptions:
             )
         values: dict[str, Any] = {name: protocol[name] for name in names}
         return cls(**values)
+
+
+def _places(points: int) -> str:
+    """Write where a curve is looked at, as the published protocol does.
+
+    >>> _places(5), _places(9)
+    ('t = 0, .25, .5, .75, 1', '9 equally spaced t')
+    """
+    return "t = 0, .25, .5, .75, 1" if points == 5 else f"{points} equally spaced t"

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from eigenscape.landscape._curve_data import _split
+
 _AT_ONCE = 512  # samples of one forward pass
 
 
@@ -26,18 +28,26 @@ class Samples:
     labels: Tensor
 
     @classmethod
-    def shared(cls, data: tuple[Tensor, Tensor], networks: int, device: torch.device) -> Samples:
-        """Return the same data for every network, in their own order."""
+    def shared(cls, data: tuple[Tensor, Tensor], networks: int, *, like: Tensor) -> Samples:
+        """Return the same data for every network, in their own order.
+
+        Args:
+            data: inputs and labels.
+            networks: how many.
+            like: whose device and, for real inputs, whose dtype they get.
+        """
         inputs, labels = data
         rows = torch.arange(len(labels)).expand(networks, -1)
-        return cls(inputs, rows, labels.expand(networks, -1)).to(device)
+        return cls(inputs.cpu(), rows, labels.cpu().expand(networks, -1)).to(like)
 
     def __len__(self) -> int:
         return self.rows.shape[1]
 
-    def to(self, device: torch.device) -> Samples:
-        """Return the samples on a device."""
-        return Samples(self.pool.to(device), self.rows.to(device), self.labels.to(device))
+    def to(self, like: Tensor) -> Samples:
+        """Return the samples on a tensor's device, real inputs in its dtype."""
+        device, real = like.device, self.pool.is_floating_point()
+        pool = self.pool.to(like) if real else self.pool.to(device)
+        return Samples(pool, self.rows.to(device), self.labels.to(device))
 
     def networks(self, chosen: Sequence[int]) -> Samples:
         """Return the samples of some of the networks."""
@@ -59,5 +69,5 @@ class Samples:
 
     def batches(self) -> Iterator[Tensor]:
         """Yield inputs ``(k, b, ...)``, a few hundred samples at a time, in order."""
-        for rows in torch.split(self.rows, _AT_ONCE, dim=1):
-            yield self.pool[rows]
+        for rows in _split(torch.arange(len(self)), _AT_ONCE):
+            yield self.pool[self.rows[:, rows.to(self.rows.device)]]

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from eigenscape.diagnosis.measuring._samples import Samples
-from eigenscape.errors import InputError
+from eigenscape.errors import EigenscapeError, InputError
 from eigenscape.landscape import ParameterSpace
 from eigenscape.landscape._calls import fresh
-from eigenscape.landscape._modes import batch_norms, evaluating
+from eigenscape.landscape._modes import batch_norms, evaluating, twice_differentiable
 
 #: Networks of at most this many parameters are run by ``vmap``, larger ones one by one. Below it a
 #: step costs more in overhead than in arithmetic; far above it, ``vmap``'s grouped kernels lose.
@@ -48,7 +48,7 @@ class Stack:
 
         Args:
             models: one or more.
-            batched: None to decide by size (``VMAP_LIMIT``).
+            batched: None to decide by size (``VMAP_LIMIT``); recurrent networks run one by one.
 
         Raises:
             InputError: no models, or models with different tensors.
@@ -76,7 +76,8 @@ class Stack:
             if name not in moved
         }
         if batched is None:
-            batched = space.count <= VMAP_LIMIT
+            recurrent = any(isinstance(module, nn.RNNBase) for module in first.modules())
+            batched = space.count <= VMAP_LIMIT and not recurrent  # vmap has no rule for these
         return cls(first, space, points, fixed, batched)
 
     def __len__(self) -> int:
@@ -114,6 +115,21 @@ class Stack:
             arguments: tensors, or dictionaries of tensors, ``(k, ...)``.
             shared: tensors that all networks are given as they are.
         """
+        try:
+            return self._mapped(function, arguments, shared)
+        except EigenscapeError:
+            raise
+        except Exception as error:  # the user's own forward pass
+            said = " ".join(str(error).split())
+            raise InputError(
+                f"{type(self.model).__name__} failed on a batch with {type(error).__name__}: "
+                f"{said[:300]}. Mend: check that model(inputs) returns logits (n, classes) for "
+                "inputs and labels such as these"
+            ) from error
+
+    def _mapped(
+        self, function: Callable[..., Any], arguments: Sequence[Any], shared: Sequence[Any]
+    ) -> Any:
         if self.batched:
             axes = (0,) * len(arguments) + (None,) * len(shared)
             return vmap(function, in_dims=axes, randomness="different")(*arguments, *shared)
@@ -133,7 +149,7 @@ class Stack:
         Raises:
             InputError: outputs that are no logits.
         """
-        with torch.no_grad(), evaluating(self.model):
+        with torch.no_grad(), evaluating(self.model), twice_differentiable():
             parts = [
                 self.map(self.call, self.points, self.fixed, inputs) for inputs in samples.batches()
             ]
@@ -156,7 +172,11 @@ class Stack:
         found = [(norm, norm.momentum) for norm in norms.values()]
         seen = 0
         try:
-            with torch.no_grad(), evaluating(self.model, train_norms=True):
+            with (
+                torch.no_grad(),
+                evaluating(self.model, train_norms=True),
+                twice_differentiable(),  # kernels that vmap knows
+            ):
                 for inputs in samples.batches():
                     seen += inputs.shape[1]
                     for norm, _ in found:
