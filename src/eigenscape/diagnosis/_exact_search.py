@@ -26,7 +26,8 @@ class _Intervals(NamedTuple):
 
     @property
     def lengths(self) -> Floats:
-        point = _POINT * float(self.edges[-1] - self.edges[0])
+        span = float(self.edges[-1] - self.edges[0])
+        point = _POINT * span if span else 1.0  # a box that is one point
         lengths: Floats = np.diff(self.edges) + point
         return lengths
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from eigenscape.studies._claim import Claim
@@ -111,11 +112,15 @@ def little(numbers: Numbers) -> dict[str, Any]:
     }
 
 
+def _span(low: float, high: float) -> str:
+    return f"{low:g} to {high:g}" if math.isfinite(high) else f"over {low:g}"
+
+
 def stakes(numbers: Numbers) -> dict[str, Any]:
     """Errors cost little."""
     rows = [row for row in numbers.margins() if row["n"]]
     words = ", ".join(
-        f"{row['low']:g} to {row['high']:g} points: {100 * row['right'] / row['n']:.0f} % of "
+        f"{_span(row['low'], row['high'])} points: {100 * row['right'] / row['n']:.0f} % of "
         f"{row['n']}"
         for row in rows
     )

@@ -72,5 +72,5 @@ def methods(result: StudyResult) -> Figure:
         axis.set_yticks(y, rows["method"])
         label(axis, f"fitted to {words}", "right answers (%)", "")
     axes[0, 0].invert_yaxis()
-    axes[0, 0].set_xlim(30, 100)
+    axes[0, 0].set_xlim(0, 100)
     return figure
