@@ -23,6 +23,7 @@ _HOMES = {
     "md_tree": "eigenscape.studies.md_tree",
     "md_tree_population": "eigenscape.studies.md_tree_population",
     "planted_faults": "eigenscape.studies.planted_faults",
+    "tempbalance": "eigenscape.studies.tempbalance",
 }
 #: The names of all studies.
 STUDIES = tuple(_HOMES)
