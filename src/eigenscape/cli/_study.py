@@ -25,7 +25,9 @@ def add(verbs: Verbs) -> None:
         "  eigenscape study heavy_tails --format json > claims.json\n",
     )
     parser.add_argument(
-        "name", help="heavy_tails, landscape_topology, landscape_profiles or md_tree"
+        "name",
+        help="heavy_tails, landscape_topology, landscape_profiles, md_tree, md_tree_population, "
+        "planted_faults or tempbalance",
     )
     parser.add_argument(
         "--scale",
