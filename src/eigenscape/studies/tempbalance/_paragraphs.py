@@ -6,6 +6,7 @@ from eigenscape.studies.tempbalance._numbers import ACCURACY, Numbers, mark, tun
 from eigenscape.studies.tempbalance._plan import (
     BASE,
     FIRST_TUNING_SEED,
+    FNO_BURGERS,
     INVERSE,
     LINEAR,
     PERMUTED,
@@ -25,6 +26,13 @@ def make_paragraphs(numbers: Numbers, chosen: dict[tuple[str, int], float]) -> d
         "How often an interval leaves out zero": _counted(numbers),
         "What was trained": _trained(numbers),
         "The tuned rates": _tuned(numbers, chosen),
+        "The rate of the main cell": (
+            f"The first cell's base rate, {FNO_BURGERS.learning_rate:g}, about twice the best one, "
+            "was set after a first run at 0.015 had been judged on the same seeds: alphas moved "
+            "too little there for the inverse factors to widen their spread by a fifth. "
+            f"BENCHMARKS.md has that run. So what {SIGMOID} gains here over base, it gains over a rate that is "
+            "too large; compare it with the tuned rate."
+        ),
         "What alpha sees first": _shapes(numbers),
         "What to take from it": (
             "Whether alphas become alike and whether the network becomes better are two questions: "

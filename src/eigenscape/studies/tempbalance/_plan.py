@@ -41,7 +41,8 @@ class Cell:
         name: a handle.
         network: ``FNO1d``, ``FNO2d``, ``UNet`` or ``GPT``.
         data: ``burgers``, ``darcy`` or ``sentences``.
-        learning_rate: the base rate, the best of a few, an octave apart, on other seeds.
+        learning_rate: the base rate: on Burgers' equation twice the best of a few, an octave
+            apart, on other seeds, elsewhere the best.
         epochs: of the training.
         batch_size: examples a step.
         test: examples that it is judged on.
@@ -138,8 +139,8 @@ class Scale:
         return replace(self, sweeps=tuple(sweeps))
 
 
-# Twice the best of a few rates, an octave apart, on other seeds: within 150 steps at 0.015 the
-# spectra hardly move (inverse over base 1.10 [1.02, 1.18]). What that costs, "tuned rate" tells.
+# Twice the best of a few rates, an octave apart, on other seeds. It was raised from 0.015 after the
+# judged seeds had been seen there (BENCHMARKS.md). What that costs, "tuned rate" tells.
 FNO_BURGERS = Cell(
     name="FNO, Burgers", network="FNO1d", data="burgers", learning_rate=0.025, epochs=150,
     batch_size=20, test=100, every=5, grid=64,
@@ -157,7 +158,7 @@ GPT_DIALECTS = Cell(
     batch_size=16, test=500, every=4, extra=(STRONG,), sentences=4096, width=64,
 )  # fmt: skip
 
-#: "small" takes about a quarter of an hour on two cores, "full" about two hours.
+#: "small" takes 18 minutes on two cores, "full" about two hours.
 PLANS: Mapping[str, Scale] = {
     "small": Scale(
         (

@@ -29,7 +29,8 @@ def spread_in_main_cell(numbers: Numbers) -> dict[str, Any]:
         f"{numbers.ratio(cell, amount, SIGMOID).words(2)}, below {_NARROW} in "
         f"{int(np.sum(narrow < _NARROW))} of {len(narrow)} seeds; inverse over base "
         f"{numbers.ratio(cell, amount, INVERSE).words(2)}, above {_WIDE} in "
-        f"{int(np.sum(wide > _WIDE))} of {len(wide)}. The verdict is on the means.",
+        f"{int(np.sum(wide > _WIDE))} of {len(wide)}. The verdict is on the means, "
+        "and the rate was chosen with this claim in view (see above).",
         "seeds": base.seeds,
         "verdict": verdict(
             numbers.ratio(cell, amount, SIGMOID).mean < _NARROW,
