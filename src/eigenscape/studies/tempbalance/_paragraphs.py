@@ -30,8 +30,8 @@ def make_paragraphs(numbers: Numbers, chosen: dict[tuple[str, int], float]) -> d
             f"The first cell's base rate, {FNO_BURGERS.learning_rate:g}, about twice the best one, "
             "was set after a first run at 0.015 had been judged on the same seeds: alphas moved "
             "too little there for the inverse factors to widen their spread by a fifth. "
-            f"BENCHMARKS.md has that run. So what {SIGMOID} gains here over base, it gains over a rate that is "
-            "too large; compare it with the tuned rate."
+            f"BENCHMARKS.md has that run. So what {SIGMOID} gains here over base, it gains over a "
+            "rate that is too large; compare it with the tuned rate."
         ),
         "What alpha sees first": _shapes(numbers),
         "What to take from it": (
