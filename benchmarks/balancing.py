@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from eigenscape import zoo
 from eigenscape.balancing import TempBalance
-from eigenscape.spectra import SpectraOptions
+from eigenscape.layers import SpectraOptions
+from eigenscape.models import build
 
 REPEATS, MEASURED = 5, 6
 
@@ -55,14 +56,14 @@ def cases():
     generator = torch.Generator().manual_seed(0)
     digits = zoo.digits(seed=0)
     batch = (digits.train_inputs[:64], digits.train_labels[:64])
-    model = zoo.build(lambda: zoo.MLP(64, (256, 256, 256), 10), 0)
+    model = build(lambda: zoo.MLP(64, (256, 256, 256), 10), 0)
     yield "MLP 64-256-256-256-10, batch 64", model, batch, -(-len(digits.train_labels) // 64), {}
     images = torch.randn(128, 3, 32, 32, generator=generator)
     labels = torch.randint(10, (128,), generator=generator)
-    model = zoo.build(lambda: zoo.cifar_resnet(20), 0)
+    model = build(lambda: zoo.cifar_resnet(20), 0)
     yield "ResNet-20, batch 128 (CIFAR-10: 391 steps)", model, (images, labels), 391, {}
     tokens = torch.randint(512, (8, 129), generator=generator)
-    model = zoo.build(Transformer, 0)
+    model = build(Transformer, 0)
     name = "transformer, 12 blocks of width 256, 8 x 128 tokens (epoch: 1,000 steps)"
     yield name, model, (tokens[:, :-1], tokens[:, 1:]), 1000, {"group": "block"}
 

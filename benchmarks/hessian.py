@@ -19,14 +19,15 @@ import torch
 from torch import nn
 
 from eigenscape import zoo
-from eigenscape.landscape import Objective, top_eigenpairs
+from eigenscape.landscape import top_eigenpairs
+from eigenscape.models import Objective, build
 
 K, SEEDS = 5, 3
 
 
 def mlp():
     data = zoo.digits(seed=0)
-    model = zoo.build(lambda: zoo.MLP(64, (32, 16), 10), 0)
+    model = build(lambda: zoo.MLP(64, (32, 16), 10), 0)
     zoo.train(
         model, data.train_inputs, data.train_labels, seed=0, epochs=20, learning_rate=0.05,
         batch_size=32,

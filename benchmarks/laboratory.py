@@ -13,7 +13,7 @@ import time
 
 import torch
 
-from eigenscape.laboratory import LabOptions, draw_world, run_experiment
+from eigenscape_studies.laboratory import LabOptions, draw_world, run_experiment
 
 
 def ours(options, world):
@@ -72,7 +72,7 @@ def main():
     apart = max(abs(x[0] - y[0]) for x, y in zip(a, c, strict=True))
     print(f"n {options.n}, d {d}, h {options.h}, {options.steps} steps, {args.threads} thread(s), "
           f"best of {args.repeats}; torch {torch.__version__}, {platform.machine()}")  # fmt: skip
-    print(f"eigenscape.laboratory, every step measured (float64 Gram)  {fast:6.2f} s")
+    print(f"eigenscape_studies.laboratory, every step measured (float64 Gram)  {fast:6.2f} s")
     print(f"plain autograd loop, float32 SVD each step                 {single:6.2f} s  "
           f"{single / fast:.1f} times as long")  # fmt: skip
     print(f"plain autograd loop, float64 SVD each step                 {double:6.2f} s  "

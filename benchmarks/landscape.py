@@ -43,7 +43,9 @@ def autograd_pinn_loss(model, batch, beta: float):
 
 def cases(seed: int):
     """Yield name, model, batch, the loss for an Objective and the loss of a plain loop."""
-    from eigenscape.zoo import MLP, PINN, SmallCNN, build, convection
+    from eigenscape.models import build
+    from eigenscape.zoo import MLP, SmallCNN
+    from eigenscape_studies.networks import PINN, convection
 
     draw = torch.Generator().manual_seed(seed)
     flat = torch.randn(512, 784, generator=draw), torch.randint(0, 10, (512,), generator=draw)
@@ -124,7 +126,8 @@ def landscaper(python: str, name: str, seed: int) -> float | None:
 
 
 def peers(python: str | None) -> None:
-    from eigenscape.landscape import Objective, random_directions, sample
+    from eigenscape.landscape import random_directions, sample
+    from eigenscape.models import Objective
 
     print(f"{STEPS} x {STEPS} points, random directions, seeds {SEEDS}; median [min, max]")
     for name in [case[0] for case in cases(0)]:
@@ -157,8 +160,9 @@ def peers(python: str | None) -> None:
 
 
 def cost() -> None:
-    from eigenscape.landscape import Objective, sample
-    from eigenscape.zoo import MLP, build
+    from eigenscape.landscape import sample
+    from eigenscape.models import Objective, build
+    from eigenscape.zoo import MLP
 
     draw = torch.Generator().manual_seed(0)
     data = torch.randn(256, 64, generator=draw), torch.randint(0, 10, (256,), generator=draw)

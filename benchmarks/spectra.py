@@ -180,8 +180,9 @@ def range_() -> None:
     """The published range of alpha (2 to 6) on well-trained small networks: five seeds a recipe."""
     from dataclasses import asdict
 
+    from eigenscape.models import build
     from eigenscape.spectra import analyze
-    from eigenscape.zoo import HEALTHY_RECIPE, MLP, accuracy, build, digits, train
+    from eigenscape.zoo import HEALTHY_RECIPE, MLP, accuracy, digits, train
 
     torch.set_num_threads(1)
     print("MLP 64-256-256-256-10 on the digits; KS alpha of the three hidden matrices, 5 seeds")

@@ -7,8 +7,8 @@ eigenscape diagnose examples/digits_family.py:hot --population population
 from torch.nn.functional import cross_entropy
 
 from eigenscape.diagnosis import Family
+from eigenscape.models import build as make
 from eigenscape.zoo import MLP, digits, train
-from eigenscape.zoo import build as make
 
 
 def network(width):

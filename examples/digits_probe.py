@@ -7,8 +7,8 @@ eigenscape checkup --probe examples/digits_probe.py:build
 
 from torch.nn.functional import cross_entropy
 
+from eigenscape.models import build as make
 from eigenscape.zoo import MLP, digits, train
-from eigenscape.zoo import build as make
 
 
 def build():

@@ -21,9 +21,10 @@ from eigenscape.balancing._meter import Meter
 from eigenscape.balancing._options import BalanceOptions
 from eigenscape.checkpoints import open_checkpoint
 from eigenscape.errors import InputError
+from eigenscape.layers import SpectraOptions
+from eigenscape.layers._plan import plan
 from eigenscape.results import load
-from eigenscape.spectra import SpectraOptions, analyze, tensorboard_sink
-from eigenscape.spectra._plan import plan
+from eigenscape.spectra import analyze, tensorboard_sink
 from eigenscape.zoo import cifar_resnet
 
 LN10 = math.log(10)

@@ -288,7 +288,7 @@ def test_version(capsys):
 
 
 def test_help_names_every_choice():
-    from eigenscape.spectra._options import CONVOLUTIONS, COSTLY_METRICS, FITS, PRECISIONS
+    from eigenscape.layers._options import CONVOLUTIONS, COSTLY_METRICS, FITS, PRECISIONS
 
     done = subprocess.run(
         [sys.executable, "-m", "eigenscape", "spectra", "--help"],

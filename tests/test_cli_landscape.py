@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from eigenscape.landscape import Objective
+from eigenscape.models import Objective
 
 CE = nn.functional.cross_entropy
 
@@ -161,7 +161,7 @@ def test_an_even_grid_is_noted(capsys, probe):
         ("shuffled", "shuffle=False"),
         ("spread", "expected one device"),
         ("zero", "lead nowhere"),
-        ("wrong", "returned a int; expected an eigenscape.landscape.Objective"),
+        ("wrong", "returned a int; expected an eigenscape.models.Objective"),
         ("pair", "returned a tuple of 2"),
         ("fails", "with KeyError: 'missing key'"),
         ("leaves", "SystemExit: enough"),

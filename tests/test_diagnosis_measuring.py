@@ -15,8 +15,9 @@ from eigenscape.diagnosis.measuring._samples import Samples
 from eigenscape.diagnosis.measuring._stack import Stack, check_logits
 from eigenscape.diagnosis.measuring._traces import traces
 from eigenscape.errors import InputError
-from eigenscape.landscape import Objective, connect, model_cka, trace
-from eigenscape.zoo import MLP, SmallCNN, accuracy, build, digits, train
+from eigenscape.landscape import connect, model_cka, trace
+from eigenscape.models import Objective, build
+from eigenscape.zoo import MLP, SmallCNN, accuracy, digits, train
 
 QUICK = MeasureOptions(curve_steps=30, probes=8)
 

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from eigenscape.errors import InputError
-from eigenscape.laboratory import (
+from eigenscape.results import load
+from eigenscape.spectra.metrics import alpha_hill, fit_power_law
+from eigenscape_studies.laboratory import (
     LabOptions,
     LabResult,
     draw_world,
@@ -23,8 +25,6 @@ from eigenscape.laboratory import (
     spectrum_numbers,
     walk,
 )
-from eigenscape.results import load
-from eigenscape.spectra.metrics import alpha_hill, fit_power_law
 
 SMALL = {"n": 400, "d": 200, "h": 300, "n_test": 200}
 TINY = {"n": 60, "d": 24, "h": 36, "n_test": 50, "dtype": "float64"}

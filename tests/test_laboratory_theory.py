@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from eigenscape.errors import InputError
-from eigenscape.laboratory import LabOptions, draw_world, gradient, link_moments
 from eigenscape.spectra.metrics import alpha_hill
 from eigenscape.theory import (
     first_step,
@@ -19,6 +18,7 @@ from eigenscape.theory import (
     spike_overlap,
     spiked_singular_value,
 )
+from eigenscape_studies.laboratory import LabOptions, draw_world, gradient, link_moments
 
 MOMENTS = link_moments("softplus")
 

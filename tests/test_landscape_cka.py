@@ -19,7 +19,8 @@ from eigenscape.landscape import (
     model_cka,
     parameter_distance,
 )
-from eigenscape.landscape._cka import _features, _inner
+from eigenscape.landscape.similarity._cka import _features, _inner
+from eigenscape.models import build
 from eigenscape.runs import one_thread
 
 
@@ -179,7 +180,7 @@ def test_inputs_that_cannot_be_mixed():
 
 
 def net(seed, width=16):
-    return zoo.build(lambda: zoo.MLP(6, [width, width], 4), seed)
+    return build(lambda: zoo.MLP(6, [width, width], 4), seed)
 
 
 def inputs(count=200):
@@ -255,7 +256,7 @@ def test_the_matrix_is_symmetric_and_agrees_with_the_pairs():
 
 def test_seeds_of_the_same_recipe_agree_more_when_trained():
     split = zoo.digits()
-    models = [zoo.build(lambda: zoo.MLP(64, [32], 10), seed) for seed in (0, 1)]
+    models = [build(lambda: zoo.MLP(64, [32], 10), seed) for seed in (0, 1)]
     data = split.train_inputs, split.train_labels
     raw = model_cka(*models, data)
     for seed, model in enumerate(models):

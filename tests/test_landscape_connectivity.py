@@ -15,8 +15,6 @@ from eigenscape.errors import InputError
 from eigenscape.landscape import (
     Connectivity,
     CurveOptions,
-    Objective,
-    ParameterSpace,
     bend_rate,
     bend_share,
     bezier_point,
@@ -27,7 +25,9 @@ from eigenscape.landscape import (
     parameter_distance,
     path_barrier,
 )
-from eigenscape.landscape._path import measure_point
+from eigenscape.landscape.paths._path import measure_point
+from eigenscape.models import Objective, ParameterSpace
+from eigenscape.models import build as seeded_model
 from eigenscape.results import load
 from eigenscape.runs import one_thread
 
@@ -53,7 +53,7 @@ def pairs(split):
     for norm in (True, False):
         models = []
         for seed in (0, 1):
-            model = zoo.build(lambda: zoo.MLP(64, [32, 32], 10, batch_norm=norm), seed)  # noqa: B023
+            model = seeded_model(lambda: zoo.MLP(64, [32, 32], 10, batch_norm=norm), seed)  # noqa: B023
             zoo.train(
                 model,
                 split.train_inputs,
@@ -69,7 +69,7 @@ def pairs(split):
 
 
 def toy(seed=0, *, norm=False, inputs=3):
-    return zoo.build(lambda: zoo.MLP(inputs, [5], 2, batch_norm=norm), seed)
+    return seeded_model(lambda: zoo.MLP(inputs, [5], 2, batch_norm=norm), seed)
 
 
 def toy_data(count=40, seed=0):
@@ -310,9 +310,9 @@ def test_models_that_no_path_joins():
     broken = toy(1)
     with torch.no_grad():
         broken.head.bias[0] = float("nan")
-    for models in ((toy(0), broken), (broken, toy(0))):
+    for pair in ((toy(0), broken), (broken, toy(0))):
         with pytest.raises(InputError, match=r"not finite.*head\.bias"):
-            connect(*models, CE, data)
+            connect(*pair, CE, data)
     frozen = [toy(0), toy(1)]
     for model in frozen:
         model.head.requires_grad_(False)
@@ -373,7 +373,7 @@ def test_dropout_stays_off_and_an_own_error_is_used():
     def build():
         return nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 2))
 
-    models = [zoo.build(build, seed) for seed in (0, 1)]
+    models = [seeded_model(build, seed) for seed in (0, 1)]
     found = connect(*models, CE, toy_data(), error=lambda o, t: CE(o, t), epochs=1)
     assert found.curve.train_error == pytest.approx(found.curve.train_loss, rel=1e-5)
     objective = Objective(models[0], CE, toy_data(), batch_norm="recompute")

@@ -10,7 +10,6 @@ from eigenscape.checkpoints import save_checkpoint
 from eigenscape.errors import InputError
 from eigenscape.landscape import (
     Directions,
-    Objective,
     difference_directions,
     hessian_directions,
     plane_through,
@@ -18,6 +17,7 @@ from eigenscape.landscape import (
     sample,
     trajectory_directions,
 )
+from eigenscape.models import Objective
 
 MSE = nn.functional.mse_loss
 

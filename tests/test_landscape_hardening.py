@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from eigenscape.cli import main
 from eigenscape.errors import InputError
-from eigenscape.landscape import Objective, hessian, sample
+from eigenscape.landscape import hessian, sample
+from eigenscape.models import Objective
 
 
 @pytest.fixture(autouse=True)

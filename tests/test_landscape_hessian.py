@@ -11,17 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from eigenscape import zoo
+from eigenscape import models, zoo
 from eigenscape.cli import main
 from eigenscape.errors import InputError
-from eigenscape.landscape import (
-    HessianResult,
-    Objective,
-    hessian,
-    spectral_density,
-    top_eigenpairs,
-    trace,
-)
+from eigenscape.landscape import HessianResult, hessian, spectral_density, top_eigenpairs, trace
+from eigenscape.models import Objective
 from eigenscape.results import load
 from tests._data import data_file
 
@@ -61,7 +55,9 @@ def network(dtype=torch.float64, activation="relu"):
     """An MLP of fewer than 600 parameters, trained a little on the digits."""
     data = zoo.digits(seed=0)
     between = {"relu": nn.ReLU, "tanh": nn.Tanh}[activation]
-    model = zoo.build(lambda: nn.Sequential(nn.Linear(64, 7), between(), nn.Linear(7, 10)), seed=1)
+    model = models.build(
+        lambda: nn.Sequential(nn.Linear(64, 7), between(), nn.Linear(7, 10)), seed=1
+    )
     zoo.train(
         model, data.train_inputs, data.train_labels, seed=0, epochs=2, learning_rate=0.1,
         batch_size=32,
@@ -246,7 +242,7 @@ def test_sampling_until_the_error_is_small():
 
 
 def test_blocks_hold_their_layers(tanh):
-    model = zoo.build(
+    model = models.build(
         lambda: nn.Sequential(nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4)), nn.Linear(4, 1)), 0
     )
     objective = Objective(model, nn.functional.mse_loss, (torch.eye(3), torch.ones(3, 1)))
@@ -347,7 +343,9 @@ class Heat(nn.Module):
 def digits_objective(build, shape):
     data = zoo.digits(seed=0)
     batch = (data.train_inputs[:40].reshape(40, *shape), data.train_labels[:40])
-    return Objective(zoo.build(build, 0), nn.functional.cross_entropy, batch, dtype=torch.float64)
+    return Objective(
+        models.build(build, 0), nn.functional.cross_entropy, batch, dtype=torch.float64
+    )
 
 
 def cnn():
@@ -360,7 +358,7 @@ def attention():
 
 def heat():
     points = torch.rand(40, 2, generator=torch.Generator().manual_seed(0))
-    model = zoo.build(Heat, 0)
+    model = models.build(Heat, 0)
 
     def loss(model, batch):
         with torch.enable_grad():  # the loss differentiates in its inputs
@@ -513,7 +511,7 @@ def test_a_second_derivative_that_is_not_finite_is_named():
 
 PROBE = """
 import torch
-from eigenscape.landscape import Objective
+from eigenscape.models import Objective
 
 def build():
     model = torch.nn.Linear(3, 1, bias=False)

@@ -9,7 +9,8 @@ from torch.func import functional_call
 from torch.utils.data import DataLoader, TensorDataset
 
 from eigenscape.errors import InputError
-from eigenscape.landscape import Objective, ParameterSpace, restricted
+from eigenscape.landscape import restricted
+from eigenscape.models import Objective, ParameterSpace
 
 CE, MSE = nn.functional.cross_entropy, nn.functional.mse_loss
 

@@ -13,16 +13,16 @@ import pytest
 import torch
 from torch import nn
 
-import eigenscape.landscape._sample as sampling
+import eigenscape.landscape.grid._sample as sampling
 from eigenscape.errors import InputError
 from eigenscape.landscape import (
     Directions,
     Landscape,
-    Objective,
     hessian_directions,
     random_directions,
     sample,
 )
+from eigenscape.models import Objective
 from eigenscape.results import load
 from eigenscape.zoo import SmallCNN
 
@@ -250,7 +250,8 @@ def test_the_model_is_put_back_after_an_error(error, fast, tmp_path):
 KILLED = """
 import sys, time, torch
 from torch import nn
-from eigenscape.landscape import Objective, sample
+from eigenscape.models import Objective
+from eigenscape.landscape import sample
 torch.manual_seed(0)
 class Slow(nn.Linear):
     def forward(self, x):
@@ -401,7 +402,7 @@ def test_directions_of_another_space_are_refused(objective):
 
 
 def test_memory_and_disk_are_asked_for_first(objective, monkeypatch):
-    from eigenscape.landscape import _sample_estimate as costs
+    from eigenscape.landscape.grid import _sample_estimate as costs
 
     monkeypatch.setattr(costs, "_memory", lambda: 10)
     with pytest.raises(InputError, match="GiB of memory"):

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from eigenscape import zoo
-from eigenscape.landscape import Objective, spectral_density, top_eigenpairs, trace
+from eigenscape.landscape import spectral_density, top_eigenpairs, trace
+from eigenscape.models import Objective, build
 
 pytestmark = [
     pytest.mark.oracle,
@@ -26,7 +27,7 @@ def one_thread():
 @pytest.fixture(scope="module")
 def problem():
     data = zoo.digits(seed=0)
-    model = zoo.build(lambda: nn.Sequential(nn.Linear(64, 4), nn.Tanh(), nn.Linear(4, 10)), 3)
+    model = build(lambda: nn.Sequential(nn.Linear(64, 4), nn.Tanh(), nn.Linear(4, 10)), 3)
     batches = [
         (data.train_inputs[start : start + 50], data.train_labels[start : start + 50])
         for start in (0, 50, 100)

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from eigenscape.errors import InputError
-from eigenscape.laboratory import LabOptions, draw_world, gradient, run_experiment
 from eigenscape.spectra import UpdateRecorder, decompose, overlap
+from eigenscape_studies.laboratory import LabOptions, draw_world, gradient, run_experiment
 
 
 def matrix(rows, cols, seed):

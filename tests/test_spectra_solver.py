@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eigenscape.errors import InputError
-from eigenscape.spectra import analyze
-from eigenscape.spectra._solver import (
+from eigenscape.layers._solver import (
     NonFiniteError,
     gram_spectrum,
     rounding_level,
     svd_spectrum,
 )
+from eigenscape.spectra import analyze
 from eigenscape.spectra._windows import square_windows
 from eigenscape.spectra.metrics import alpha_hill
 

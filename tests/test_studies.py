@@ -10,7 +10,7 @@ import torch
 from eigenscape.cli import _study
 from eigenscape.errors import InputError
 from eigenscape.results import load
-from eigenscape.studies import (
+from eigenscape_studies import (
     STUDIES,
     VERDICTS,
     Claim,
@@ -19,7 +19,7 @@ from eigenscape.studies import (
     run_study,
     write_study_page,
 )
-from eigenscape.studies.heavy_tails import _plan, _run
+from eigenscape_studies.heavy_tails import _plan, _run
 
 
 @pytest.fixture(scope="module")
@@ -94,9 +94,9 @@ def command(*words):
 
 def test_command_prints_one_json_object_and_writes_the_page(study, tmp_path, monkeypatch, capsys):
     result, _, _ = study
-    monkeypatch.setattr("eigenscape.studies.run_study", lambda *_, **__: result)
+    monkeypatch.setattr("eigenscape_studies.run_study", lambda *_, **__: result)
     monkeypatch.setattr(
-        "eigenscape.studies.write_study_page", lambda _, path: path.write_text("eigenscape")
+        "eigenscape_studies.write_study_page", lambda _, path: path.write_text("eigenscape")
     )
     assert command("heavy_tails", "--format", "json", "--out", str(tmp_path), "--quiet") == 0
     printed = json.loads(capsys.readouterr().out)

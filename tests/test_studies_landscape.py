@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from eigenscape.results import load
-from eigenscape.studies import StudyResult, render_study, run_study
-from eigenscape.studies._rank import rank_correlation
-from eigenscape.studies.landscape_profiles import _plan as profiles_plan
-from eigenscape.studies.landscape_profiles import _run as profiles_run
-from eigenscape.studies.landscape_topology import _plan as topology_plan
-from eigenscape.studies.landscape_topology import _run as topology_run
+from eigenscape_studies import StudyResult, render_study, run_study
+from eigenscape_studies._rank import rank_correlation
+from eigenscape_studies.landscape_profiles import _plan as profiles_plan
+from eigenscape_studies.landscape_profiles import _run as profiles_run
+from eigenscape_studies.landscape_topology import _plan as topology_plan
+from eigenscape_studies.landscape_topology import _run as topology_run
 
 TOPOLOGY = topology_plan.Scale((1.0, 5.0, 20.0), 2, 2, (4,), steps=9, iterations=30)
 PROFILES = profiles_plan.Scale(

@@ -6,8 +6,8 @@ import pytest
 
 from eigenscape.errors import InputError
 from eigenscape.results import load
-from eigenscape.studies import VERDICTS, StudyResult, get_study, run_study, write_study_page
-from eigenscape.studies.md_tree import _plan, _run
+from eigenscape_studies import VERDICTS, StudyResult, get_study, run_study, write_study_page
+from eigenscape_studies.md_tree import _plan, _run
 from tests._data import data_file
 
 REDUCED = {

@@ -5,18 +5,18 @@ import pytest
 import torch
 
 from eigenscape.errors import InputError
-from eigenscape.studies import STUDIES, StudyResult, get_study, run_study
-from eigenscape.studies.md_tree_population import _plan as population_plan
-from eigenscape.studies.md_tree_population._claims import make_claims
-from eigenscape.studies.md_tree_population._data import mnist_family
-from eigenscape.studies.md_tree_population._numbers import Numbers, mark
-from eigenscape.studies.md_tree_population._paragraphs import make_paragraphs
-from eigenscape.studies.md_tree_population._run import _summary
-from eigenscape.studies.md_tree_population._scores import BASELINES, CARRIED, ONE, PAPER, TREE
-from eigenscape.studies.planted_faults import _plan as fault_plan
-from eigenscape.studies.planted_faults._claims import make_claims as fault_claims
-from eigenscape.studies.planted_faults._claims import make_paragraphs as fault_paragraphs
-from eigenscape.studies.planted_faults._run import _changed
+from eigenscape_studies import STUDIES, StudyResult, get_study, run_study
+from eigenscape_studies.md_tree_population import _plan as population_plan
+from eigenscape_studies.md_tree_population._claims import make_claims
+from eigenscape_studies.md_tree_population._data import mnist_family
+from eigenscape_studies.md_tree_population._numbers import Numbers, mark
+from eigenscape_studies.md_tree_population._paragraphs import make_paragraphs
+from eigenscape_studies.md_tree_population._run import _summary
+from eigenscape_studies.md_tree_population._scores import BASELINES, CARRIED, ONE, PAPER, TREE
+from eigenscape_studies.planted_faults import _plan as fault_plan
+from eigenscape_studies.planted_faults._claims import make_claims as fault_claims
+from eigenscape_studies.planted_faults._claims import make_paragraphs as fault_paragraphs
+from eigenscape_studies.planted_faults._run import _changed
 from tests._data import data_file
 
 METHODS = (TREE, PAPER, ONE, *BASELINES, CARRIED, "permuted metrics", "majority")

@@ -6,26 +6,27 @@ import numpy as np
 import pytest
 from scipy.stats import linregress
 
+from eigenscape.models import build
 from eigenscape.results import Environment, load
 from eigenscape.runs import one_thread
-from eigenscape.studies import StudyResult, get_study, render_study, run_study
-from eigenscape.studies._interval import Interval
-from eigenscape.studies.tempbalance import _plan as plan
-from eigenscape.studies.tempbalance import _run as study_run
-from eigenscape.studies.tempbalance import _tasks as tasks
-from eigenscape.studies.tempbalance import _training as training
-from eigenscape.studies.tempbalance._claims import make_claims
-from eigenscape.studies.tempbalance._line import fit_line
-from eigenscape.studies.tempbalance._numbers import (
+from eigenscape_studies import StudyResult, get_study, render_study, run_study
+from eigenscape_studies._interval import Interval
+from eigenscape_studies.networks import FNO1d, relative_error, train_operator
+from eigenscape_studies.tempbalance import _plan as plan
+from eigenscape_studies.tempbalance import _run as study_run
+from eigenscape_studies.tempbalance import _tasks as tasks
+from eigenscape_studies.tempbalance import _training as training
+from eigenscape_studies.tempbalance._claims import make_claims
+from eigenscape_studies.tempbalance._line import fit_line
+from eigenscape_studies.tempbalance._numbers import (
     Numbers,
     choose,
     mark,
     tuning_scores,
     with_tuned,
 )
-from eigenscape.studies.tempbalance._paragraphs import make_paragraphs
-from eigenscape.studies.tempbalance._pictures import pictures
-from eigenscape.zoo import FNO1d, build, relative_error, train_operator
+from eigenscape_studies.tempbalance._paragraphs import make_paragraphs
+from eigenscape_studies.tempbalance._pictures import pictures
 
 # ---- the plan
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from eigenscape import zoo
 from eigenscape.errors import InputError
+from eigenscape.models import build
 
 
 def states_equal(first, second):
@@ -147,19 +148,19 @@ def test_a_size_below_one_is_refused(make):
 
 def test_build_is_seeded_and_leaves_the_global_state():
     state = torch.get_rng_state()
-    first, second, other = (zoo.build(lambda: zoo.MLP(4, [8], 2), seed) for seed in (5, 5, 6))
+    first, second, other = (build(lambda: zoo.MLP(4, [8], 2), seed) for seed in (5, 5, 6))
     assert states_equal(first, second)
     assert not states_equal(first, other)
     assert torch.equal(state, torch.get_rng_state())
 
 
 def dropout_net():
-    return zoo.build(lambda: nn.Sequential(nn.Linear(2, 32), nn.Dropout(0.5), nn.Linear(32, 3)))
+    return build(lambda: nn.Sequential(nn.Linear(2, 32), nn.Dropout(0.5), nn.Linear(32, 3)))
 
 
 def test_training_learns_and_logs():
     inputs, labels = blobs()
-    model = zoo.build(lambda: zoo.MLP(2, [16], 3))
+    model = build(lambda: zoo.MLP(2, [16], 3))
     log = zoo.train(model, inputs, labels, epochs=20, batch_size=16, learning_rate=0.1)
     assert zoo.accuracy(model, inputs, labels) == 1.0
     assert log.losses[0] > 5 * log.final_loss
@@ -201,7 +202,7 @@ def test_a_callback_sees_every_epoch_and_cannot_disturb_the_dropout():
 
 def test_one_step_of_sgd_is_the_textbook_step():
     inputs, labels = blobs()
-    model = zoo.build(lambda: nn.Linear(2, 3))
+    model = build(lambda: nn.Linear(2, 3))
     before = model.weight.detach().clone()
     probabilities = model(inputs).softmax(dim=1)
     errors = (probabilities - nn.functional.one_hot(labels, 3)) / len(labels)
@@ -213,7 +214,7 @@ def test_one_step_of_sgd_is_the_textbook_step():
 
 def test_the_logged_loss_is_the_mean_over_examples_of_uneven_batches():
     inputs, labels = blobs()
-    model = zoo.build(lambda: nn.Linear(2, 3))
+    model = build(lambda: nn.Linear(2, 3))
     expected = nn.functional.cross_entropy(model(inputs), labels).item()
     log = zoo.train(model, inputs, labels, epochs=1, batch_size=50, learning_rate=1e-30)
     assert log.final_loss == pytest.approx(expected, rel=1e-5)
@@ -221,7 +222,7 @@ def test_the_logged_loss_is_the_mean_over_examples_of_uneven_batches():
 
 def test_one_step_of_adam_moves_every_weight_by_the_learning_rate():
     inputs, labels = blobs()
-    model = zoo.build(lambda: nn.Linear(2, 3))
+    model = build(lambda: nn.Linear(2, 3))
     before = model.weight.detach().clone()
     options = {"epochs": 1, "batch_size": 60, "learning_rate": 0.1, "optimizer": "adam"}
     zoo.train(model, inputs, labels, **options)
@@ -248,7 +249,7 @@ def test_a_last_batch_of_one_joins_its_neighbour():
 
 def test_a_loss_that_overflows_stops_the_training():
     inputs, labels = blobs()
-    model = zoo.build(lambda: zoo.MLP(2, [8, 8], 3, batch_norm=False))
+    model = build(lambda: zoo.MLP(2, [8, 8], 3, batch_norm=False))
     options = {"batch_size": 16, "schedule": "constant", "weight_decay": 0.0}
     calls = []
     log = zoo.train(

@@ -9,6 +9,7 @@ import torch
 
 from eigenscape import zoo
 from eigenscape.errors import CheckpointError, InputError, UnsafeCheckpointError
+from eigenscape.models import build
 
 
 def data_file(name):
@@ -76,7 +77,7 @@ def saved(path, model, prefix="module.", edit=None):
 @pytest.mark.parametrize(("depth", "prefix"), [(20, "module."), (32, "")])
 def test_a_checkpoint_is_read_back_as_it_was(tmp_path, depth, prefix):
     state = torch.get_rng_state()
-    model = zoo.build(lambda: zoo.cifar_resnet(depth, classes=5), seed=4)
+    model = build(lambda: zoo.cifar_resnet(depth, classes=5), seed=4)
     loaded = zoo.load_cifar_resnet(saved(tmp_path / "model.th", model, prefix))
     assert torch.equal(state, torch.get_rng_state())
     assert not any(module.training for module in loaded.modules())

@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from eigenscape import zoo
 from eigenscape.balancing import TempBalance
 from eigenscape.errors import InputError
+from eigenscape.layers import SpectraOptions
+from eigenscape.models import build
 from eigenscape.runs import one_thread
-from eigenscape.spectra import SpectraOptions, analyze
-from eigenscape.zoo._fno import _SpectralConvolution
+from eigenscape.spectra import analyze
+from eigenscape_studies import networks
+from eigenscape_studies.networks._fno import _SpectralConvolution
 
 
 @pytest.fixture(autouse=True)
@@ -28,14 +30,14 @@ def noise(*shape, seed=0):
 
 
 def small(seed=0, **sizes):
-    return zoo.build(lambda: zoo.FNO1d(**{"width": 6, "modes": 4, "hidden": 8} | sizes), seed)
+    return build(lambda: networks.FNO1d(**{"width": 6, "modes": 4, "hidden": 8} | sizes), seed)
 
 
 # ---- the spectral convolution
 
 
 def convolution(dims, modes=3, inputs=2, outputs=4):
-    return zoo.build(lambda: _SpectralConvolution(inputs, outputs, modes, dims))
+    return build(lambda: _SpectralConvolution(inputs, outputs, modes, dims))
 
 
 def test_one_dimension_by_its_definition():
@@ -98,10 +100,10 @@ def test_the_parameters_of_the_formulas():
         lift, pointwise = (channels + dims + 1) * width, depth * (width + 1) * width
         return lift + pointwise + (width + 1) * hidden + (hidden + 1) * outputs
 
-    one = zoo.FNO1d(3, 2, width=5, modes=4, depth=3, hidden=7)
+    one = networks.FNO1d(3, 2, width=5, modes=4, depth=3, hidden=7)
     spectral = 3 * 5 * 5 * 4
     assert sum(p.numel() for p in one.parameters()) == spectral + rest(5, 1, 3, 2, 3, 7)
-    two = zoo.FNO2d(3, 2, width=5, modes=4, depth=3, hidden=7)
+    two = networks.FNO2d(3, 2, width=5, modes=4, depth=3, hidden=7)
     assert sum(p.numel() for p in two.parameters()) == 8 * spectral + rest(5, 2, 3, 2, 3, 7)
     assert two.blocks[0].spectral.weight.dtype == torch.complex64
     assert (one(noise(2, 3, 10)).shape, two(noise(2, 3, 8, 10)).shape) == (
@@ -111,7 +113,7 @@ def test_the_parameters_of_the_formulas():
 
 
 def test_every_part_matters_and_the_answer_is_real():
-    for model, shape in ((small(), (2, 1, 16)), (zoo.FNO2d(width=4, modes=2), (2, 1, 8, 8))):
+    for model, shape in ((small(), (2, 1, 16)), (networks.FNO2d(width=4, modes=2), (2, 1, 8, 8))):
         answer = model(noise(*shape))
         assert answer.dtype == torch.float32
         answer.square().sum().backward()
@@ -129,14 +131,14 @@ def test_it_computes_in_double_precision_when_asked():
 def test_the_place_is_seen():
     flat = small()(torch.zeros(1, 1, 32))
     assert flat.std() > 1e-4
-    model = zoo.build(lambda: zoo.FNO2d(width=6, modes=2))
+    model = build(lambda: networks.FNO2d(width=6, modes=2))
     flat = model(torch.zeros(1, 1, 8, 8))[0, 0]
     assert flat.std(0).min() > 1e-5
     assert flat.std(1).min() > 1e-5
 
 
 def test_a_finer_grid_gives_nearly_the_same_function():
-    model, split = small(), [zoo.burgers(3, 1, grid=grid).train_inputs for grid in (64, 256)]
+    model, split = small(), [networks.burgers(3, 1, grid=grid).train_inputs for grid in (64, 256)]
     coarse, fine = (model(fields) for fields in split)
     assert (fine[..., ::4] - coarse).norm() < 0.05 * coarse.norm()
 
@@ -144,12 +146,12 @@ def test_a_finer_grid_gives_nearly_the_same_function():
 @pytest.mark.parametrize(
     ("model", "shape", "message"),
     [
-        (zoo.FNO1d(modes=6), (1, 1, 9), "modes=6, but a grid of 9 has 5; give finer fields"),
-        (zoo.FNO1d(), (1, 2, 64), r"shape \(1, 2, 64\); expected \(n, 1, points\)"),
-        (zoo.FNO1d(), (1, 1, 64, 64), r"expected \(n, 1, points\)"),
-        (zoo.FNO2d(modes=4), (1, 1, 7, 32), "modes=4, but a grid of 7 x 32 has 3"),
-        (zoo.FNO2d(modes=4), (1, 1, 32, 5), "modes=4, but a grid of 32 x 5 has 3"),
-        (zoo.FNO2d(), (1, 1, 64), r"expected \(n, 1, rows, columns\)"),
+        (networks.FNO1d(modes=6), (1, 1, 9), "modes=6, but a grid of 9 has 5; give finer fields"),
+        (networks.FNO1d(), (1, 2, 64), r"shape \(1, 2, 64\); expected \(n, 1, points\)"),
+        (networks.FNO1d(), (1, 1, 64, 64), r"expected \(n, 1, points\)"),
+        (networks.FNO2d(modes=4), (1, 1, 7, 32), "modes=4, but a grid of 7 x 32 has 3"),
+        (networks.FNO2d(modes=4), (1, 1, 32, 5), "modes=4, but a grid of 32 x 5 has 3"),
+        (networks.FNO2d(), (1, 1, 64), r"expected \(n, 1, rows, columns\)"),
     ],
 )
 def test_fields_that_do_not_fit_are_refused(model, shape, message):
@@ -158,20 +160,21 @@ def test_fields_that_do_not_fit_are_refused(model, shape, message):
 
 
 def test_the_coarsest_grids_are_taken():
-    assert zoo.FNO1d(modes=6)(torch.zeros(1, 1, 10)).shape == (1, 1, 10)
-    assert zoo.FNO2d(modes=4)(torch.zeros(1, 1, 8, 6)).shape == (1, 1, 8, 6)
+    assert networks.FNO1d(modes=6)(torch.zeros(1, 1, 10)).shape == (1, 1, 10)
+    assert networks.FNO2d(modes=4)(torch.zeros(1, 1, 8, 6)).shape == (1, 1, 8, 6)
 
 
 def test_a_size_below_one_is_refused():
     with pytest.raises(InputError, match=r"FNO2d has .*depth=0.*; give each 1 or more"):
-        zoo.FNO2d(depth=0)
+        networks.FNO2d(depth=0)
 
 
 @pytest.mark.parametrize(
-    ("make", "kind", "spectral"), [(zoo.FNO1d, "conv1d", 288), (zoo.FNO2d, "conv2d", 1152)]
+    ("make", "kind", "spectral"),
+    [(networks.FNO1d, "conv1d", 288), (networks.FNO2d, "conv2d", 1152)],
 )
 def test_its_layers_are_known_to_the_spectra(make, kind, spectral):
-    rows = analyze(zoo.build(make), min_eigenvalues=12).frame().set_index("name")
+    rows = analyze(build(make), min_eigenvalues=12).frame().set_index("name")
     expected = {f"blocks.{i}.spectral": "spectral_conv" for i in range(4)}
     expected |= {f"blocks.{i}.pointwise": kind for i in range(4)} | {"project": "linear"}
     assert rows["kind"].to_dict() == expected
@@ -186,18 +189,18 @@ def test_the_unet_in_one_dimension():
     def pair(inputs, outputs):
         return 3 * (inputs * outputs + outputs * outputs) + 4 * outputs
 
-    model = zoo.build(lambda: zoo.UNet(channels=2, classes=3, width=4, depth=2, dims=1))
+    model = build(lambda: networks.UNet(channels=2, classes=3, width=4, depth=2, dims=1))
     body = pair(2, 4) + pair(4, 8) + pair(8, 16) + pair(16 + 8, 8) + pair(8 + 4, 4)
     assert sum(weight.numel() for weight in model.parameters()) == body + 4 * 3 + 3
     assert model(noise(2, 2, 24)).shape == (2, 3, 24)
     with pytest.raises(InputError, match=r"\(n, channels, points\) with points .* multiples of 4"):
         model(noise(2, 2, 22))
     with pytest.raises(InputError, match="expected 1 or 2"):
-        zoo.UNet(dims=3)
+        networks.UNet(dims=3)
 
 
 def test_names_do_not_depend_on_the_dimension():
-    one, two = (zoo.UNet(dims=dims).state_dict() for dims in (1, 2))
+    one, two = (networks.UNet(dims=dims).state_dict() for dims in (1, 2))
     assert list(one) == list(two)
     assert one["head.weight"].shape == (4, 8, 1)
 
@@ -220,27 +223,27 @@ def test_the_error_is_the_mean_ratio_of_norms(seed, count, batch_size):
     inputs, targets = noise(2, count, 2, 3, 4, seed=seed)
     a, b = (part.numpy().reshape(count, -1).astype(float) for part in (inputs, targets))
     expected = np.mean(np.linalg.norm(a - b, axis=1) / np.linalg.norm(b, axis=1))
-    measured = zoo.relative_error(nn.Identity(), inputs, targets, batch_size=batch_size)
+    measured = networks.relative_error(nn.Identity(), inputs, targets, batch_size=batch_size)
     assert measured == pytest.approx(expected, rel=1e-5)
-    scaled = zoo.relative_error(nn.Identity(), 7 * inputs, 7 * targets)
+    scaled = networks.relative_error(nn.Identity(), 7 * inputs, 7 * targets)
     assert scaled == pytest.approx(expected, rel=1e-5)
-    assert zoo.relative_error(_Scale(0.0), inputs, targets) == pytest.approx(1)
-    assert zoo.relative_error(_Scale(1.25), targets, targets) == pytest.approx(0.25, rel=1e-5)
+    assert networks.relative_error(_Scale(0.0), inputs, targets) == pytest.approx(1)
+    assert networks.relative_error(_Scale(1.25), targets, targets) == pytest.approx(0.25, rel=1e-5)
 
 
 def test_the_error_is_measured_in_evaluation_mode():
     model = nn.Dropout(0.9)
-    assert zoo.relative_error(model, noise(3, 4), noise(3, 4)) == 0
+    assert networks.relative_error(model, noise(3, 4), noise(3, 4)) == 0
     assert model.training
 
 
 def call_error(inputs, targets):
-    return zoo.relative_error(nn.Identity(), inputs, targets)
+    return networks.relative_error(nn.Identity(), inputs, targets)
 
 
 def call_training(inputs, targets):
     options = {"epochs": 2, "batch_size": 2, "learning_rate": 0.1, "halvings": 1}
-    return zoo.train_operator(_Scale(), inputs, targets, **options)
+    return networks.train_operator(_Scale(), inputs, targets, **options)
 
 
 @pytest.mark.parametrize("call", [call_error, call_training])
@@ -262,14 +265,14 @@ def test_pairs_must_fit(call):
 def fit(model, watch=None, **changes):
     inputs = noise(10, 1, 16)
     options = {"epochs": 4, "batch_size": 5, "learning_rate": 1e-2, "halvings": 1, "watch": watch}
-    return zoo.train_operator(model, inputs, inputs.roll(2, dims=-1), **options | changes)
+    return networks.train_operator(model, inputs, inputs.roll(2, dims=-1), **options | changes)
 
 
 def test_the_first_loss_and_the_first_step_are_those_of_the_formula():
     model = _Scale(3.0)
     inputs = noise(6, 8)
     options = {"epochs": 1, "batch_size": 6, "learning_rate": 0.25, "halvings": 0}
-    log = zoo.train_operator(model, inputs, 2 * inputs, **options)
+    log = networks.train_operator(model, inputs, 2 * inputs, **options)
     assert log.losses == pytest.approx((0.5,))  # |3 - 2| / 2
     assert model.factor.item() == pytest.approx(3 - 0.25)  # the first step of Adam is the rate
     assert (log.steps, log.learning_rates) == (1, (0.25,))
@@ -286,9 +289,9 @@ def test_the_rate_is_halved_at_equal_intervals(epochs, halvings):
 
 NETWORKS = {
     "FNO1d": small,
-    "UNet in 1-D": lambda: zoo.build(lambda: zoo.UNet(classes=1, width=4, dims=1)),
-    "FNO2d": lambda: zoo.build(lambda: zoo.FNO2d(width=6, modes=3, hidden=12)),
-    "UNet in 2-D": lambda: zoo.build(lambda: zoo.UNet(classes=1, width=4)),
+    "UNet in 1-D": lambda: build(lambda: networks.UNet(classes=1, width=4, dims=1)),
+    "FNO2d": lambda: build(lambda: networks.FNO2d(width=6, modes=3, hidden=12)),
+    "UNet in 2-D": lambda: build(lambda: networks.UNet(classes=1, width=4)),
 }
 
 
@@ -299,13 +302,13 @@ NETWORKS = {
 def test_an_operator_is_learned(name, fall, error):
     model = NETWORKS[name]()
     if "1" in name:
-        split = zoo.burgers(12, 8, viscosity=0.2, time=0.1, grid=16)
+        split = networks.burgers(12, 8, viscosity=0.2, time=0.1, grid=16)
     else:
-        split = zoo.darcy(12, 8, grid=8)
+        split = networks.darcy(12, 8, grid=8)
     options = {"epochs": 60, "batch_size": 6, "learning_rate": 2e-2}
-    log = zoo.train_operator(model, split.train_inputs, split.train_targets, **options)
+    log = networks.train_operator(model, split.train_inputs, split.train_targets, **options)
     assert log.losses[0] > fall * log.final_loss
-    assert zoo.relative_error(model, split.test_inputs, split.test_targets) < error
+    assert networks.relative_error(model, split.test_inputs, split.test_targets) < error
 
 
 def test_training_repeats_and_leaves_the_random_state_and_the_modes():
@@ -363,15 +366,15 @@ def test_bad_options_are_refused():
 
 def balanced(seed, rule, **options):
     """Train on 20 pairs as in the published low-data runs; return the spread of alpha."""
-    data = zoo.burgers(20, 1, seed=seed)
-    model = zoo.build(zoo.FNO1d, seed)
+    data = networks.burgers(20, 1, seed=seed)
+    model = build(networks.FNO1d, seed)
     spectra = SpectraOptions(min_eigenvalues=12)
     options = {"every": 5, "skip": (), "spectra": spectra, "s": 1.0, "tau": 10.0} | options
 
     def watch(optimizer):
         return TempBalance(optimizer, model, rule=rule, **options).step
 
-    log = zoo.train_operator(
+    log = networks.train_operator(
         model,
         data.train_inputs,
         data.train_targets,

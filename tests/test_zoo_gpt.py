@@ -13,16 +13,18 @@ from torch.nn import functional
 from eigenscape import zoo
 from eigenscape.balancing import TempBalance
 from eigenscape.errors import InputError
+from eigenscape.models import build
 from eigenscape.runs import one_thread
 from eigenscape.spectra import analyze
+from eigenscape_studies import networks
 from tests._data import data_file
 
-SMALL = zoo.Grammar(dialects=2, stems=8, forms=2, noise=0.1)
+SMALL = networks.Grammar(dialects=2, stems=8, forms=2, noise=0.1)
 TOKENS = torch.randint(11, (3, 9), generator=torch.Generator().manual_seed(0))
 
 
 def network(seed=0, vocabulary=11, width=8, depth=2, heads=2, context=9):
-    return zoo.build(lambda: zoo.GPT(vocabulary, width, depth, heads, context), seed)
+    return build(lambda: zoo.GPT(vocabulary, width, depth, heads, context), seed)
 
 
 def classifier(seed=0, classes=3):
@@ -85,7 +87,7 @@ def test_the_network_is_its_formula_one_row_and_head_at_a_time():
 
 
 def test_parameters_are_counted_and_spread_as_said():
-    model = zoo.build(lambda: zoo.GPT(100, width=192, depth=3, heads=4, context=50))
+    model = build(lambda: zoo.GPT(100, width=192, depth=3, heads=4, context=50))
     block = 4 * (192 * 192 + 192) + 2 * 4 * 192 * 192 + 5 * 192 + 4 * 192
     count = sum(weight.numel() for weight in model.parameters())
     assert count == 100 * 192 + 50 * 192 + 3 * block + 2 * 192 + 192 * 100
@@ -96,7 +98,7 @@ def test_parameters_are_counted_and_spread_as_said():
 
 def test_a_fresh_network_knows_nothing():
     tokens = torch.randint(64, (20, 24), generator=torch.Generator().manual_seed(0))
-    loss = next_token_loss(zoo.build(lambda: zoo.GPT(64)), tokens)
+    loss = next_token_loss(build(lambda: zoo.GPT(64)), tokens)
     assert math.log(64) < loss < math.log(64) + 0.3
 
 
@@ -127,7 +129,7 @@ def test_second_derivatives_exist():
 
 @pytest.mark.parametrize("of_classifier", [False, True])
 def test_the_spectra_see_six_matrices_a_block(of_classifier):
-    model = zoo.build(lambda: zoo.GPT(64, depth=3))
+    model = build(lambda: zoo.GPT(64, depth=3))
     model = zoo.GPTClassifier.of(model, 4) if of_classifier else model
     frame = analyze(model, min_eigenvalues=50).frame()
     inside = frame[frame.block.notna()]
@@ -199,28 +201,28 @@ def test_a_classifier_without_classes_is_refused():
 
 @pytest.mark.usefixtures("random_states")
 def test_sentences_follow_their_seeds_alone_and_fewer_are_the_first_of_more():
-    some = zoo.language(50)
+    some = networks.language(50)
     assert some.shape == (50, 24)
     assert some.dtype == torch.int64
-    assert torch.equal(some[:20], zoo.language(20))
-    for changed in ({"seed": 1}, {"grammar": zoo.Grammar(seed=1)}, {"length": 23}):
-        assert not torch.equal(some[:, :23], zoo.language(50, **changed)[:, :23])
+    assert torch.equal(some[:20], networks.language(20))
+    for changed in ({"seed": 1}, {"grammar": networks.Grammar(seed=1)}, {"length": 23}):
+        assert not torch.equal(some[:, :23], networks.language(50, **changed)[:, :23])
 
 
 @pytest.mark.usefixtures("random_states")
 def test_labelled_sets_are_nested_balanced_and_apart_from_the_unlabelled():
-    few, many = zoo.labelled_sentences(30, 200), zoo.labelled_sentences(90, 200)
+    few, many = networks.labelled_sentences(30, 200), networks.labelled_sentences(90, 200)
     assert torch.equal(few.train_inputs, many.train_inputs[:30])
     assert torch.equal(few.train_labels, many.train_labels[:30])
     assert torch.equal(few.test_inputs, many.test_inputs)
     assert many.test_labels.bincount().tolist() == [50] * 4
-    sets = (zoo.language(200), many.train_inputs, many.test_inputs)
+    sets = (networks.language(200), many.train_inputs, many.test_inputs)
     rows = [tuple(row) for part in sets for row in part.tolist()]
     assert len(set(rows)) == len(rows) == 490
 
 
 def test_no_count_of_words_tells_a_dialect():
-    split = zoo.labelled_sentences(1, 40_000, length=6)
+    split = networks.labelled_sentences(1, 40_000, length=6)
     for at, dialect in itertools.product((0, 1, 5), range(4)):
         words = split.test_inputs[split.test_labels == dialect, at].bincount(minlength=64)
         surplus = ((words - 10_000 / 64) ** 2 / (10_000 / 64)).sum().item()
@@ -228,7 +230,7 @@ def test_no_count_of_words_tells_a_dialect():
 
 
 def test_counts_of_labelled_pairs_tell_the_dialects():
-    split, shares = zoo.labelled_sentences(512, 500), torch.full((4, 64, 64), 0.1)
+    split, shares = networks.labelled_sentences(512, 500), torch.full((4, 64, 64), 0.1)
     for row, label in zip(split.train_inputs, split.train_labels, strict=True):
         shares[label].index_put_((row[:-1], row[1:]), torch.tensor(1.0), accumulate=True)
     logs = (shares / shares.sum(dim=2, keepdim=True)).log()
@@ -246,7 +248,7 @@ def test_counts_of_labelled_pairs_tell_the_dialects():
     seed=st.integers(0, 9),
 )
 def test_the_chances_of_all_sentences_add_up_to_one(dialects, stems, forms, noise, agreement, seed):
-    grammar = zoo.Grammar(
+    grammar = networks.Grammar(
         dialects=dialects,
         stems=stems,
         forms=forms,
@@ -275,20 +277,20 @@ def counted(tokens, before):
 
 
 def test_the_losses_of_a_grammar_are_those_of_counts():
-    pairs = zoo.language(100_000, length=2, grammar=SMALL)
+    pairs = networks.language(100_000, length=2, grammar=SMALL)
     assert counted(pairs, 1) == pytest.approx(SMALL.bigram_loss(2), abs=0.015)
-    pairs = zoo.language(100_000, length=3, grammar=SMALL)[:, 1:]
+    pairs = networks.language(100_000, length=3, grammar=SMALL)[:, 1:]
     later = 2 * SMALL.bigram_loss(3) - SMALL.bigram_loss(2)
     assert counted(pairs, 1) == pytest.approx(later, abs=0.015)
     # of three words: the two that follow, and the chances of the true model
-    threes = zoo.language(200_000, length=3, grammar=SMALL)
+    threes = networks.language(200_000, length=3, grammar=SMALL)
     total = (SMALL.bigram_loss(2) + counted(threes, 2)) / 2
     assert SMALL.best_loss(threes) == pytest.approx(total, abs=4e-3)
 
 
 def test_long_sentences_have_a_known_loss_and_dialect():
-    grammar, length = zoo.Grammar(), 24
-    split = zoo.labelled_sentences(1, 2000)
+    grammar, length = networks.Grammar(), 24
+    split = networks.labelled_sentences(1, 2000)
     ruled, stray = 0.15 / 16 + 0.85 / 2, 0.15 / 16
     stems = -2 * ruled * math.log(ruled) - 14 * stray * math.log(stray)
     forms = -0.625 * math.log(0.625) - 3 * 0.125 * math.log(0.125)
@@ -301,32 +303,32 @@ def test_long_sentences_have_a_known_loss_and_dialect():
 
 
 def test_without_rules_nothing_can_be_known():
-    noise = zoo.Grammar(noise=1.0, agreement=0.0)
-    split = zoo.labelled_sentences(1, 400, grammar=noise)
+    noise = networks.Grammar(noise=1.0, agreement=0.0)
+    split = networks.labelled_sentences(1, 400, grammar=noise)
     assert noise.best_loss(split.test_inputs) == pytest.approx(math.log(64))
     assert noise.bigram_loss(24) == pytest.approx(math.log(64))
     assert noise.best_accuracy(split.test_inputs, split.test_labels) == 0.25
 
 
 def test_what_a_grammar_excludes_costs_without_bound():
-    strict = zoo.Grammar(noise=0.0, agreement=1.0)
+    strict = networks.Grammar(noise=0.0, agreement=1.0)
     assert strict.best_loss(torch.zeros(1, 24, dtype=torch.int64)) == math.inf
 
 
 def test_a_grammar_collects_its_problems():
     with pytest.raises(InputError, match=r"forms=0, .*; successors=17, .*; noise=1\.5, "):
-        zoo.Grammar(forms=0, successors=17, noise=1.5)
+        networks.Grammar(forms=0, successors=17, noise=1.5)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: zoo.language(0), "language has count=0"),
-        (lambda: zoo.language(1, length=1), "length=1.*2 words or more"),
-        (lambda: zoo.labelled_sentences(4, 0), "train=4, test=0"),
-        (lambda: zoo.labelled_sentences(4, seed=-1), "seed=-1"),
+        (lambda: networks.language(0), "language has count=0"),
+        (lambda: networks.language(1, length=1), "length=1.*2 words or more"),
+        (lambda: networks.labelled_sentences(4, 0), "train=4, test=0"),
+        (lambda: networks.labelled_sentences(4, seed=-1), "seed=-1"),
         (lambda: SMALL.bigram_loss(1), "length=1"),
-        (lambda: SMALL.best_loss(zoo.language(9)), r"from 0 to 6\d.*from 0 to 15"),
+        (lambda: SMALL.best_loss(networks.language(9)), r"from 0 to 6\d.*from 0 to 15"),
         (lambda: SMALL.best_loss(torch.zeros(3, 1)), r"shape \(3, 1\).*2 words or more"),
     ],
 )
@@ -343,11 +345,13 @@ def trained(kind, seed=0, **options):
     options = {"epochs": 2, "batch_size": 8} | options
     if kind == "pretrain":
         model = network(vocabulary=16, context=16)
-        tokens = zoo.language(60, length=16, grammar=SMALL)
-        return model, zoo.pretrain(model, tokens, seed=seed, **options)
+        tokens = networks.language(60, length=16, grammar=SMALL)
+        return model, networks.pretrain(model, tokens, seed=seed, **options)
     model = zoo.GPTClassifier.of(network(vocabulary=16, context=16), 2)
-    data = zoo.labelled_sentences(60, 1, length=16, grammar=SMALL)
-    return model, zoo.fine_tune(model, data.train_inputs, data.train_labels, seed=seed, **options)
+    data = networks.labelled_sentences(60, 1, length=16, grammar=SMALL)
+    return model, networks.fine_tune(
+        model, data.train_inputs, data.train_labels, seed=seed, **options
+    )
 
 
 BOTH = pytest.mark.parametrize("kind", ["pretrain", "fine_tune"])
@@ -387,9 +391,9 @@ def reference(tokens, steps, rates, betas):
 
 
 def test_pretraining_is_adamw_by_the_book():
-    tokens = zoo.language(60, length=16, grammar=SMALL)
+    tokens = networks.language(60, length=16, grammar=SMALL)
     model = network(vocabulary=16, context=16)
-    zoo.pretrain(model, tokens, epochs=10, batch_size=60, learning_rate=0.01, warmup=0.2)
+    networks.pretrain(model, tokens, epochs=10, batch_size=60, learning_rate=0.01, warmup=0.2)
     falling = [0.005 * (1 + math.cos(math.pi * i / 8)) for i in range(8)]
     expected = reference(tokens, 10, [0.005, 0.01, *falling], (0.9, 0.95))
     for name, weight in model.state_dict().items():
@@ -436,8 +440,8 @@ def test_norms_and_biases_do_not_decay():
 
 def balanced(rule, **options):
     """A fine-tuning under TempBalance, by block, and what it did."""
-    model = zoo.build(lambda: zoo.GPTClassifier(2, 16, 64, 3, 4, 16))
-    data = zoo.labelled_sentences(32, 1, length=16, grammar=SMALL)
+    model = build(lambda: zoo.GPTClassifier(2, 16, 64, 3, 4, 16))
+    data = networks.labelled_sentences(32, 1, length=16, grammar=SMALL)
     kept = []
 
     def watch(optimizer):
@@ -446,7 +450,7 @@ def balanced(rule, **options):
 
     watched = None if rule is None else watch
     with one_thread():
-        zoo.fine_tune(model, data.train_inputs, data.train_labels, epochs=3, watch=watched)
+        networks.fine_tune(model, data.train_inputs, data.train_labels, epochs=3, watch=watched)
     return model, kept
 
 
@@ -475,7 +479,7 @@ def test_modes_are_restored_and_epochs_told(kind):
     _, log = trained(kind, on_epoch=lambda epoch, loss: told.append((epoch, loss)))
     assert told == list(enumerate(log.losses))
     model = network().eval()
-    zoo.pretrain(model, TOKENS, epochs=1)
+    networks.pretrain(model, TOKENS, epochs=1)
     assert not any(module.training for module in model.modules())
 
 
@@ -496,14 +500,23 @@ def test_impossible_trainings_are_refused(kind, options, message):
 @pytest.mark.parametrize(
     ("train", "message"),
     [
-        (lambda: zoo.pretrain(network(), TOKENS + 5), "tokens from 5 to 15.*0 to 10.*vocabulary"),
-        (lambda: zoo.pretrain(network(), TOKENS - 1), "tokens from -1"),
-        (lambda: zoo.pretrain(network(), TOKENS[:, :1]), r"shape \(3, 1\).*t at least 2"),
-        (lambda: zoo.pretrain(network(), TOKENS.float()), "float32 tokens"),
-        (lambda: zoo.pretrain(network(), TOKENS[:0]), "n at least 1"),
-        (lambda: zoo.pretrain(network(context=7), TOKENS), "t from 1 to 7"),
-        (lambda: zoo.fine_tune(classifier(), TOKENS, TOKENS[:2, 0]), r"labels \(2,\).*one label"),
-        (lambda: zoo.fine_tune(classifier(), TOKENS + 9, TOKENS[:, 0]), "fine_tune got tokens"),
+        (
+            lambda: networks.pretrain(network(), TOKENS + 5),
+            "tokens from 5 to 15.*0 to 10.*vocabulary",
+        ),
+        (lambda: networks.pretrain(network(), TOKENS - 1), "tokens from -1"),
+        (lambda: networks.pretrain(network(), TOKENS[:, :1]), r"shape \(3, 1\).*t at least 2"),
+        (lambda: networks.pretrain(network(), TOKENS.float()), "float32 tokens"),
+        (lambda: networks.pretrain(network(), TOKENS[:0]), "n at least 1"),
+        (lambda: networks.pretrain(network(context=7), TOKENS), "t from 1 to 7"),
+        (
+            lambda: networks.fine_tune(classifier(), TOKENS, TOKENS[:2, 0]),
+            r"labels \(2,\).*one label",
+        ),
+        (
+            lambda: networks.fine_tune(classifier(), TOKENS + 9, TOKENS[:, 0]),
+            "fine_tune got tokens",
+        ),
     ],
 )
 def test_training_sets_that_do_not_fit_are_refused(train, message):
@@ -513,7 +526,7 @@ def test_training_sets_that_do_not_fit_are_refused(train, message):
 
 def test_a_training_set_of_one_row_can_be_learned():
     model = network()
-    log = zoo.pretrain(model, TOKENS[:1], epochs=100, learning_rate=0.02)
+    log = networks.pretrain(model, TOKENS[:1], epochs=100, learning_rate=0.02)
     assert log.final_loss < 0.1
     assert model(TOKENS[:1])[0, :-1].argmax(1).tolist() == TOKENS[0, 1:].tolist()
 
@@ -523,13 +536,15 @@ def test_a_training_set_of_one_row_can_be_learned():
 
 def tuned_accuracy(source, split, classes, seed):
     model = zoo.GPTClassifier.of(source, classes, seed)
-    zoo.fine_tune(model, split.train_inputs, split.train_labels, seed=seed)
+    networks.fine_tune(model, split.train_inputs, split.train_labels, seed=seed)
     return zoo.accuracy(model, split.test_inputs, split.test_labels)
 
 
 def mean_accuracies(gpt, fresh, count, seeds, **options):
     """Test accuracies after fine-tuning a pretrained and a fresh network on the same sentences."""
-    splits = [zoo.labelled_sentences(count, 500, seed=seed, **options) for seed in range(seeds)]
+    splits = [
+        networks.labelled_sentences(count, 500, seed=seed, **options) for seed in range(seeds)
+    ]
     classes = int(splits[0].test_labels.max()) + 1
     return [
         np.mean([tuned_accuracy(source, split, classes, s) for s, split in enumerate(splits)])
@@ -538,11 +553,11 @@ def mean_accuracies(gpt, fresh, count, seeds, **options):
 
 
 def test_a_small_network_learns_the_dialects_without_labels():
-    gpt, fresh = (zoo.build(lambda: zoo.GPT(16, 32, 2, 4, 16), seed) for seed in (0, 9))
+    gpt, fresh = (build(lambda: zoo.GPT(16, 32, 2, 4, 16), seed) for seed in (0, 9))
     told = {"grammar": SMALL, "length": 16}
     with one_thread():
-        zoo.pretrain(gpt, zoo.language(1024, **told), epochs=6, learning_rate=1e-2)
-        held_out = zoo.language(500, seed=1, **told)
+        networks.pretrain(gpt, networks.language(1024, **told), epochs=6, learning_rate=1e-2)
+        held_out = networks.language(500, seed=1, **told)
         best, pairs = SMALL.best_loss(held_out), SMALL.bigram_loss(16)
         assert best < next_token_loss(gpt, held_out) < best + 0.4 * (pairs - best)
         pretrained, scratch = mean_accuracies(gpt, fresh, 64, 2, **told)
@@ -552,11 +567,11 @@ def test_a_small_network_learns_the_dialects_without_labels():
 
 @pytest.mark.slow
 def test_the_default_network_learns_the_default_language():
-    gpt, fresh = (zoo.build(lambda: zoo.GPT(64), seed) for seed in (0, 9))
+    gpt, fresh = (build(lambda: zoo.GPT(64), seed) for seed in (0, 9))
     with one_thread():
-        log = zoo.pretrain(gpt, zoo.language())
-        held_out = zoo.language(1000, seed=1)
-        best, pairs = zoo.Grammar().best_loss(held_out), zoo.Grammar().bigram_loss(24)
+        log = networks.pretrain(gpt, networks.language())
+        held_out = networks.language(1000, seed=1)
+        best, pairs = networks.Grammar().best_loss(held_out), networks.Grammar().bigram_loss(24)
         assert log.steps == 512
         assert best < next_token_loss(gpt, held_out) < best + 0.3 * (pairs - best)
         few, scratch = mean_accuracies(gpt, fresh, 64, 4)
@@ -573,7 +588,7 @@ def test_a_network_learns_english_beyond_its_letters():
     assert letters == pytest.approx(3.31, abs=0.01)
     rows = text[: len(text) // 65 * 65].view(-1, 65)
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
-    model = zoo.build(lambda: zoo.GPT(128, depth=2))
+    model = build(lambda: zoo.GPT(128, depth=2))
     with one_thread():
-        zoo.pretrain(model, rows[order[:1600]], epochs=1, batch_size=16)
+        networks.pretrain(model, rows[order[:1600]], epochs=1, batch_size=16)
         assert next_token_loss(model, rows[order[-300:]]) < letters - 0.5

@@ -9,18 +9,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eigenscape import zoo
 from eigenscape.errors import InputError
-from eigenscape.landscape import Objective
-from eigenscape.zoo import _pinn_training
+from eigenscape.models import Objective, build
+from eigenscape_studies import networks
+from eigenscape_studies.networks import _pinn_training
 
-CONVECTION = zoo.convection(3.0, n_collocation=40)
-REACTION = zoo.reaction(2.0, n_collocation=40)
-MIXED = zoo.reaction_diffusion(0.5, 2.0, n_collocation=40)
+CONVECTION = networks.convection(3.0, n_collocation=40)
+REACTION = networks.reaction(2.0, n_collocation=40)
+MIXED = networks.reaction_diffusion(0.5, 2.0, n_collocation=40)
 
 
 def network(seed=0, hidden=(9, 8, 7)):
-    return zoo.build(lambda: zoo.PINN(hidden), seed).double()
+    return build(lambda: networks.PINN(hidden), seed).double()
 
 
 def points(count=50):
@@ -107,19 +107,19 @@ def test_an_objective_takes_a_problem_and_its_curvature_is_right(problem):
 
 
 def test_the_size_of_the_paper():
-    assert sum(weight.numel() for weight in zoo.PINN().parameters()) == 7851
+    assert sum(weight.numel() for weight in networks.PINN().parameters()) == 7851
 
 
 def test_a_width_below_one_is_refused():
     with pytest.raises(InputError, match=r"\[2, 5, 0, 1\].*give each 1 or more"):
-        zoo.PINN([5, 0])
+        networks.PINN([5, 0])
 
 
 # ---- the grid and the reference
 
 
 def test_the_grid_leaves_the_right_end_out():
-    problem = zoo.convection(1.0)
+    problem = networks.convection(1.0)
     assert problem.grid().shape == (25600, 2)
     assert problem.x[-1].item() == pytest.approx(2 * math.pi * 255 / 256)
     assert (problem.t[0].item(), problem.t[-1].item()) == (0.0, 1.0)
@@ -129,7 +129,7 @@ def test_the_grid_leaves_the_right_end_out():
 @settings(max_examples=15, deadline=None)
 @given(beta=st.floats(-40, 40))
 def test_convection_only_moves_the_sine(beta):
-    problem = zoo.convection(beta)
+    problem = networks.convection(beta)
     x, t = problem.grid().T
     assert (problem.reference().flatten() - torch.sin(x - beta * t)).abs().max() < 1e-11
 
@@ -137,16 +137,16 @@ def test_convection_only_moves_the_sine(beta):
 @settings(max_examples=15, deadline=None)
 @given(rho=st.floats(-10, 10))
 def test_without_diffusion_each_place_is_logistic(rho):
-    h = torch.exp(-((zoo.reaction(rho).x - math.pi) ** 2) / (2 * (math.pi / 4) ** 2))
-    grown = h * torch.exp(rho * zoo.reaction(rho).t[:, None])
+    h = torch.exp(-((networks.reaction(rho).x - math.pi) ** 2) / (2 * (math.pi / 4) ** 2))
+    grown = h * torch.exp(rho * networks.reaction(rho).t[:, None])
     expected = grown / (grown + 1 - h)
-    for problem in (zoo.reaction(rho), zoo.reaction_diffusion(0.0, rho)):
+    for problem in (networks.reaction(rho), networks.reaction_diffusion(0.0, rho)):
         assert (problem.reference() - expected).abs().max() < 1e-12
 
 
 @pytest.mark.parametrize("nu", [0.1, 2.0])
 def test_without_reaction_the_gaussian_spreads_like_heat(nu):
-    problem = zoo.reaction_diffusion(nu, 0.0)
+    problem = networks.reaction_diffusion(nu, 0.0)
     u = problem.reference().numpy()
     waves = np.fft.fftfreq(256, 1 / 256)
     for row in (1, 50, 99):
@@ -172,7 +172,7 @@ def fine_solution(problem, steps=4000):
 
 
 def test_the_splitting_converges_to_the_solution_at_first_order_and_ends_at_time_one():
-    problem = zoo.reaction_diffusion(2.0, 5.0)
+    problem = networks.reaction_diffusion(2.0, 5.0)
     fine = fine_solution(problem)
     errors = [np.abs(problem.reference(n)[-1].numpy() - fine).max() for n in (1, 10, 20)]
     assert errors[1] < 5e-5
@@ -188,7 +188,7 @@ def test_the_reference_needs_a_step():
 # ---- the loss
 
 
-class Known(zoo.PINN):
+class Known(networks.PINN):
     """A function with its derivatives, in place of a network."""
 
     def __init__(self, u, u_x, u_t, u_xx):
@@ -227,7 +227,7 @@ def test_another_speed_has_the_loss_of_its_residual():
     loss = CONVECTION.loss_of(moving_sine(1.0), batch)
     expected = (2 * torch.cos(x - t)).square().mean()  # u_t + 3 u_x = (3 - 1) cos
     torch.testing.assert_close(loss, expected)
-    heavier = zoo.PINNProblem(beta=3.0, n_collocation=40, residual_weight=5.0)
+    heavier = networks.PINNProblem(beta=3.0, n_collocation=40, residual_weight=5.0)
     torch.testing.assert_close(heavier.loss(moving_sine(1.0)), 5 * expected)
 
 
@@ -276,15 +276,15 @@ def test_a_model_of_zeros_has_errors_of_one():
 
 @pytest.mark.parametrize("count", [1, 1000, 25245])
 def test_collocation_points_are_interior_and_drawn_once(count):
-    problem = zoo.convection(1.0, n_collocation=count)
+    problem = networks.convection(1.0, n_collocation=count)
     interior = problem.batch()["interior"]
     assert len(interior.unique(dim=0)) == count
     assert interior[:, 0].min() > 0
     assert interior[:, 0].max() < 2 * math.pi
     assert interior[:, 1].min() > 0
-    assert torch.equal(interior, zoo.reaction(5.0, n_collocation=count).batch()["interior"])
+    assert torch.equal(interior, networks.reaction(5.0, n_collocation=count).batch()["interior"])
     if count == 1000:
-        other = zoo.PINNProblem(beta=1.0, collocation_seed=1).batch()["interior"]
+        other = networks.PINNProblem(beta=1.0, collocation_seed=1).batch()["interior"]
         assert not torch.equal(interior, other)
 
 
@@ -306,14 +306,14 @@ def test_single_precision_is_close_to_double():
 
 def test_bad_problems_list_everything():
     with pytest.raises(InputError) as caught:
-        zoo.PINNProblem(beta=math.nan, nu=-1.0, n_collocation=25246, initial="step")
+        networks.PINNProblem(beta=math.nan, nu=-1.0, n_collocation=25246, initial="step")
     words = ["beta=nan", "nu=-1.0", "n_collocation=25246", "1 to 25245", "initial='step'"]
     assert [word for word in words if word not in str(caught.value)] == []
     with pytest.raises(InputError, match="n_collocation=0"):
-        zoo.convection(1.0, n_collocation=0)
+        networks.convection(1.0, n_collocation=0)
     with pytest.raises(InputError, match="blows up where u is negative"):
-        zoo.PINNProblem(rho=1.0)
-    assert zoo.convection(-3.0).beta == -3.0
+        networks.PINNProblem(rho=1.0)
+    assert networks.convection(-3.0).beta == -3.0
 
 
 # ---- training
@@ -322,23 +322,23 @@ def test_bad_problems_list_everything():
 def test_training_repeats_and_leaves_the_random_state():
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     options = {"hidden": [10], "max_iterations": 15}
-    first, log = zoo.train_pinn(CONVECTION, seed=4, **options)
+    first, log = networks.train_pinn(CONVECTION, seed=4, **options)
     torch.rand(3)
-    second, again = zoo.train_pinn(CONVECTION, seed=4, **options)
-    third, _ = zoo.train_pinn(CONVECTION, seed=5, **options)
+    second, again = networks.train_pinn(CONVECTION, seed=4, **options)
+    third, _ = networks.train_pinn(CONVECTION, seed=5, **options)
     assert log == again
     pairs = list(zip(first.parameters(), second.parameters(), strict=True))
     assert all(torch.equal(a, b) for a, b in pairs)
     assert not torch.equal(first.layers[0].weight, third.layers[0].weight)
     torch.set_rng_state(state)
-    zoo.train_pinn(CONVECTION, seed=4, **options)
+    networks.train_pinn(CONVECTION, seed=4, **options)
     assert torch.equal(state, torch.get_rng_state())
     assert threads == torch.get_num_threads()
 
 
 def test_the_log_tells_what_happened():
     seen = []
-    model, log = zoo.train_pinn(
+    model, log = networks.train_pinn(
         CONVECTION, hidden=[10], max_iterations=15, progress=lambda *told: seen.append(told)
     )
     assert seen == list(enumerate(log.losses, start=1))
@@ -349,20 +349,20 @@ def test_the_log_tells_what_happened():
     assert log.seconds > 0
     assert not model.training
     assert all(weight.grad is None for weight in model.parameters())
-    _, done = zoo.train_pinn(zoo.reaction(0.0), hidden=[4], tolerance=1e-2)
+    _, done = networks.train_pinn(networks.reaction(0.0), hidden=[4], tolerance=1e-2)
     assert done.converged
 
 
 def test_a_slow_convection_is_learned():
-    problem = zoo.convection(1.0, n_collocation=400)
-    model, log = zoo.train_pinn(problem, max_iterations=400)
+    problem = networks.convection(1.0, n_collocation=400)
+    model, log = networks.train_pinn(problem, max_iterations=400)
     assert problem.errors(model)["relative_l2"] < 0.05
     assert log.final_loss < 2e-3
 
 
 def test_a_fast_convection_is_not_learned_in_the_same_time():
-    problem = zoo.convection(30.0, n_collocation=400)
-    model, _ = zoo.train_pinn(problem, max_iterations=400)
+    problem = networks.convection(30.0, n_collocation=400)
+    model, _ = networks.train_pinn(problem, max_iterations=400)
     assert problem.errors(model)["relative_l2"] > 0.5
 
 
@@ -371,13 +371,15 @@ def test_a_fast_convection_is_not_learned_in_the_same_time():
     ("beta", "low", "high"), [(1.0, 0.0, 0.03), (10.0, 0.0, 0.05), (30.0, 0.8, 3.0)]
 )
 def test_the_failure_of_the_paper(beta, low, high):
-    problem = zoo.convection(beta)
-    model, _ = zoo.train_pinn(problem)
+    problem = networks.convection(beta)
+    model, _ = networks.train_pinn(problem)
     assert low <= problem.errors(model)["relative_l2"] < high
 
 
 def test_single_precision_trains():
-    model, log = zoo.train_pinn(CONVECTION, hidden=[10], max_iterations=15, dtype=torch.float32)
+    model, log = networks.train_pinn(
+        CONVECTION, hidden=[10], max_iterations=15, dtype=torch.float32
+    )
     assert model.layers[0].weight.dtype == torch.float32
     assert log.final_loss < log.losses[0] / 2
 
@@ -389,18 +391,18 @@ def test_a_divergence_leaves_the_best_weights(monkeypatch):
             return loss * math.nan if len(self.losses) == 6 else loss
 
     monkeypatch.setattr(_pinn_training, "_Closure", Breaking)
-    model, log = zoo.train_pinn(CONVECTION, hidden=[10], max_iterations=50)
+    model, log = networks.train_pinn(CONVECTION, hidden=[10], max_iterations=50)
     assert (log.diverged, log.converged, len(log.losses)) == (True, False, 7)
     assert math.isnan(log.losses[-1])
     assert CONVECTION.loss(model).item() == pytest.approx(min(log.losses[:-1]), rel=1e-12)
 
 
 def test_a_loss_that_starts_infinite_is_an_error():
-    huge = zoo.PINNProblem(beta=1e300, n_collocation=40)
+    huge = networks.PINNProblem(beta=1e300, n_collocation=40)
     with pytest.raises(InputError, match=r"inf at its initial weights.*expected a finite"):
-        zoo.train_pinn(huge, hidden=[4], max_iterations=5)
+        networks.train_pinn(huge, hidden=[4], max_iterations=5)
 
 
 def test_bad_training_arguments_are_listed():
     with pytest.raises(InputError, match=r"max_iterations=0.*tolerance=nan.*float16"):
-        zoo.train_pinn(CONVECTION, max_iterations=0, tolerance=math.nan, dtype=torch.float16)
+        networks.train_pinn(CONVECTION, max_iterations=0, tolerance=math.nan, dtype=torch.float16)

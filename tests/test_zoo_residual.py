@@ -5,12 +5,14 @@ import torch
 
 from eigenscape import zoo
 from eigenscape.errors import InputError
+from eigenscape.models import build
 from eigenscape.runs import one_thread
+from eigenscape_studies import networks
 
 
 def pair(depth=3, seed=0):
     return [
-        zoo.build(lambda on=on: zoo.ResidualMLP(5, 4, depth, 3, residual=on), seed)
+        build(lambda on=on: networks.ResidualMLP(5, 4, depth, 3, residual=on), seed)
         for on in (True, False)
     ]
 
@@ -31,20 +33,20 @@ def test_both_networks_are_their_formulas_on_the_same_weights():
 
 
 def test_a_scale_of_zero_skips_every_layer():
-    deep = zoo.build(lambda: zoo.ResidualMLP(5, 4, 9, 3, scale=0.0))
+    deep = build(lambda: networks.ResidualMLP(5, 4, 9, 3, scale=0.0))
     x = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(deep(x), deep.head(deep.stem(x).relu()))
 
 
 def test_pictures_are_flattened_and_parameters_counted():
-    model = zoo.ResidualMLP(64, 32, 16, 10)
+    model = networks.ResidualMLP(64, 32, 16, 10)
     assert model(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
     count = 64 * 32 + 32 + 16 * (32 * 32 + 32) + 32 * 10 + 10
     assert sum(weight.numel() for weight in model.parameters()) == count
 
 
 def test_initial_weights_keep_the_signal_of_a_plain_deep_network():
-    model = zoo.build(lambda: zoo.ResidualMLP(256, 256, 24, 10, residual=False))
+    model = build(lambda: networks.ResidualMLP(256, 256, 24, 10, residual=False))
     x = torch.randn(64, 256, generator=torch.Generator().manual_seed(0))
     ratio = model(x).std() / x.std()
     assert 0.3 < ratio < 6  # torch's own initial weights leave 1e-9 of it
@@ -52,12 +54,12 @@ def test_initial_weights_keep_the_signal_of_a_plain_deep_network():
 
 def test_a_size_below_one_is_refused():
     with pytest.raises(InputError, match=r"depth=0.*give each 1 or more"):
-        zoo.ResidualMLP(4, 4, 0, 2)
+        networks.ResidualMLP(4, 4, 0, 2)
 
 
 def digits_accuracy(depth, *, residual, seed=0):
     data = zoo.digits()
-    model = zoo.build(lambda: zoo.ResidualMLP(64, 32, depth, 10, residual=residual), seed)
+    model = build(lambda: networks.ResidualMLP(64, 32, depth, 10, residual=residual), seed)
     options = {"epochs": 55, "batch_size": 128, "optimizer": "adam", "weight_decay": 0.0}
     inputs, labels = data.train_inputs, data.train_labels
     with one_thread():
@@ -74,7 +76,7 @@ def test_shortcuts_help_a_deep_network():
 
 def test_the_plain_cifar_network_has_the_parameters_of_the_residual_one():
     residual, plain = (
-        zoo.build(lambda on=on: zoo.cifar_resnet(20, residual=on)).eval() for on in (True, False)
+        build(lambda on=on: zoo.cifar_resnet(20, residual=on)).eval() for on in (True, False)
     )
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     plain.load_state_dict(residual.state_dict(), strict=True)

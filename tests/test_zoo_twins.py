@@ -5,6 +5,7 @@ import torch
 
 from eigenscape import zoo
 from eigenscape.errors import InputError
+from eigenscape.models import build
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def sick(pair):
 
 
 def start():
-    return zoo.build(lambda: zoo.MLP(64, (256, 256, 256), 10), seed=0)
+    return build(lambda: zoo.MLP(64, (256, 256, 256), 10), seed=0)
 
 
 def hidden(model):

@@ -8,8 +8,10 @@ from torch import nn
 
 from eigenscape import zoo
 from eigenscape.errors import InputError
+from eigenscape.models import build
 from eigenscape.runs import one_thread
-from eigenscape.zoo._shapes import _inside
+from eigenscape_studies import networks
+from eigenscape_studies.networks._shapes import _inside
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +24,7 @@ def single():
 
 
 def test_shapes_have_the_promised_form():
-    split = zoo.shapes(20, size=24, test_fraction=0.2)
+    split = networks.shapes(20, size=24, test_fraction=0.2)
     assert (split.train_inputs.shape, split.train_inputs.dtype) == ((16, 1, 24, 24), torch.float32)
     assert (split.test_labels.shape, split.test_labels.dtype) == ((4, 24, 24), torch.int64)
     assert split.train_labels.unique().tolist() == [0, 1, 2, 3]
@@ -31,7 +33,7 @@ def test_shapes_have_the_promised_form():
 
 def test_shapes_follow_the_seed_only():
     state = torch.get_rng_state()
-    first, second, other = (zoo.shapes(8, seed=seed) for seed in (3, 3, 4))
+    first, second, other = (networks.shapes(8, seed=seed) for seed in (3, 3, 4))
     assert torch.equal(first.train_inputs, second.train_inputs)
     assert torch.equal(first.test_labels, second.test_labels)
     assert not torch.equal(first.train_inputs, other.train_inputs)
@@ -57,7 +59,7 @@ def test_a_triangle_points_up_and_a_square_has_corners():
 
 
 def test_shapes_stand_out_from_the_background():
-    split = zoo.shapes(60)
+    split = networks.shapes(60)
     for image, mask in zip(split.train_inputs[:, 0], split.train_labels, strict=True):
         inside, outside = image[mask > 0], image[mask == 0]
         assert (inside - outside.mean()).abs().mean() > 0.25
@@ -70,7 +72,7 @@ def test_shapes_stand_out_from_the_background():
 )  # fmt: skip
 def test_empty_parts_and_tiny_pictures_are_refused(options):
     with pytest.raises(InputError, match="at least one picture in each part, and a size of 8"):
-        zoo.shapes(**options)
+        networks.shapes(**options)
 
 
 # ---- the network
@@ -80,7 +82,7 @@ def test_the_parameters_of_the_formula():
     def pair(inputs, outputs):
         return 9 * (inputs * outputs + outputs * outputs) + 4 * outputs
 
-    model = zoo.UNet(channels=3, classes=5, width=4, depth=3)
+    model = networks.UNet(channels=3, classes=5, width=4, depth=3)
     down = pair(3, 4) + pair(4, 8) + pair(8, 16) + pair(16, 32)
     up = pair(32 + 16, 16) + pair(16 + 8, 8) + pair(8 + 4, 4)
     head = 4 * 5 + 5
@@ -89,7 +91,7 @@ def test_the_parameters_of_the_formula():
 
 
 def test_every_level_and_every_skip_matters():
-    model = zoo.build(zoo.UNet).eval()
+    model = build(networks.UNet).eval()
     image = torch.randn(1, 1, 32, 32, generator=torch.Generator().manual_seed(0)).requires_grad_()
     model(image)[0, 0, 16, 16].backward()
     reach = (image.grad[0, 0] != 0).nonzero()
@@ -104,12 +106,12 @@ def test_every_level_and_every_skip_matters():
 @pytest.mark.parametrize("shape", [(1, 1, 30, 32), (1, 32, 32)])
 def test_pictures_that_cannot_be_halved_are_refused(shape):
     with pytest.raises(InputError, match="multiples of 4"):
-        zoo.UNet()(torch.zeros(shape))
+        networks.UNet()(torch.zeros(shape))
 
 
 def test_a_size_below_one_is_refused():
     with pytest.raises(InputError, match="depth=0; give each 1 or more"):
-        zoo.UNet(depth=0)
+        networks.UNet(depth=0)
 
 
 # ---- the measure
@@ -129,14 +131,16 @@ def test_mean_iou_counts_sets_of_pixels(seed, classes, batch_size):
     ratios = [
         len(a & b) / len(a | b) for a, b in zip(where[::2], where[1::2], strict=True) if a | b
     ]
-    measured = zoo.mean_iou(nn.Identity(), logits_of(guess, classes), truth, batch_size=batch_size)
+    measured = networks.mean_iou(
+        nn.Identity(), logits_of(guess, classes), truth, batch_size=batch_size
+    )
     assert measured == pytest.approx(sum(ratios) / len(ratios))
 
 
 def test_a_perfect_guess_is_one_and_the_mode_is_restored():
     masks = torch.tensor([[[0, 1], [2, 2]]])
     model = nn.Dropout(0.9)
-    assert zoo.mean_iou(model, logits_of(masks, 4), masks) == 1.0
+    assert networks.mean_iou(model, logits_of(masks, 4), masks) == 1.0
     assert model.training
 
 
@@ -153,22 +157,22 @@ def test_a_perfect_guess_is_one_and_the_mode_is_restored():
 )
 def test_masks_must_fit_the_logits(logits, masks):
     with pytest.raises(InputError, match="mean_iou has"):
-        zoo.mean_iou(nn.Identity(), logits, masks)
+        networks.mean_iou(nn.Identity(), logits, masks)
 
 
 # ---- training
 
 
 def trained(learning_rate, split):
-    model = zoo.build(lambda: zoo.UNet(width=6))
+    model = build(lambda: networks.UNet(width=6))
     options = {"epochs": 8, "batch_size": 8, "optimizer": "adam", "weight_decay": 0.0}
     inputs, masks = split.train_inputs, split.train_labels
     log = zoo.train(model, inputs, masks, learning_rate=learning_rate, **options)
-    return zoo.mean_iou(model, split.test_inputs, split.test_labels), log
+    return networks.mean_iou(model, split.test_inputs, split.test_labels), log
 
 
 def test_train_takes_masks_and_a_tiny_rate_learns_less():
-    split = zoo.shapes(240)
+    split = networks.shapes(240)
     good, log = trained(1e-2, split)
     poor, slow = trained(1e-4, split)
     assert log.steps == 8 * 23
@@ -178,14 +182,14 @@ def test_train_takes_masks_and_a_tiny_rate_learns_less():
 
 
 def test_training_repeats_and_the_first_loss_is_the_mean_over_pixels():
-    split = zoo.shapes(24)
+    split = networks.shapes(24)
     expected = nn.functional.cross_entropy(
-        zoo.build(zoo.UNet)(split.train_inputs).movedim(1, -1).flatten(0, 2),
+        build(networks.UNet)(split.train_inputs).movedim(1, -1).flatten(0, 2),
         split.train_labels.flatten(),
     )
     logs = []
     for _ in range(2):
-        model = zoo.build(zoo.UNet)
+        model = build(networks.UNet)
         options = {"epochs": 1, "batch_size": 18, "learning_rate": 1e-3}
         logs.append(zoo.train(model, split.train_inputs, split.train_labels, **options))
     assert logs[0] == logs[1]
@@ -195,8 +199,8 @@ def test_training_repeats_and_the_first_loss_is_the_mean_over_pixels():
 @pytest.mark.slow
 @pytest.mark.parametrize(("rate", "low", "high"), [(1e-4, 0, 0.3), (1e-2, 0.6, 1), (1.0, 0, 0.4)])
 def test_learning_rates_too_small_and_too_large_are_worse(rate, low, high):
-    split = zoo.shapes()
-    model = zoo.build(zoo.UNet)
+    split = networks.shapes()
+    model = build(networks.UNet)
     options = {"epochs": 15, "batch_size": 16, "optimizer": "adam", "weight_decay": 0.0}
     zoo.train(model, split.train_inputs, split.train_labels, learning_rate=rate, **options)
-    assert low < zoo.mean_iou(model, split.test_inputs, split.test_labels) < high
+    assert low < networks.mean_iou(model, split.test_inputs, split.test_labels) < high

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from eigenscape.errors import InputError
+from eigenscape.layers._matrix import block_of
 from eigenscape.spectra import LayerSpectrum, SpectraResult
-from eigenscape.spectra._matrix import block_of
 
 #: A table of layers: names to numbers, names to fields, or a spectral examination.
 MetricSource = Mapping[str, float] | Mapping[str, Mapping[str, Any]] | SpectraResult

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import nn
 
-from eigenscape.spectra import LayerMatrix
+from eigenscape.layers import LayerMatrix
 
 #: Parameter to the groups whose mean factor it gets; who is not in it keeps the base rate.
 Labels = dict[nn.Parameter, tuple[str, ...]]
@@ -29,8 +29,8 @@ def assign(network: nn.Module, layers: Sequence[LayerMatrix], group: str, norms:
 
     >>> net = nn.Sequential(nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8), nn.Linear(8, 8))
     >>> from eigenscape.checkpoints import open_checkpoint
-    >>> from eigenscape.spectra import SpectraOptions
-    >>> from eigenscape.spectra._plan import plan
+    >>> from eigenscape.layers import SpectraOptions
+    >>> from eigenscape.layers._plan import plan
     >>> layers = plan(open_checkpoint(net), SpectraOptions(min_eigenvalues=2)).layers
     >>> [len(p) for p in (assign(net, layers, "matrix", n) for n in ("batch", "none"))]
     [6, 4]

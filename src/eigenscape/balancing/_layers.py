@@ -9,8 +9,8 @@ from torch import nn
 
 from eigenscape.balancing._options import BalanceOptions
 from eigenscape.checkpoints import open_checkpoint
-from eigenscape.spectra import LayerMatrix
-from eigenscape.spectra._plan import plan
+from eigenscape.layers import LayerMatrix
+from eigenscape.layers._plan import plan
 
 _FEWEST = 2
 _SPECTRAL = "spectral_conv"

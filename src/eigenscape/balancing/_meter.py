@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 import torch
 
 from eigenscape.balancing._options import LIGHT, BalanceOptions
-from eigenscape.spectra import LayerMatrix, SpectraOptions
-from eigenscape.spectra._examine import examine
-from eigenscape.spectra._solver import (
+from eigenscape.layers import LayerMatrix, SpectraOptions
+from eigenscape.layers._solver import (
     NonFiniteError,
     Spectrum,
     gram_spectrum,
     rounding_level,
 )
+from eigenscape.spectra._examine import examine
 from eigenscape.spectra.metrics import alpha_hill
 from eigenscape.theory import HillNull, hill_null
 

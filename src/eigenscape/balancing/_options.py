@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from eigenscape.allocation import GROUPINGS, allocate
 from eigenscape.errors import InputError
-from eigenscape.spectra import LayerSpectrum, SpectraOptions
+from eigenscape.layers import SpectraOptions
+from eigenscape.spectra import LayerSpectrum
 
 ENDS = ("first", "last")
 NORMS = ("batch", "all", "none")

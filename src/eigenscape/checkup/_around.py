@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eigenscape.landscape import HessianResult, Landscape, Objective, hessian, sample
+from eigenscape.landscape import HessianResult, Landscape, hessian, sample
+from eigenscape.models import Objective
 from eigenscape.topology import suggested_threshold
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from eigenscape.checkup._result import CheckupResult
 from eigenscape.checkup._sentences import findings, labelled, named
 from eigenscape.diagnosis import Population, Prescription
 from eigenscape.errors import InputError
-from eigenscape.landscape import Objective
+from eigenscape.models import Objective
 from eigenscape.results import Result
 from eigenscape.runs import ProgressCallback
 from eigenscape.spectra import SpectraResult, analyze

@@ -16,7 +16,7 @@ from eigenscape.diagnosis import (
     models_and_data,
     prescribe,
 )
-from eigenscape.landscape import Objective
+from eigenscape.models import Objective
 from eigenscape.zoo import Twin
 
 

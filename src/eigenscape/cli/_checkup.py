@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from eigenscape.checkup import CheckupResult
     from eigenscape.cli._verb import Verbs
-    from eigenscape.landscape import Objective
+    from eigenscape.models import Objective
 
 _FOLDER = "eigenscape-out"
 

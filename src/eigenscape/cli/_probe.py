@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from eigenscape.landscape import Objective
+    from eigenscape.models import Objective
 
 _FORM = "FILE.py:FUNCTION"
 PROBE_HELP = (
-    "your function, called without arguments; it returns an eigenscape.landscape.Objective, or "
+    "your function, called without arguments; it returns an eigenscape.models.Objective, or "
     "(model, loss, batches), where model may be a list of two, of two seeds. Your file is run, "
     "with all that it does: name only files you trust"
 )
@@ -63,7 +63,7 @@ def load_models(
 
 
 def _objective(found: Any, name: str, device: str) -> tuple[Objective, list[nn.Module]]:
-    from eigenscape.landscape import Objective
+    from eigenscape.models import Objective
 
     if isinstance(found, Objective):
         if device != "auto" and _device(device).type != found.device.type:
@@ -76,7 +76,7 @@ def _objective(found: Any, name: str, device: str) -> tuple[Objective, list[nn.M
         size = f" of {len(found)}" if isinstance(found, tuple) else ""
         raise InputError(
             f"--probe: {name}() returned a {type(found).__name__}{size}; expected an "
-            "eigenscape.landscape.Objective, or a tuple (model, loss, batches)"
+            "eigenscape.models.Objective, or a tuple (model, loss, batches)"
         )
     given, loss, batches = found
     models = list(given) if isinstance(given, list | tuple) else [given]

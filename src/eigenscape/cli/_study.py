@@ -9,7 +9,7 @@ from eigenscape.cli._verb import FORMATS, add_verb, note, own_file
 
 if TYPE_CHECKING:
     from eigenscape.cli._verb import Verbs
-    from eigenscape.studies import StudyResult
+    from eigenscape_studies import StudyResult
 
 
 def add(verbs: Verbs) -> None:
@@ -55,7 +55,7 @@ def add(verbs: Verbs) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the study, print its claims, write its page."""
     from eigenscape.runs import progress_bar
-    from eigenscape.studies import run_study, write_study_page
+    from eigenscape_studies import run_study, write_study_page
 
     names = ("result.json", "report.html") if args.out else ()
     files = {name: own_file(args.out, name) for name in names}

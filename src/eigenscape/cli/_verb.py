@@ -86,7 +86,7 @@ def add_spectra_options(parser: argparse.ArgumentParser) -> None:
 
 def spectra_options(args: argparse.Namespace, *, engine: bool = True) -> dict[str, Any]:
     """Return the arguments of ``analyze`` from the command line."""
-    from eigenscape.spectra import COSTLY_METRICS
+    from eigenscape.layers import COSTLY_METRICS
 
     kinds = dict(_pair(item, "--kind", "GLOB=KIND") for item in args.kind)
     metrics = tuple(name.strip() for name in args.metrics.split(",") if name.strip())

@@ -1,7 +1,5 @@
 """Landscapes: the loss around a model, seen on grids, through its curvature, and along paths.
 
-The loss
-    :class:`Objective`, :class:`ParameterSpace`, :data:`BatchNormPolicy`.
 Directions
     :func:`random_directions`, :func:`hessian_directions`, :func:`trajectory_directions`,
     :func:`difference_directions`, :func:`plane_through` (all give :class:`Directions`),
@@ -21,52 +19,54 @@ Similarity
     :func:`mean_over_pairs`, :func:`parameter_distance`, :func:`mixup`.
 """
 
-from eigenscape.landscape._bezier import bend_rate as bend_rate
-from eigenscape.landscape._bezier import bend_share as bend_share
-from eigenscape.landscape._bezier import bezier_point as bezier_point
-from eigenscape.landscape._cka import linear_cka as linear_cka
-from eigenscape.landscape._classification_error import classification_error as classification_error
-from eigenscape.landscape._connect import connect as connect
-from eigenscape.landscape._connectivity import Connectivity as Connectivity
-from eigenscape.landscape._curvature_restrict import restricted as restricted
-from eigenscape.landscape._curve_options import CurveOptions as CurveOptions
-from eigenscape.landscape._density import SpectralDensity as SpectralDensity
-from eigenscape.landscape._density import spectral_density as spectral_density
-from eigenscape.landscape._direction_makers import difference_directions as difference_directions
-from eigenscape.landscape._direction_makers import hessian_directions as hessian_directions
-from eigenscape.landscape._direction_makers import plane_through as plane_through
-from eigenscape.landscape._direction_makers import random_directions as random_directions
-from eigenscape.landscape._direction_makers import rayleigh_quotients as rayleigh_quotients
-from eigenscape.landscape._direction_scale import Normalization as Normalization
-from eigenscape.landscape._directions import Directions as Directions
-from eigenscape.landscape._directions import Unit as Unit
-from eigenscape.landscape._eigenpairs import Eigenpairs as Eigenpairs
-from eigenscape.landscape._eigenpairs import top_eigenpairs as top_eigenpairs
-from eigenscape.landscape._hessian import hessian as hessian
-from eigenscape.landscape._hessian_result import HessianResult as HessianResult
-from eigenscape.landscape._landscape import Landscape as Landscape
-from eigenscape.landscape._mixup import mixup as mixup
-from eigenscape.landscape._model_cka import ModelCKA as ModelCKA
-from eigenscape.landscape._model_cka import cka_matrix as cka_matrix
-from eigenscape.landscape._model_cka import model_cka as model_cka
-from eigenscape.landscape._modes import BatchNormPolicy as BatchNormPolicy
-from eigenscape.landscape._objective import Objective as Objective
-from eigenscape.landscape._parameters import ParameterSpace as ParameterSpace
-from eigenscape.landscape._path import PathValues as PathValues
-from eigenscape.landscape._path_metrics import mode_connectivity as mode_connectivity
-from eigenscape.landscape._path_metrics import mode_connectivity_peak as mode_connectivity_peak
-from eigenscape.landscape._path_metrics import path_barrier as path_barrier
-from eigenscape.landscape._sample import sample as sample
-from eigenscape.landscape._sample_estimate import Estimate as Estimate
-from eigenscape.landscape._similarity import mean_over_pairs as mean_over_pairs
-from eigenscape.landscape._similarity import parameter_distance as parameter_distance
-from eigenscape.landscape._trace import GroupTrace as GroupTrace
-from eigenscape.landscape._trace import TraceEstimate as TraceEstimate
-from eigenscape.landscape._trace import trace as trace
-from eigenscape.landscape._trajectory import trajectory_directions as trajectory_directions
+from eigenscape.landscape.curvature._curvature_restrict import restricted as restricted
+from eigenscape.landscape.curvature._density import SpectralDensity as SpectralDensity
+from eigenscape.landscape.curvature._density import spectral_density as spectral_density
+from eigenscape.landscape.curvature._eigenpairs import Eigenpairs as Eigenpairs
+from eigenscape.landscape.curvature._eigenpairs import top_eigenpairs as top_eigenpairs
+from eigenscape.landscape.curvature._hessian import hessian as hessian
+from eigenscape.landscape.curvature._hessian_result import HessianResult as HessianResult
+from eigenscape.landscape.curvature._trace import GroupTrace as GroupTrace
+from eigenscape.landscape.curvature._trace import TraceEstimate as TraceEstimate
+from eigenscape.landscape.curvature._trace import trace as trace
+from eigenscape.landscape.grid._direction_makers import (
+    difference_directions as difference_directions,
+)
+from eigenscape.landscape.grid._direction_makers import hessian_directions as hessian_directions
+from eigenscape.landscape.grid._direction_makers import plane_through as plane_through
+from eigenscape.landscape.grid._direction_makers import random_directions as random_directions
+from eigenscape.landscape.grid._direction_makers import rayleigh_quotients as rayleigh_quotients
+from eigenscape.landscape.grid._direction_scale import Normalization as Normalization
+from eigenscape.landscape.grid._directions import Directions as Directions
+from eigenscape.landscape.grid._directions import Unit as Unit
+from eigenscape.landscape.grid._landscape import Landscape as Landscape
+from eigenscape.landscape.grid._sample import sample as sample
+from eigenscape.landscape.grid._sample_estimate import Estimate as Estimate
+from eigenscape.landscape.grid._trajectory import trajectory_directions as trajectory_directions
+from eigenscape.landscape.paths._bezier import bend_rate as bend_rate
+from eigenscape.landscape.paths._bezier import bend_share as bend_share
+from eigenscape.landscape.paths._bezier import bezier_point as bezier_point
+from eigenscape.landscape.paths._classification_error import (
+    classification_error as classification_error,
+)
+from eigenscape.landscape.paths._connect import connect as connect
+from eigenscape.landscape.paths._connectivity import Connectivity as Connectivity
+from eigenscape.landscape.paths._curve_options import CurveOptions as CurveOptions
+from eigenscape.landscape.paths._path import PathValues as PathValues
+from eigenscape.landscape.paths._path_metrics import mode_connectivity as mode_connectivity
+from eigenscape.landscape.paths._path_metrics import (
+    mode_connectivity_peak as mode_connectivity_peak,
+)
+from eigenscape.landscape.paths._path_metrics import path_barrier as path_barrier
+from eigenscape.landscape.similarity._cka import linear_cka as linear_cka
+from eigenscape.landscape.similarity._mixup import mixup as mixup
+from eigenscape.landscape.similarity._model_cka import ModelCKA as ModelCKA
+from eigenscape.landscape.similarity._model_cka import cka_matrix as cka_matrix
+from eigenscape.landscape.similarity._model_cka import model_cka as model_cka
+from eigenscape.landscape.similarity._similarity import mean_over_pairs as mean_over_pairs
+from eigenscape.landscape.similarity._similarity import parameter_distance as parameter_distance
 
 __all__ = [
-    "BatchNormPolicy",
     "Connectivity",
     "CurveOptions",
     "Directions",
@@ -77,8 +77,6 @@ __all__ = [
     "Landscape",
     "ModelCKA",
     "Normalization",
-    "Objective",
-    "ParameterSpace",
     "PathValues",
     "SpectralDensity",
     "TraceEstimate",

@@ -6,13 +6,8 @@ from eigenscape.spectra._compare import LayerChange as LayerChange
 from eigenscape.spectra._compare import compare as compare
 from eigenscape.spectra._layer import Histogram as Histogram
 from eigenscape.spectra._layer import LayerSpectrum as LayerSpectrum
-from eigenscape.spectra._matrix import Candidate as Candidate
-from eigenscape.spectra._matrix import LayerMatrix as LayerMatrix
-from eigenscape.spectra._matrix import Skipped as Skipped
 from eigenscape.spectra._monitor import SpectralMonitor as SpectralMonitor
 from eigenscape.spectra._monitor import tensorboard_sink as tensorboard_sink
-from eigenscape.spectra._options import COSTLY_METRICS as COSTLY_METRICS
-from eigenscape.spectra._options import SpectraOptions as SpectraOptions
 from eigenscape.spectra._overlap import Overlap as Overlap
 from eigenscape.spectra._overlap import TopVectors as TopVectors
 from eigenscape.spectra._overlap import decompose as decompose
@@ -24,21 +19,15 @@ from eigenscape.spectra._trainer import trainer_callback as trainer_callback
 from eigenscape.spectra._verdict import HEALTHY_ALPHA as HEALTHY_ALPHA
 from eigenscape.spectra._verdict import LABELS as LABELS
 from eigenscape.spectra._verdict import Verdict as Verdict
-from eigenscape.spectra.layers import layer_handler as layer_handler
 
 __all__ = [
-    "COSTLY_METRICS",
     "HEALTHY_ALPHA",
     "LABELS",
-    "Candidate",
     "ComparisonResult",
     "Histogram",
     "LayerChange",
-    "LayerMatrix",
     "LayerSpectrum",
     "Overlap",
-    "Skipped",
-    "SpectraOptions",
     "SpectraResult",
     "SpectralMonitor",
     "TopVectors",
@@ -47,7 +36,6 @@ __all__ = [
     "analyze",
     "compare",
     "decompose",
-    "layer_handler",
     "overlap",
     "plot_spectrum",
     "tensorboard_sink",

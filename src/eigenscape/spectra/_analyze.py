@@ -19,13 +19,13 @@ from torch import nn
 
 from eigenscape.checkpoints import Checkpoint, open_checkpoint
 from eigenscape.errors import InputError
+from eigenscape.layers._matrix import LayerMatrix
+from eigenscape.layers._options import SpectraOptions
+from eigenscape.layers._plan import Plan, plan
 from eigenscape.results import Environment, dumps, jsonable
 from eigenscape.runs import Engine, ProgressCallback, Task, execute, one_thread, raise_failures
 from eigenscape.spectra._examine import examine
 from eigenscape.spectra._layer import LayerSpectrum
-from eigenscape.spectra._matrix import LayerMatrix
-from eigenscape.spectra._options import SpectraOptions
-from eigenscape.spectra._plan import Plan, plan
 from eigenscape.spectra._result import SpectraResult
 
 Source = nn.Module | Mapping[str, torch.Tensor] | str | Path | Checkpoint

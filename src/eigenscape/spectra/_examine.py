@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eigenscape.spectra._layer import Histogram, LayerSpectrum
-from eigenscape.spectra._matrix import LayerMatrix
-from eigenscape.spectra._options import SpectraOptions
-from eigenscape.spectra._solver import (
+from eigenscape.layers._matrix import LayerMatrix
+from eigenscape.layers._options import SpectraOptions
+from eigenscape.layers._solver import (
     NonFiniteError,
     Spectrum,
     gram_spectrum,
     rounding_level,
     svd_spectrum,
 )
+from eigenscape.spectra._layer import Histogram, LayerSpectrum
 from eigenscape.spectra._verdict import all_zero, judge, not_finite
 from eigenscape.spectra._windows import square_windows
 from eigenscape.spectra.metrics import (

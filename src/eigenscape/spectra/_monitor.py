@@ -14,11 +14,11 @@ from torch import nn
 
 from eigenscape.checkpoints import open_checkpoint
 from eigenscape.errors import InputError, OutputError
+from eigenscape.layers._matrix import LayerMatrix
+from eigenscape.layers._options import SpectraOptions
+from eigenscape.layers._plan import plan
 from eigenscape.spectra._examine import examine
 from eigenscape.spectra._layer import LayerSpectrum
-from eigenscape.spectra._matrix import LayerMatrix
-from eigenscape.spectra._options import SpectraOptions
-from eigenscape.spectra._plan import plan
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,10 +15,10 @@ from torch import nn
 
 from eigenscape.checkpoints import open_checkpoint
 from eigenscape.errors import InputError
-from eigenscape.spectra._matrix import LayerMatrix
-from eigenscape.spectra._options import SpectraOptions
+from eigenscape.layers._matrix import LayerMatrix
+from eigenscape.layers._options import SpectraOptions
+from eigenscape.layers._plan import plan
 from eigenscape.spectra._overlap import Overlap, TopVectors, decompose, overlap
-from eigenscape.spectra._plan import plan
 from eigenscape.spectra.metrics import fit_bulk, stable_rank
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import numpy as np
 
 from eigenscape.errors import InputError
+from eigenscape.layers._matrix import Skipped
 from eigenscape.results import Environment, Result, replacing
 from eigenscape.spectra._layer import LayerSpectrum
-from eigenscape.spectra._matrix import Skipped
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from eigenscape.errors import InputError
+from eigenscape.models._random import seeded
 from eigenscape.zoo._accuracy import device_of, mode_restored
-from eigenscape.zoo._random import seeded
 from eigenscape.zoo._recipe import OptimizerName, Recipe, ScheduleName
 from eigenscape.zoo._training_log import TrainingLog
 

@@ -17,8 +17,8 @@ from eigenscape.diagnosis.measuring._measure import check_data
 from eigenscape.diagnosis.measuring._samples import Samples
 from eigenscape.diagnosis.measuring._stack import Stack
 from eigenscape.errors import InputError
+from eigenscape.models import build
 from eigenscape.runs import call_user_function, canonical, split_reference
-from eigenscape.zoo import build
 
 Build = Callable[[int], nn.Module]
 _PROBED = 8  # samples that the fingerprint sees answers to

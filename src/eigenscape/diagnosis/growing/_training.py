@@ -12,9 +12,9 @@ from torch.nn import functional
 from eigenscape.diagnosis.growing._plan import GrowPlan
 from eigenscape.diagnosis.measuring._samples import Samples
 from eigenscape.diagnosis.measuring._stack import Stack
-from eigenscape.landscape._modes import twice_differentiable
+from eigenscape.models._modes import twice_differentiable
+from eigenscape.models._random import seeded
 from eigenscape.zoo._accuracy import mode_restored
-from eigenscape.zoo._random import seeded
 
 
 def train_stack(

@@ -11,8 +11,8 @@ from eigenscape.diagnosis.measuring._options import MeasureOptions
 from eigenscape.diagnosis.measuring._samples import Samples
 from eigenscape.diagnosis.measuring._stack import Stack
 from eigenscape.landscape import bend_rate, bend_share, bezier_point
-from eigenscape.landscape._curve_data import _split
-from eigenscape.landscape._modes import evaluating
+from eigenscape.landscape.paths._curve_data import _split
+from eigenscape.models._modes import evaluating
 
 
 def curve_errors(starts: Stack, ends: Stack, samples: Samples, options: MeasureOptions) -> Tensor:

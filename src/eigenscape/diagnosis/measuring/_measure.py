@@ -16,7 +16,7 @@ from eigenscape.diagnosis.measuring._options import MeasureOptions
 from eigenscape.diagnosis.measuring._samples import Samples
 from eigenscape.diagnosis.measuring._stack import Stack
 from eigenscape.errors import InputError
-from eigenscape.landscape._twin_check import check_twins
+from eigenscape.landscape.paths._twin_check import check_twins
 from eigenscape.results import Environment, Result
 
 if TYPE_CHECKING:

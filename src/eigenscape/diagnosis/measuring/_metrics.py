@@ -18,7 +18,7 @@ from eigenscape.diagnosis.measuring._samples import Samples
 from eigenscape.diagnosis.measuring._stack import Stack
 from eigenscape.diagnosis.measuring._traces import traces
 from eigenscape.landscape import linear_cka, mode_connectivity, mode_connectivity_peak
-from eigenscape.landscape._features import probe_inputs
+from eigenscape.landscape.similarity._features import probe_inputs
 
 _CKA_BATCH = 128
 

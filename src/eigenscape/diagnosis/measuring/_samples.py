@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from eigenscape.landscape._curve_data import _split
+from eigenscape.landscape.paths._curve_data import _split
 
 _AT_ONCE = 512  # samples of one forward pass
 

@@ -12,9 +12,9 @@ from torch.func import functional_call, vmap
 
 from eigenscape.diagnosis.measuring._samples import Samples
 from eigenscape.errors import EigenscapeError, InputError
-from eigenscape.landscape import ParameterSpace
-from eigenscape.landscape._calls import fresh
-from eigenscape.landscape._modes import batch_norms, evaluating, twice_differentiable
+from eigenscape.models import ParameterSpace
+from eigenscape.models._calls import fresh
+from eigenscape.models._modes import batch_norms, evaluating, twice_differentiable
 
 #: Networks of at most this many parameters are run by ``vmap``, larger ones one by one. Below it a
 #: step costs more in overhead than in arithmetic; far above it, ``vmap``'s grouped kernels lose.

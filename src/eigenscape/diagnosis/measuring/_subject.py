@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from eigenscape.errors import InputError
-from eigenscape.landscape import Objective
+from eigenscape.models import Objective
 
 _FORMS = (
     "an Objective, (model, loss, batches), or (model, (inputs, labels)); in place of model a list "

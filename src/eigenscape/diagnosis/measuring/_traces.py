@@ -12,7 +12,7 @@ from torch.nn import functional
 from eigenscape.diagnosis.measuring._options import MeasureOptions
 from eigenscape.diagnosis.measuring._samples import Samples
 from eigenscape.diagnosis.measuring._stack import Stack
-from eigenscape.landscape._modes import evaluating, twice_differentiable
+from eigenscape.models._modes import evaluating, twice_differentiable
 
 _CHUNK = 8  # probes that share one backward pass
 

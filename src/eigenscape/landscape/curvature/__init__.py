@@ -1,0 +1,1 @@
+"""Curvature: eigenpairs, trace and density of the Hessian."""

@@ -1,0 +1,147 @@
+"""One call for the curvature of a loss: extreme eigenvalues, trace by layer, density."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, get_args
+
+import torch
+
+from eigenscape.errors import InputError
+from eigenscape.landscape.curvature._curvature import Matrix
+from eigenscape.landscape.curvature._curvature_groups import Grouping
+from eigenscape.landscape.curvature._curvature_notes import (
+    eigenvalue_notes,
+    estimate_notes,
+    point_notes,
+)
+from eigenscape.landscape.curvature._curvature_restrict import restricted
+from eigenscape.landscape.curvature._density import spectral_density
+from eigenscape.landscape.curvature._eigenpairs import top_eigenpairs
+from eigenscape.landscape.curvature._hessian_result import HessianResult
+from eigenscape.landscape.curvature._trace import TraceMethod, trace
+from eigenscape.results import Environment
+from eigenscape.runs import Progress
+
+if TYPE_CHECKING:
+    from eigenscape.models._objective import Objective
+    from eigenscape.runs import ProgressCallback
+
+Ends = Literal["largest", "both"]
+
+
+def hessian(
+    objective: Objective,
+    *,
+    k: int = 5,
+    trace_samples: int = 100,
+    trace_method: TraceMethod = "hutchinson",
+    density: bool = False,
+    ends: Ends = "largest",
+    groups: Grouping | None = "layer",
+    matrix: Matrix = "hessian",
+    parameters: Sequence[str] | None = None,
+    tolerance: float = 1e-3,
+    seed: int = 0,
+    progress: ProgressCallback | None = None,
+) -> HessianResult:
+    """Examine the curvature of an objective at its center.
+
+    Args:
+        objective: the loss around its center.
+        k: how many eigenvalues, at each end that is asked for; at most P.
+        trace_samples: matrix-vector products for the trace; see :func:`trace`.
+        trace_method: ``"hutchinson"`` or ``"hutch++"``.
+        density: estimate the spectral density too, with the defaults of :func:`spectral_density`.
+        ends: ``"largest"``, or ``"both"`` for the k smallest (the most negative) as well.
+        groups: the trace by ``"layer"``, by ``"block"``, or None.
+        matrix: ``"hessian"``, or ``"ggn"`` for the generalised Gauss-Newton matrix.
+        parameters: globs over parameter names; the Hessian is then the diagonal block of those.
+        tolerance: of the eigenvalues' residuals; see :func:`top_eigenpairs`.
+        seed: of everything random.
+        progress: told after each of the parts.
+
+    Raises:
+        InputError: an argument out of range, or a product that is not finite.
+
+    >>> from eigenscape.models import Objective
+    >>> model = torch.nn.Linear(2, 1, bias=False)
+    >>> batch = (torch.diag(torch.tensor([1.0, 2.0])), torch.zeros(2, 1))  # Hessian: diag(1, 4)
+    >>> found = hessian(Objective(model, torch.nn.functional.mse_loss, batch), k=2)
+    >>> [round(value, 5) for value in (*found.top_eigenvalues, found.trace, found.trace_stderr)]
+    [4.0, 1.0, 5.0, 0.0]
+    """
+    start = time.perf_counter()
+    if ends not in get_args(Ends):
+        raise InputError(f"ends is {ends!r}; expected one of {', '.join(get_args(Ends))}")
+    if parameters is not None:
+        objective = restricted(objective, parameters)
+    both = ends == "both"
+    if both and 2 * k > objective.space.count:
+        raise InputError(
+            f"k is {k} at both ends, but there are {objective.space.count} parameters; expected "
+            "2 k of them or more"
+        )
+    told = _Told(progress, 2 + density, start)
+    pairs = top_eigenpairs(
+        objective, 2 * k if both else k, which="both" if both else "largest",
+        tolerance=tolerance, seed=seed, matrix=matrix,
+    )  # fmt: skip
+    told.step("eigenvalues")
+    found = trace(
+        objective, samples=trace_samples, method=trace_method, seed=seed, groups=groups,
+        matrix=matrix,
+    )  # fmt: skip
+    told.step("trace")
+    spectrum = spectral_density(objective, seed=seed, matrix=matrix) if density else None
+    if density:
+        told.step("density")
+    gradient_norm = float(objective.gradient().norm())
+    top, low = pairs.values[:k], pairs.values[k:].flip(0)
+    residuals, low_residuals = pairs.residuals[:k], pairs.residuals[k:].flip(0)
+    notes = [
+        *objective.notes,
+        *point_notes(objective, gradient_norm, float(top[0])),
+        *eigenvalue_notes(top, torch.cat((residuals, low_residuals)), low, tolerance, matrix),
+        *estimate_notes(found, spectrum),
+    ]
+    spent = pairs.products + found.samples + (spectrum.products if spectrum else 0)
+    return HessianResult(
+        environment=Environment.capture(device=str(objective.device), seed=seed),
+        matrix=matrix,
+        model=type(objective.model).__name__,
+        parameters=objective.space.count,
+        samples=objective.data.count,
+        data_hash=objective.data.hash,
+        loss=objective.loss_at_center,
+        gradient_norm=gradient_norm,
+        top_eigenvalues=tuple(top.tolist()),
+        residuals=tuple(residuals.tolist()),
+        smallest_eigenvalues=tuple(low.tolist()),
+        smallest_residuals=tuple(low_residuals.tolist()),
+        tolerance=tolerance,
+        trace=found.value,
+        trace_stderr=found.standard_error,
+        trace_samples=found.samples,
+        trace_method=found.method,
+        groups=found.groups,
+        density=spectrum,
+        products=spent,
+        seconds=time.perf_counter() - start,
+        notes=tuple(notes),
+    )
+
+
+class _Told:
+    """Tells a callback which parts are done."""
+
+    def __init__(self, tell: ProgressCallback | None, parts: int, start: float) -> None:
+        self._tell, self._parts, self._start, self._done = tell, parts, start, -1
+        self.step("")
+
+    def step(self, name: str) -> None:
+        self._done += 1
+        if self._tell is not None:
+            spent = time.perf_counter() - self._start
+            self._tell(Progress(self._done, self._parts, 0, 0, spent, None, name))

@@ -1,0 +1,219 @@
+"""The trace of the Hessian from random probes, each layer's share with it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from eigenscape.errors import InputError
+from eigenscape.landscape.curvature._curvature import Curvature, Matrix, whole_number
+from eigenscape.landscape.curvature._curvature_groups import Grouping, Groups
+
+if TYPE_CHECKING:
+    from eigenscape.models._objective import Objective
+
+TraceMethod = Literal["hutchinson", "hutch++"]
+TRACE_METHODS: tuple[TraceMethod, ...] = get_args(TraceMethod)
+
+#: Probes that share one forward and one first backward pass.
+_CHUNK = 10
+_MOST_SAMPLES = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupTrace:
+    """The trace of one layer's, or one block's, diagonal block of the Hessian.
+
+    Args:
+        name: of the layer or block.
+        parameters: its number of parameters.
+        value: the estimate.
+        standard_error: of the estimate; zero where it is exact.
+    """
+
+    name: str
+    parameters: int
+    value: float
+    standard_error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceEstimate:
+    """The trace of the Hessian, with the error of the estimate.
+
+    Args:
+        value: the estimate.
+        standard_error: of the estimate; zero where it is exact.
+        samples: matrix-vector products that were spent.
+        per_sample: one unbiased estimate for each probe of the random part.
+        method: ``"hutchinson"``, ``"hutch++"``, or ``"exact"`` where every coordinate was probed.
+        groups: the shares of layers or blocks; they add up to ``value``.
+    """
+
+    value: float
+    standard_error: float
+    samples: int
+    per_sample: Tensor = field(repr=False)
+    method: str
+    groups: tuple[GroupTrace, ...] = ()
+
+
+def trace(
+    objective: Objective,
+    *,
+    samples: int = 100,
+    method: TraceMethod = "hutchinson",
+    seed: int = 0,
+    groups: Grouping | None = None,
+    matrix: Matrix = "hessian",
+    relative_error: float | None = None,
+    max_samples: int = _MOST_SAMPLES,
+) -> TraceEstimate:
+    r"""Estimate the trace of the Hessian of an objective at its center.
+
+    Hutchinson (1990): the mean of :math:`v^T H v` over Rademacher vectors v. The share of a layer
+    is the mean of :math:`v_l^T (H v)_l`, from the same probes. Hutch++ (Meyer, Musco, Musco and
+    Woodruff 2021): a third of the products find a basis Q of :math:`H S`, a third give
+    :math:`\mathrm{tr}(Q^T H Q)` exactly, and the rest estimate what is left, so that the error
+    falls as 1/samples; it pays where a few eigenvalues make most of the trace. The standard error
+    is that of the random part. With ``samples`` of P or more, each coordinate is probed once and
+    the trace is exact.
+
+    Args:
+        objective: the loss around its center.
+        samples: matrix-vector products, 2 or more (6 for Hutch++). The default, 100, is the most
+            that PyHessian takes (Yao et al. 2020).
+        method: ``"hutchinson"`` or ``"hutch++"``.
+        seed: of the probes.
+        groups: ``"layer"`` or ``"block"`` for their shares, None for the total alone.
+        matrix: ``"hessian"``, or ``"ggn"`` for the generalised Gauss-Newton matrix.
+        relative_error: go on after ``samples`` products until the standard error is below this
+            share of the estimate, or ``max_samples`` is reached; exactly, once P products are
+            spent. None: take ``samples``.
+        max_samples: the most products under ``relative_error``.
+
+    Raises:
+        InputError: an argument out of range, or a product that is not finite.
+
+    >>> from eigenscape.models import Objective
+    >>> model = torch.nn.Linear(3, 1)
+    >>> objective = Objective(model, torch.nn.functional.mse_loss, (torch.eye(3), torch.ones(3, 1)))
+    >>> round(trace(objective).value, 5)  # 2/3 for each of the weights, 2 for the bias
+    4.0
+    """
+    curvature = Curvature(objective, matrix)
+    _check(samples, method, relative_error, max_samples)
+    members = Groups(objective.space, groups)
+    if samples >= curvature.count:
+        return _exact(curvature, members)
+    sketch = samples // 3 if method == "hutch++" else 0
+    probes = _Probes(curvature, members, torch.Generator().manual_seed(seed), sketch)
+    found = probes.draw(samples - curvature.products)
+    if relative_error is not None:
+        while curvature.products < max_samples:
+            value = float(probes.known[-1] + found[:, -1].mean())
+            if float(_errors(found)[-1]) <= relative_error * abs(value):
+                break
+            if curvature.products >= curvature.count:  # every coordinate costs no more
+                return _exact(curvature, members)
+            more = probes.draw(min(_CHUNK, max_samples - curvature.products))
+            found = torch.cat((found, more))
+    return _estimate(probes.known, found, curvature.products, method, members)
+
+
+class _Probes:
+    """Random probes, outside a subspace that is known exactly when there is a sketch.
+
+    With P = Q Q^T and g' = (1 - P) g, the share of a layer l is the sum over its coordinates of
+    ``Q * (H Q)``, exactly, plus the mean of ``g' * (H g')``: tr(E_l H P) + tr(E_l H (1 - P)).
+    """
+
+    def __init__(
+        self, curvature: Curvature, members: Groups, generator: torch.Generator, sketch: int
+    ) -> None:
+        self._curvature, self._members, self._generator = curvature, members, generator
+        self._basis: Tensor | None = None
+        self.known = torch.zeros(len(members.names) + 1, dtype=torch.float64)
+        if sketch:
+            self._basis = torch.linalg.qr(_by_chunks(curvature, self._signs(sketch)))[0]
+            entries = self._basis * _by_chunks(curvature, self._basis)
+            self.known = _shares(members, entries).sum(0)
+
+    def draw(self, count: int) -> Tensor:
+        """Return estimates of the rest from so many probes: ``(count, groups + 1)``."""
+        parts = []
+        for start in range(0, count, _CHUNK):
+            probes = self._signs(min(_CHUNK, count - start))
+            if self._basis is not None:
+                probes = probes - self._basis @ (self._basis.T @ probes)
+            parts.append(_shares(self._members, probes * self._curvature(probes)))
+        return torch.cat(parts)
+
+    def _signs(self, count: int) -> Tensor:
+        shape = (self._curvature.count, count)
+        coins = torch.randint(2, shape, generator=self._generator, dtype=torch.int8)
+        return coins.to(self._curvature.device, torch.float64) * 2 - 1
+
+
+def _by_chunks(curvature: Curvature, vectors: Tensor) -> Tensor:
+    parts = [vectors[:, start : start + _CHUNK] for start in range(0, vectors.shape[1], _CHUNK)]
+    return torch.cat([curvature(part) for part in parts], dim=1)
+
+
+def _shares(members: Groups, entries: Tensor) -> Tensor:
+    """Return each column's sums within the groups, and in all: ``(k, groups + 1)``."""
+    return torch.cat((members.sums(entries), entries.sum(0)[:, None].cpu()), dim=1)
+
+
+def _exact(curvature: Curvature, members: Groups) -> TraceEstimate:
+    diagonal = torch.zeros(curvature.count, 1, dtype=torch.float64, device=curvature.device)
+    for start in range(0, curvature.count, _CHUNK):
+        places = torch.arange(start, min(start + _CHUNK, curvature.count), device=curvature.device)
+        units = diagonal.new_zeros(curvature.count, len(places))
+        units[places, places - start] = 1.0
+        diagonal[places, 0] = curvature(units)[places, places - start]
+    known = _shares(members, diagonal)[0]
+    none = torch.zeros(0, len(known), dtype=torch.float64)
+    return _estimate(known, none, curvature.products, "exact", members)
+
+
+def _estimate(
+    known: Tensor, found: Tensor, spent: int, method: str, members: Groups
+) -> TraceEstimate:
+    values = known + (found.mean(0) if len(found) else 0.0)
+    errors = _errors(found).tolist()
+    groups = zip(members.names, members.sizes, values.tolist(), errors, strict=False)
+    return TraceEstimate(
+        value=float(values[-1]),
+        standard_error=errors[-1],
+        samples=spent,
+        per_sample=(known + found)[:, -1],
+        method=method,
+        groups=tuple(
+            GroupTrace(name=name, parameters=size, value=value, standard_error=error)
+            for name, size, value, error in groups
+        ),
+    )
+
+
+def _errors(found: Tensor) -> Tensor:
+    """Standard errors of the means over probes; zero without a random part."""
+    if not len(found):
+        return torch.zeros(found.shape[1], dtype=torch.float64)
+    return found.std(0) / math.sqrt(len(found))
+
+
+def _check(samples: int, method: str, relative_error: float | None, max_samples: int) -> None:
+    wrong = []
+    if method not in TRACE_METHODS:
+        wrong.append(f"method is {method!r}; expected one of {', '.join(TRACE_METHODS)}")
+    wrong += whole_number("samples", samples, 6 if method == "hutch++" else 2)
+    wrong += whole_number("max_samples", max_samples, 2)
+    if relative_error is not None and not 0 < relative_error < 1:
+        wrong.append(f"relative_error is {relative_error!r}; expected a number between 0 and 1")
+    if wrong:
+        raise InputError("; ".join(wrong))

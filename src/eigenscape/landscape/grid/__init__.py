@@ -1,0 +1,1 @@
+"""Grids: the loss around a model along directions."""

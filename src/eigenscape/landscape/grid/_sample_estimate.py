@@ -1,0 +1,128 @@
+"""What a landscape will cost, said before it is sampled."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from eigenscape.errors import InputError
+
+if TYPE_CHECKING:
+    from eigenscape.landscape.grid._sample_walk import Walk
+    from eigenscape.landscape.grid._shortcut import Shortcut
+
+_LONGEST = 1.0
+_FEWEST = 3
+_PART_BYTES = 64  # of disk for a point, when every point is a file of a few hundred bytes: rarely
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The cost of the points that are still to be evaluated.
+
+    Args:
+        points: how many.
+        seconds: from a few timed evaluations.
+        bytes: memory for vectors, outputs of layers and losses; models and data not counted.
+    """
+
+    points: int
+    seconds: float
+    bytes: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.points:,} points, about {duration(self.seconds)}, {self.bytes / 2**20:,.1f} MiB"
+        )
+
+
+EstimateCallback = Callable[[Estimate], None]
+
+
+def estimate(
+    walk: Walk, shortcut: Shortcut | None, probes: Sequence[Sequence[float]], points: int
+) -> Estimate:
+    """Time a few evaluations."""
+    taken: list[float] = []
+    with walk.ready(shortcut):
+        while len(taken) < _FEWEST and sum(taken) < _LONGEST:
+            started = time.perf_counter()
+            walk.value(probes[len(taken) % len(probes)], shortcut)
+            taken.append(time.perf_counter() - started)
+    held = shortcut.bytes if shortcut else 0
+    return Estimate(points, median(taken) * points, walk.bytes + held + 16 * points)
+
+
+def refuse_too_costly(cost: Estimate, time_budget: float | None) -> None:
+    """Refuse what would take longer than allowed.
+
+    Raises:
+        InputError: with both figures.
+    """
+    if time_budget is not None and cost.seconds > time_budget:
+        raise InputError(
+            f"the landscape would take about {duration(cost.seconds)} ({cost.points:,} points), "
+            f"more than the budget of {duration(time_budget)}. Mend: fewer steps or dimensions, "
+            "less data, or a larger budget; with a folder it can be stopped and continued"
+        )
+
+
+def refuse_too_large(parameters: int, dim: int, points: int, folder: str | Path | None) -> None:
+    """Refuse what the memory or the disk of this machine does not hold.
+
+    Raises:
+        InputError: with the figures.
+    """
+    needed, there = 8 * (3 * dim * parameters + 2 * points), _memory()
+    if there and needed > there:
+        raise InputError(
+            f"{points:,} points in {dim} directions of {parameters:,} parameters need "
+            f"{needed / 2**30:.1f} GiB of memory; {there / 2**30:.1f} GiB are free. "
+            "Mend: fewer steps or directions, or layers=[...]"
+        )
+    if folder is None:
+        return
+    place = Path(folder).absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if _PART_BYTES * points > free:
+        raise InputError(
+            f"{points:,} points need up to {_PART_BYTES * points / 2**30:.2f} GiB on the disk of "
+            f"{folder}; {free / 2**30:.2f} GiB are free. Mend: another folder, or fewer steps"
+        )
+
+
+def duration(seconds: float) -> str:
+    """Say a time in words.
+
+    >>> duration(0.004), duration(75), duration(10000), duration(4e6)
+    ('4 ms', '75 s', '2.8 h', '46.3 days')
+    """
+    for size, unit in ((86400.0, "days"), (3600.0, "h")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    if seconds >= 600:
+        return f"{seconds / 60:.0f} min"
+    return (
+        f"{seconds:.0f} s"
+        if seconds >= 10
+        else (f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1e3:.0f} ms")
+    )
+
+
+def _memory() -> int:
+    """Return the bytes that are free for programs, 0 where the system does not tell."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0

@@ -1,0 +1,1 @@
+"""Paths: curves of low loss between models."""

@@ -1,0 +1,164 @@
+"""Joining two models by a curve of low loss."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from eigenscape.landscape.paths._bend import first_bend, train_bend
+from eigenscape.landscape.paths._bezier import bezier_point
+from eigenscape.landscape.paths._classification_error import classification_error
+from eigenscape.landscape.paths._connectivity import Connectivity
+from eigenscape.landscape.paths._curve_data import in_order, shuffled
+from eigenscape.landscape.paths._curve_options import CurveOptions
+from eigenscape.landscape.paths._path import ErrorMeasure, PathValues, measure_point
+from eigenscape.landscape.paths._twin_check import check_twins
+from eigenscape.models._batches import Batch, Batches
+from eigenscape.models._calls import Forward, Loss
+from eigenscape.models._objective import Objective
+from eigenscape.models._parameters import ParameterSpace
+from eigenscape.results import Environment
+from eigenscape.runs import Progress, ProgressCallback
+
+
+def connect(
+    model_a: nn.Module,
+    model_b: nn.Module,
+    loss: Loss,
+    data: Batch | Iterable[Batch],
+    *,
+    test: Batch | Iterable[Batch] | None = None,
+    error: ErrorMeasure | None = None,
+    forward: Forward | None = None,
+    init: str | nn.Module = "midpoint",
+    epochs: int = 50,
+    batch_size: int = 128,
+    learning_rate: float = 0.01,
+    momentum: float = 0.9,
+    weight_decay: float = 5e-4,
+    points: int = 5,
+    seed: int = 0,
+    progress: ProgressCallback | None = None,
+) -> Connectivity:
+    """Train a quadratic Bezier curve between two models, and measure how well it joins them.
+
+    ``theta(t) = (1 - t)^2 a + 2 t (1 - t) bend + t^2 b`` runs through the trainable parameters of
+    any module; the ends stay (Garipov et al. 2018). The bend minimises the mean loss over t plus
+    ``weight_decay / 2 * ||theta(t)||^2``. Then loss and error are taken along the curve, and along
+    the straight line, at equally spaced t; batch norm's statistics are gathered anew at each of
+    them, on the training data. Both models, their modes and the global random state stay as found.
+
+    Args:
+        model_a: the end at t = 0. Its forward pass is used along the whole path.
+        model_b: the end at t = 1; the same architecture with other parameters.
+        loss: from outputs and targets to a scalar, the mean over the samples of the batch.
+        data: training data: tensors ``(inputs, targets)``, shuffled into new batches every epoch,
+            or an iterable of batches that is the same at every pass, whose order is shuffled. It is
+            held in memory.
+        test: data of either kind on which the paths are evaluated as well.
+        error: from outputs and targets to the mean error over the batch; None for
+            :func:`classification_error`, in per cent.
+        forward: from model and batch to ``(outputs, targets)``; by default a batch is a pair
+            ``(inputs, targets)``.
+        init: where the bend starts. ``"midpoint"``: on the straight line, as Garipov et al. (2018)
+            describe. ``"random"``: at new initial weights, as the code of Yang et al. (2021) does;
+            it needs more epochs. Or a third model.
+        epochs: this and all below: see :class:`CurveOptions`.
+        batch_size: see there.
+        learning_rate: see there.
+        momentum: see there.
+        weight_decay: see there.
+        points: see there.
+        seed: see there.
+        progress: called after every epoch and every evaluated point.
+
+    Raises:
+        InputError: models of different architectures, data that cannot be used, an option out of
+            its range, or values that are not finite.
+
+    >>> a, b = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+    >>> _ = nn.init.constant_(a.weight, 1.0), nn.init.constant_(b.weight, 3.0)
+    >>> data = torch.ones(4, 1), 2 * torch.ones(4, 1)
+    >>> found = connect(a, b, nn.functional.mse_loss, data, epochs=1,
+    ...                 error=lambda outputs, targets: (outputs - targets).abs().mean())
+    >>> found.line.train_error, found.line_barrier
+    ((1.0, 0.5, 0.0, 0.5, 1.0), 0.0)
+    """
+    options = CurveOptions(
+        init="model" if isinstance(init, nn.Module) else init,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        points=points,
+        seed=seed,
+    )
+    check_twins(model_a, model_b, ParameterSpace.of(model_a))
+    objective = Objective(
+        model_a, loss, in_order(data, batch_size), forward=forward, batch_norm="recompute"
+    )
+    held_out = None
+    if test is not None:
+        held_out = Batches(in_order(test, batch_size), objective.device, objective.dtype)
+    start = objective.center
+    end = objective.space.join(dict(model_b.named_parameters()), start.dtype).to(start.device)
+    bend = first_bend(objective, start, end, init, seed)
+
+    def measure(point: Tensor) -> tuple[float, ...]:
+        return measure_point(objective, point, held_out, error or classification_error)
+
+    ends = measure(start), measure(end)  # before the training: bad data should not cost it
+    tell = _teller(epochs + 2 * (points - 2), progress)
+    bend, losses = train_bend(
+        objective,
+        (start, end),
+        bend,
+        lambda generator: shuffled(data, batch_size, objective, generator),
+        options,
+        lambda epoch: tell(f"epoch {epoch + 1}"),
+    )
+    ts = torch.linspace(0, 1, points, dtype=torch.float64).tolist()
+    paths = []
+    for name, control in (("curve", bend), ("line", (start + end) / 2)):
+        rows = [ends[0]]
+        for t in ts[1:-1]:
+            rows.append(measure(bezier_point(start, control, end, t)))
+            tell(f"{name} at t = {t:g}")
+        paths.append(PathValues.of([*rows, ends[1]]))
+    return Connectivity(
+        environment=Environment.capture(device=str(objective.device), seed=seed),
+        options=options,
+        t=tuple(ts),
+        curve=paths[0],
+        line=paths[1],
+        error_name=_error_name(error),
+        training_loss=losses,
+        distance=math.sqrt(float((start.double() - end.double()).square().sum())),
+        samples=objective.data.count,
+        data_hash=objective.data.hash,
+        bend=bend,
+    )
+
+
+def _error_name(error: Any) -> str:
+    return "classification error (%)" if error is None else getattr(error, "__name__", "error")
+
+
+def _teller(total: int, progress: ProgressCallback | None) -> Callable[[str], None]:
+    """Return what counts the steps, and tells of each."""
+    started, done = time.monotonic(), 0
+
+    def tell(name: str) -> None:
+        nonlocal done
+        done += 1
+        elapsed = time.monotonic() - started
+        if progress is not None:
+            progress(Progress(done, total, 0, 0, elapsed, elapsed / done * (total - done), name))
+
+    return tell

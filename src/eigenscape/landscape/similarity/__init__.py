@@ -1,0 +1,1 @@
+"""Similarity: what two models have in common."""

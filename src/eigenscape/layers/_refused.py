@@ -1,0 +1,100 @@
+"""Tensors that hold no weight matrix, each with its reason."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+from eigenscape.layers._matrix import Candidate
+from eigenscape.layers._options import SpectraOptions
+from eigenscape.layers._registry import Reading, layer_handler, skipped
+
+_BYTES = {torch.int8, torch.uint8, torch.qint8, torch.quint8, torch.qint32}
+_PACKED = re.compile(r"(^|[._])(qweight|qzeros|g_idx|packed|weight_packed|SCB|absmax|quant_map)")
+_NORMALISED = re.compile(r"(^|\.)(weight_[gv]|parametrizations\.[^.]+\.original\d*)$")
+_HELPER = re.compile(
+    r"(^|[._])(scales?|weight_scale(_inv)?|input_scale|zero_points?|tril|mask|\w+_bias|A_log)$"
+)
+_BASE = re.compile(r"\.parametrizations\.[^.]+\.\d+\.")
+_MASK = re.compile(r"(^|[._])(bias|masked_bias|mask|causal_mask)$")
+
+
+@layer_handler
+def vector(candidate: Candidate, options: SpectraOptions) -> Reading:  # noqa: ARG001
+    """Scalars, vectors and empty tensors."""
+    if 0 in candidate.shape:
+        return skipped(candidate, "an empty tensor")
+    if sum(width > 1 for width in candidate.shape) > 1:
+        return None
+    if candidate.shape == (1, 1):
+        return skipped(candidate, "a 1 x 1 matrix: a single number has no spectrum")
+    reason = "a vector (bias, norm, scale or statistic): it has one singular value, no spectrum"
+    if not any(width > 1 for width in candidate.shape):
+        reason = "a scalar (counter or scale): no spectrum"
+    return skipped(candidate, reason)
+
+
+@layer_handler
+def rescaled(candidate: Candidate, options: SpectraOptions) -> Reading:  # noqa: ARG001
+    """Halves of a weight normalisation or another parametrization: not the weight that acts."""
+    if not _NORMALISED.search(candidate.name):
+        return None
+    return skipped(
+        candidate,
+        "one part of a parametrized weight, not the weight that acts; remove the "
+        "parametrization (torch.nn.utils.parametrize.remove_parametrizations, or "
+        "torch.nn.utils.remove_weight_norm) and save again",
+    )
+
+
+@layer_handler
+def helper(candidate: Candidate, options: SpectraOptions) -> Reading:  # noqa: ARG001
+    """Buffers of a module, and what files keep beside the weights: not weights themselves."""
+    if sum(width > 1 for width in candidate.shape) < 2:
+        return None
+    if candidate.buffer:
+        why = "a buffer, which is not trained"
+    elif _HELPER.search(candidate.name) or _BASE.search(candidate.name):
+        why = "a scale, bias, mask or table beside a weight, by its name"
+    else:
+        return None
+    return skipped(candidate, f"{why}; include it with --kind '{candidate.name}=linear'")
+
+
+@layer_handler
+def scaled_codes(candidate: Candidate, options: SpectraOptions) -> Reading:  # noqa: ARG001
+    """float8 codes whose scales differ over the matrix: the codes alone are not the weights."""
+    if candidate.info.dtype.itemsize != 1 or not candidate.info.dtype.is_floating_point:
+        return None
+    for suffix in ("_scale", "_scale_inv"):
+        scale = candidate.sibling(candidate.leaf + suffix)
+        if scale is not None and scale.numel > 1:
+            return skipped(
+                candidate,
+                f"float8 codes with scales of shape {scale.shape}: the codes are not the weights; "
+                "dequantize the model, or examine the checkpoint it was quantized from",
+            )
+    return None
+
+
+@layer_handler
+def integers(candidate: Candidate, options: SpectraOptions) -> Reading:  # noqa: ARG001
+    """Integer and boolean tensors: quantized weights, masks, counters."""
+    dtype = candidate.info.dtype
+    kind = str(dtype).removeprefix("torch.")
+    if dtype == torch.bool or (not _is_number(dtype) and _MASK.search(candidate.name)):
+        return skipped(candidate, f"a mask ({kind}), not a weight")
+    if _is_number(dtype):
+        return None
+    if (dtype in _BYTES and len(candidate.shape) >= 1) or _PACKED.search(candidate.name):
+        return skipped(
+            candidate,
+            f"integer-quantized weights ({kind}): the codes are not the weights; "
+            "dequantize the model, or examine the checkpoint it was quantized from",
+        )
+    return skipped(candidate, f"an integer tensor ({kind}): a counter or an index, not a weight")
+
+
+def _is_number(dtype: torch.dtype) -> bool:
+    return dtype.is_floating_point or dtype.is_complex

@@ -1,0 +1,137 @@
+"""What is called at every evaluation, and what it must answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from eigenscape.errors import InputError
+from eigenscape.models._batches import Batch
+from eigenscape.models._modes import BATCH_NORM_POLICIES
+
+Forward = Callable[..., Any]  # (model, batch); a model of any class
+Loss = Callable[[Any, Any], Tensor]
+
+
+class Bound(nn.Module):
+    """A model inside a module whose forward is ``forward(model, batch)``."""
+
+    def __init__(self, model: nn.Module, forward: Forward) -> None:
+        super().__init__()
+        self.model = model
+        self._forward = forward
+
+    def forward(self, batch: Batch) -> Any:
+        """Call ``forward(model, batch)``."""
+        return self._forward(self.model, batch)
+
+
+def check_arguments(
+    model: object, loss: object, batch_norm: str, dtype: torch.dtype | None
+) -> None:
+    """Refuse arguments of another kind, all at once."""
+    wrong = []
+    if isinstance(model, torch.jit.ScriptModule):
+        wrong.append(
+            "model is TorchScript, whose parameters cannot be replaced for a call. Mend: "
+            "give the module it was made from"
+        )
+    elif not isinstance(model, nn.Module):
+        wrong.append(f"model is a {type(model).__name__}; expected a torch.nn.Module")
+    if loss is not None and not callable(loss):
+        wrong.append(f"loss is a {type(loss).__name__}; expected loss(outputs, targets) -> scalar")
+    if batch_norm not in BATCH_NORM_POLICIES:
+        names = ", ".join(BATCH_NORM_POLICIES)
+        wrong.append(f"batch_norm is {batch_norm!r}; expected one of {names}")
+    if dtype not in (None, torch.float32, torch.float64):
+        wrong.append(f"dtype is {dtype}; expected torch.float32 or torch.float64")
+    if wrong:
+        raise InputError("; ".join(wrong))
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Return the one device of a model."""
+    devices = {tensor.device for tensor in model.parameters()}
+    if len(devices) > 1 or any(device.type == "meta" for device in devices):
+        raise InputError(
+            f"the model's parameters lie on {', '.join(sorted(map(str, devices)))}; expected one "
+            "device that holds values. Mend: model.to('cpu')"
+        )
+    return devices.pop()
+
+
+def dtype_of(model: nn.Module) -> torch.dtype:
+    """Return float64 for a model of float64, else float32."""
+    wide = {torch.float64, torch.complex128}
+    found = {tensor.dtype for tensor in model.parameters() if not _integer(tensor)}
+    return torch.float64 if found and found <= wide else torch.float32
+
+
+def _integer(tensor: Tensor) -> bool:
+    return not (tensor.is_floating_point() or tensor.is_complex())
+
+
+def default_forward(loss: Loss | None) -> Forward:
+    """Return how a batch is evaluated where the user says nothing."""
+    return _forward_keywords if loss is None else _forward_pair
+
+
+def _forward_pair(model: nn.Module, batch: Batch) -> Any:
+    if not (isinstance(batch, tuple | list) and len(batch) == 2):
+        raise InputError(
+            f"a batch is a {type(batch).__name__}; expected a pair (inputs, targets). "
+            "Mend: Objective(..., forward=lambda model, batch: (outputs, targets)), or loss=None "
+            "for mappings that the model answers with .loss"
+        )
+    return model(batch[0]), batch[1]
+
+
+def _forward_keywords(model: nn.Module, batch: Batch) -> Any:
+    if not isinstance(batch, Mapping):
+        raise InputError(
+            f"there is no loss and a batch is a {type(batch).__name__}; expected a mapping that "
+            "the model takes as keywords and answers with .loss. Mend: give a loss, or "
+            "forward=lambda model, batch: the scalar loss"
+        )
+    answer = model(**batch)
+    loss = getattr(answer, "loss", None)
+    if loss is None:
+        raise InputError(
+            f"the model answered with a {type(answer).__name__} that has no loss. Mend: put the "
+            "labels into the batch, or give forward=lambda model, batch: the scalar loss"
+        )
+    return loss
+
+
+def scalar(loss: Any, index: int) -> Tensor:
+    """Return a loss as a scalar, or say what it is instead."""
+    if not isinstance(loss, Tensor) or loss.numel() != 1 or loss.is_complex():
+        seen = (
+            f"{loss.dtype} of shape {tuple(loss.shape)}"
+            if isinstance(loss, Tensor)
+            else (f"a {type(loss).__name__}")
+        )
+        raise InputError(
+            f"the loss of batch {index} is {seen}; expected one real number, the mean over the "
+            "samples. Mend: reduction='mean'"
+        )
+    return loss.reshape(())
+
+
+def doubled(value: Any) -> Any:
+    """Return a floating tensor as float64, anything else as it is."""
+    return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
+
+
+def doubled_loss(loss: Loss | None) -> Loss | None:
+    """Return a loss for float64: of a module a copy whose own tensors (class weights) are."""
+    return deepcopy(loss).double() if isinstance(loss, nn.Module) else loss
+
+
+def fresh(name: str, tensor: Tensor) -> Tensor:
+    """Return the start of a running statistic: variance 1, the rest 0."""
+    return torch.ones_like(tensor) if name.endswith("running_var") else torch.zeros_like(tensor)

@@ -1,0 +1,121 @@
+"""Running experiments: one, or a resumable list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eigenscape.results import Environment
+from eigenscape.runs import Engine, ProgressCallback, Task, execute, raise_failures
+from eigenscape_studies.laboratory._measure import measure, needs_vectors
+from eigenscape_studies.laboratory._options import LabOptions
+from eigenscape_studies.laboratory._record import StepRecord
+from eigenscape_studies.laboratory._result import LabResult
+from eigenscape_studies.laboratory._walk import walk
+from eigenscape_studies.laboratory._world import World, draw_world
+
+
+def run_experiment(options: LabOptions, world: World | None = None) -> LabResult:
+    """Train the student and measure it at every step.
+
+    A learning rate that overflows stops the experiment: what was measured before is kept, and
+    ``stopped`` says why. Nothing of the global random state is touched.
+
+    Args:
+        options: the settings.
+        world: teacher, data and student; drawn from ``options.seed`` by default.
+
+    >>> small = dict(n=200, d=100, h=150, n_test=100, measures=())
+    >>> noise = run_experiment(LabOptions(learning_rate=0.001, **small)).final
+    >>> heavy = run_experiment(LabOptions(learning_rate=1.0, **small)).final
+    >>> abs(noise.alpha_excess - 1) < 0.06, heavy.alpha_excess < 0.8
+    (True, True)
+    """
+    world = draw_world(options) if world is None else world
+    records: list[StepRecord] = []
+    spectra: dict[int, NDArray[np.float64]] = {}
+    stopped, before = "", None
+    looked = {
+        step
+        for step in range(options.steps + 1)
+        if options.probed(step) or needs_vectors(step, options)
+    }
+    with torch.no_grad():
+        for state in walk(world, options, updates="overlap" in options.measures):
+            if state.stopped:
+                stopped = state.stopped
+                break
+            if not (options.every_step or state.step in looked):
+                continue
+            found = measure(state, world, options, before)
+            before = found.top
+            if options.every_step or options.probed(state.step):
+                records.append(found.record)
+            if options.probed(state.step):
+                spectra[state.step] = found.eigenvalues
+    return LabResult(
+        environment=Environment.capture(seed=options.seed),
+        options=options,
+        records=tuple(records),
+        spectra=spectra,
+        stopped=stopped,
+        notes=tuple(_notes(options)),
+    )
+
+
+def run_experiments(
+    experiments: Mapping[str, LabOptions],
+    *,
+    folder: str | Path | None = None,
+    engine: Engine = "local",
+    jobs: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> dict[str, LabResult]:
+    """Run many experiments side by side; with a folder, a killed run goes on where it stopped.
+
+    Args:
+        experiments: name to settings.
+        folder: where finished experiments are kept; None for memory.
+        engine: as for :func:`eigenscape.runs.execute`.
+        jobs: experiments at a time; None for one on each core.
+        progress: called after each of them.
+
+    Raises:
+        TaskError: an experiment failed.
+
+    >>> options = LabOptions(n=40, d=20, h=30, n_test=20, steps=1)
+    >>> found = run_experiments({"one": options}, engine="threads", jobs=1)
+    >>> found["one"].final.step
+    1
+    """
+    tasks = [Task(name, _task, {"settings": o.to_dict()}) for name, o in experiments.items()]
+    outcomes = execute(tasks, folder=folder, engine=engine, jobs=jobs, progress=progress)
+    raise_failures(outcomes)
+    environment = Environment.capture()
+    return {
+        outcome.name: LabResult.from_payload(outcome.value, environment) for outcome in outcomes
+    }
+
+
+def _task(settings: dict[str, Any]) -> dict[str, Any]:
+    return run_experiment(LabOptions.from_dict(settings)).payload()
+
+
+def _notes(options: LabOptions) -> list[str]:
+    found = []
+    if options.n < options.d:
+        found.append(
+            f"n {options.n} < d {options.d}: the sampling noise of the gradient is larger than its "
+            "signal; the first step hardly points at the teacher"
+        )
+    if options.h < options.d:
+        found.append(
+            f"h {options.h} < d {options.d}: W has only h singular directions; its null is that of "
+            f"the aspect ratio {options.h / options.d:.3g}"
+        )
+    return found

@@ -1,0 +1,79 @@
+"""One network each: train it, look at the loss around it, measure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch.nn.functional import cross_entropy
+
+from eigenscape.landscape import Landscape, sample, top_eigenpairs, trace
+from eigenscape.models import Objective
+from eigenscape_studies._topology import topology_row
+
+#: Half the width of a PINN's landscape as a share of the norm of its parameters: narrower ones show
+#: a bowl at every speed, wider ones only roughness.
+_PINN_RADIUS = 0.1
+_TRACE_SAMPLES = 30
+
+
+def pinn_task(beta: float, seed: int, steps: int, iterations: int) -> dict[str, Any]:
+    """Train a PINN on convection, and return its errors, curvature, landscape and topology."""
+    from eigenscape_studies.networks import convection, train_pinn
+
+    problem = convection(beta)
+    model, log = train_pinn(problem, seed=seed, max_iterations=iterations, tolerance=1e-9)
+    objective = Objective(model, None, problem.batch(), forward=problem.loss_of)
+    landscape = sample(
+        objective, "hessian", dim=2, steps=steps, radius=_PINN_RADIUS, unit="relative", seed=seed
+    )
+    facts = {
+        "family": "convection", "beta": beta, "seed": seed, "dim": 2,
+        "train_seconds": log.seconds, **problem.errors(model),
+    }  # fmt: skip
+    return {"row": facts | _measured(objective, landscape), "values": landscape.values}
+
+
+def network_task(residual: bool, depth: int, seed: int, steps: int) -> dict[str, Any]:
+    """Train a deep classifier of digits with or without shortcuts, and measure the same."""
+    from eigenscape.models import build
+    from eigenscape.zoo import accuracy, digits, train
+    from eigenscape_studies.networks import ResidualMLP
+
+    split = digits()
+    model = build(lambda: ResidualMLP(64, 32, depth, 10, residual=residual), seed)
+    log = train(
+        model, split.train_inputs, split.train_labels, epochs=55, batch_size=128,
+        learning_rate=3e-3, weight_decay=0.0, optimizer="adam", schedule="cosine", seed=seed,
+    )  # fmt: skip
+    objective = Objective(model, cross_entropy, (split.train_inputs, split.train_labels))
+    landscape = sample(
+        objective, "random", dim=2, steps=steps, radius=1.0, normalize="filter", seed=seed
+    )
+    facts = {
+        "family": "residual" if residual else "plain", "depth": depth, "seed": seed, "dim": 2,
+        "train_seconds": log.seconds,
+        "accuracy": accuracy(model, split.test_inputs, split.test_labels),
+    }  # fmt: skip
+    return {"row": facts | _measured(objective, landscape), "values": landscape.values}
+
+
+def _measured(objective: Objective, landscape: Landscape) -> dict[str, Any]:
+    return (
+        _curvature(objective)
+        | topology_row(landscape.values)
+        | {
+            "loss": objective.loss_at_center,
+            "not_finite": int(np.isinf(landscape.values).sum()),
+        }
+    )
+
+
+def _curvature(objective: Objective) -> dict[str, Any]:
+    pairs = top_eigenpairs(objective, 1)
+    estimate = trace(objective, samples=_TRACE_SAMPLES)
+    return {
+        "top_eigenvalue": float(pairs.values[0]),
+        "trace": estimate.value,
+        "trace_stderr": estimate.standard_error,
+    }

@@ -1,0 +1,182 @@
+"""The study's experiments: one function each, of plain arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from eigenscape.diagnosis import (
+    MDTree,
+    Population,
+    actions_of,
+    evaluate,
+    fit_baseline,
+    get_shape,
+    read_population,
+    sample_cells,
+    scores,
+    step_gains,
+    within,
+)
+from eigenscape_studies._permuted import permuted_scores
+from eigenscape_studies.md_tree._plan import BASELINES, CASES, PERMUTED, TREES, arguments_of
+
+Rows = list[dict[str, Any]]
+_MARGINS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, float("inf"))
+
+
+@lru_cache(maxsize=4)
+def _read(path: str) -> Population:
+    return read_population(path)
+
+
+def curve_task(clean: str, noisy: str, case: str, value: int, seeds: Sequence[int]) -> Rows:
+    """Fit every method to one training set for each seed, and score it on the noisy table."""
+    known = CASES[case]
+    options = arguments_of(known, value)
+    train, test = _read(clean), _read(noisy)
+    seen = test.select(within(test, min_width=known.min_width))
+    parts = {seed: _training(case, value, seed, train) for seed in seeds}
+    seeds = [seed for seed in seeds if _has_both(known.question, parts[seed])]
+    rows: Rows = []
+    for name, (variant, search) in TREES.items():
+        if variant == "cka" and known.question != "temperature":
+            continue
+        first = name == next(iter(TREES))
+        result = evaluate(
+            train, test, **options, variant=variant, search=search, seeds=seeds,
+            baselines=BASELINES if first else (),
+        )  # fmt: skip
+        head = {"case": case, "value": value, "n": result.n_train}
+        found = {name: result.per_seed, **result.baselines}
+        rows += [
+            {**head, "method": method, **{key: row[key] for key in _KEPT}}
+            for method, some in found.items()
+            for row in some
+        ]
+        if first:
+            fixed = {
+                "zero-shot constants": (result.zero_shot, result.zero_shot_balanced),
+                "majority": (result.majority, 50.0),
+            }
+            rows += [
+                {**head, "method": method, "seed": 0, "accuracy": one, "balanced_accuracy": two}
+                for method, (one, two) in fixed.items()
+            ]
+    rows += [
+        {
+            **rows[0],
+            "method": PERMUTED,
+            "seed": seed,
+            **permuted_scores(parts[seed], seen, known.question, seed),
+        }
+        for seed in seeds
+    ]  # fmt: skip
+    return rows
+
+
+_KEPT = ("seed", "accuracy", "balanced_accuracy")
+
+
+def _training(case: str, value: int, seed: int, train: Population) -> Population:
+    """Return the configurations of a training set that have an answer."""
+    known = CASES[case]
+    train = train.select(within(train, min_width=known.min_width))
+    if known.varied == "cells":
+        train = train.select(sample_cells(train, known.question, value, seed))
+    else:
+        train = train.select(within(train, **{known.varied: value}))
+    return train.select(train.labels(known.question) != "optimal")
+
+
+def _has_both(question: str, part: Population) -> bool:
+    """Tell whether a draw can be fitted to: a single cell may hold one answer only."""
+    return len(set(part.labels(question).tolist())) == 2
+
+
+def constants_task(noisy: str, count: int, seed: int) -> Rows:
+    """Score temperature trees with random thresholds, uniform in the box."""
+    test = _read(noisy)
+    labels = test.labels("temperature")
+    rows = labels != "optimal"
+    clear, labels = test.select(rows), labels[rows]
+    low, high = np.array(get_shape("temperature").box).T
+    drawn = np.random.default_rng(seed).uniform(low, high, (count, len(low)))
+    base = MDTree.zero_shot("temperature")
+    found = [
+        scores(replace(base, thresholds=tuple(row)).predict(clear), labels)["accuracy"]
+        for row in drawn.tolist()
+    ]
+    quantiles = np.quantile(found, [0.05, 0.5, 0.95])
+    return [{"draws": count, "mean": float(np.mean(found)), "sd": float(np.std(found, ddof=1)),
+             "p5": float(quantiles[0]), "median": float(quantiles[1]),
+             "p95": float(quantiles[2])}]  # fmt: skip
+
+
+def margin_task(clean: str, noisy: str) -> Rows:
+    """Score the temperature tree by how much is at stake: the margin between the two gains."""
+    train, test = _read(clean), _read(noisy)
+    labels = test.labels("temperature")
+    right = MDTree.fit(train, search="exact").predict(test) == labels
+    table = test.table
+    margin = np.abs(table["rfi_inc_temp"] - table["rfi_dec_temp"]).to_numpy()
+    found: Rows = []
+    for low, high in pairwise(_MARGINS):
+        rows = (margin > low) & (margin <= high)
+        found.append(
+            {"low": low, "high": high, "n": int(rows.sum()), "right": int(right[rows].sum())}
+        )
+    return found
+
+
+def steps_task(clean: str, noisy: str, question: str, cells: int, seed: int) -> Rows:
+    """Follow each method's diagnosis by one step, and measure the gain on the noisy table."""
+    train, test = _read(clean), _read(noisy)
+    part = train.select(sample_cells(train, question, cells, seed))
+    mask = test.labels("temperature") != "optimal"  # the rows that the paper averages over
+    answers = {
+        "optimal diagnosis": (test.labels(question), test.labels("temperature")),
+        **{
+            name: tuple(
+                MDTree.fit(part, question=asked, search=search).predict(test)
+                for asked in (question, "temperature")
+            )
+            for name, (variant, search) in TREES.items()
+            if variant == "peak"
+        },
+        **{
+            name: tuple(_baseline(name, part, test, asked, seed) for asked in
+                        (question, "temperature"))
+            for name in ("validation", "hyperparameters")
+        },
+        "zero-shot constants": tuple(
+            MDTree.zero_shot(asked).predict(test) for asked in (question, "temperature")
+        ),
+    }  # fmt: skip
+    found = {
+        name: step_gains(test, actions_of(one, two))[mask].mean()
+        for name, (one, two) in answers.items()
+    }
+    up, down, wide = (
+        step_gains(test, np.full(len(test), action))[mask].mean()
+        for action in ("raise temperature", "lower temperature", "widen")
+    )
+    coin = (up + down) / 2
+    found["coin (expected)"] = coin if question == "temperature" else (wide + coin) / 2
+    found["always one answer"] = up if question == "temperature" else wide
+    return [
+        {"question": question, "method": name, "seed": seed, "rule": rule, "gain": float(gain)}
+        for name, gains in found.items()
+        for rule, gain in gains.items()
+    ]
+
+
+def _baseline(name: str, part: Population, test: Population, question: str, seed: int) -> Any:
+    labels = part.labels(question)
+    clear = labels != "optimal"
+    return fit_baseline(name, part.select(clear), labels[clear], test, question, seed)

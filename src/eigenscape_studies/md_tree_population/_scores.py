@@ -1,0 +1,149 @@
+"""What every method scores on the networks with noisy labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from eigenscape.diagnosis import (
+    ACTIONS,
+    MDTree,
+    Population,
+    evaluate,
+    fit_baseline,
+    sample_cells,
+    scores,
+    step_gains,
+    within,
+)
+from eigenscape.diagnosis._policy import advised_actions
+from eigenscape.diagnosis._trust import fitted_trees
+from eigenscape.errors import InputError
+from eigenscape_studies._permuted import permuted_scores
+from eigenscape_studies.md_tree_population._plan import Scale
+
+Rows = list[dict[str, Any]]
+TREE, PAPER, ONE = "MD tree", "MD tree, paper search", "MD tree of one checkpoint"
+VALIDATION = "validation"
+BASELINES = (VALIDATION, "free landscape", "one checkpoint", "temperature (cheats)")
+PERMUTED, CARRIED = "permuted metrics", "published thresholds"
+#: Fitted to the paper's whole table with clean labels (ResNet18 on CIFAR-10), by its own search.
+PUBLISHED = (0.146, -4.422, 6.138)
+
+
+def transfer_rows(repeat: int, clean: Population, noisy: Population, scale: Scale) -> Rows:
+    """Fit to clean networks, all or the small end of the grid, and diagnose the noisy ones."""
+    settings: dict[str, dict[str, Any]] = {
+        "all": {},
+        "narrow": {"max_width": float(sorted(scale.widths)[1])},
+        "little data": {"max_data": float(sorted(scale.data)[1])},
+    }
+    rows: Rows = []
+    for setting, limits in settings.items():
+        rows += [
+            {"setting": setting, "repeat": repeat, "method": method, **score}
+            for method, score in _methods(clean, noisy, limits, repeat).items()
+        ]
+    return rows
+
+
+def _methods(
+    clean: Population, noisy: Population, limits: dict[str, Any], seed: int
+) -> dict[str, dict[str, float]]:
+    result = evaluate(clean, noisy, **limits, seeds=(seed,), baselines=BASELINES)
+    part = clean.select(within(clean, **limits))
+    labels = noisy.labels("temperature")
+    rows = labels != "optimal"
+    asked, truth = noisy.select(rows), labels[rows]
+    published = replace(MDTree.zero_shot(), thresholds=PUBLISHED)
+    found = {
+        TREE: result.per_seed[0],
+        PAPER: evaluate(clean, noisy, **limits, search="paper", seeds=(seed,)).per_seed[0],
+        ONE: evaluate(clean, noisy, **limits, variant="one-checkpoint", seeds=(seed,)).per_seed[0],
+        **{name: some[0] for name, some in result.baselines.items()},
+        CARRIED: scores(published.predict(asked), truth),
+        PERMUTED: permuted_scores(part.select(part.labels("temperature") != "optimal"), noisy,
+                                  "temperature", seed),
+        "majority": {"accuracy": result.majority, "balanced_accuracy": 50.0},
+    }  # fmt: skip
+    return {
+        name: {key: float(score[key]) for key in ("accuracy", "balanced_accuracy")}
+        for name, score in found.items()
+    }
+
+
+def few_rows(repeat: int, clean: Population, noisy: Population, scale: Scale) -> Rows:
+    """Fit to a few random cells of the clean networks, and diagnose the noisy ones."""
+    labels = noisy.labels("temperature")
+    rows = labels != "optimal"
+    asked, truth = noisy.select(rows), labels[rows]
+    found: Rows = []
+    for count in scale.cells:
+        for draw in range(scale.draws):
+            seed = 1000 * repeat + draw
+            part = clean.select(sample_cells(clean, "temperature", count, seed))
+            known = part.labels("temperature")
+            clear = known != "optimal"
+            for method, answers in _answers(part, known, clear, asked, seed).items():
+                score = scores(answers, truth)["accuracy"]
+                found.append({"repeat": repeat, "cells": count, "configurations": int(clear.sum()),
+                              "method": method, "accuracy": score})  # fmt: skip
+    return found
+
+
+def _answers(
+    part: Population, labels: np.ndarray, clear: np.ndarray, asked: Population, seed: int
+) -> dict[str, np.ndarray]:
+    """Return every method's answers; none where the draw holds one class only."""
+    try:
+        tree = MDTree.fit(part)
+    except InputError:
+        return {}
+    known, own = part.select(clear), labels[clear]
+    return {
+        TREE: tree.predict(asked),
+        **{
+            name: fit_baseline(name, known, own, asked, "temperature", seed)
+            for name in (VALIDATION, "free landscape")
+        },
+    }
+
+
+def advice_rows(repeat: int, clean: Population, noisy: Population) -> Rows:
+    """Follow the advice of trees fitted to clean networks, on the noisy ones."""
+    pair = fitted_trees(clean, ("temperature", "width", "data"))
+    one = fitted_trees(clean, ("temperature",), "one-checkpoint")
+    gains = {
+        action: step_gains(noisy, np.full(len(noisy), action))["best"].to_numpy()
+        for action in ACTIONS
+    }
+    every = np.stack(list(gains.values()))
+    followed = {
+        "advice": advised_actions(pair, noisy),
+        "advice, one checkpoint": advised_actions(one, noisy),
+    }
+    means = {
+        **{name: float(step_gains(noisy, actions)["best"].mean())
+           for name, actions in followed.items()},
+        **{f"always {action}": float(values.mean()) for action, values in gains.items()},
+        "by lot": float(every.mean()),
+        "best of each": float(every.max(axis=0).mean()),
+    }  # fmt: skip
+    return [{"repeat": repeat, "policy": name, "gain": gain} for name, gain in means.items()]
+
+
+def margin_rows(repeat: int, clean: Population, noisy: Population) -> Rows:
+    """Score the tree by what is at stake."""
+    labels = noisy.labels("temperature")
+    right = MDTree.fit(clean).predict(noisy) == labels
+    stake = np.abs(noisy.table["rfi_inc_temp"] - noisy.table["rfi_dec_temp"]).to_numpy()
+    bins: Sequence[tuple[float, float]] = ((0, 1), (1, 2), (2, 4), (4, np.inf))
+    return [
+        {"repeat": repeat, "low": low, "high": high, "n": int(chosen.sum()),
+         "right": int(right[chosen].sum())}
+        for low, high in bins
+        for chosen in ((stake > low) & (stake <= high),)
+    ]  # fmt: skip
