@@ -4,17 +4,18 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from eigenscape.allocation import allocate
 from eigenscape.allocation._fill import fill, mean_of, reach
 from eigenscape.allocation._rounding import largest_remainder, reference_counts, weighted_remainder
 from eigenscape.errors import InputError
+from tests._properties import examples
 
 ALPHAS = st.lists(st.floats(1.1, 12), min_size=1, max_size=12)
 RULES = ("linear", "sqrt", "log2", "step", "sigmoid", "multiplicative", "additive", "power")
-quick = settings(max_examples=60, deadline=None)
+quick = examples(60)
 
 
 def named(alphas, sizes=None):

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -26,6 +26,7 @@ from eigenscape.layers._plan import plan
 from eigenscape.results import load
 from eigenscape.spectra import analyze, tensorboard_sink
 from eigenscape.zoo import cifar_resnet
+from tests._properties import examples
 
 LN10 = math.log(10)
 
@@ -105,7 +106,7 @@ def test_shuffled_hands_out_the_same_factors_and_depends_on_the_seed():
     assert len({tuple(other.values()) for other in others}) > 1
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.lists(st.floats(1.3, 6), min_size=1, max_size=5))
 def test_factors_are_those_of_allocate_and_rise_with_alpha(alphas):
     model = stack(alphas, n=50)

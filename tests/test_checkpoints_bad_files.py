@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
@@ -15,6 +15,7 @@ from torch import nn
 from eigenscape.checkpoints import open_checkpoint, save_checkpoint
 from eigenscape.errors import CheckpointError, OutputError, UnsafeCheckpointError
 from tests._checkpoint_files import RunsCode, quietly, raw_safetensors, weights
+from tests._properties import examples
 
 # --- hostile pickles ----------------------------------------------------------------------------
 
@@ -209,13 +210,7 @@ def test_damaged_bytes_open_and_read_or_raise_a_checkpoint_error(kind, tmp_path)
     damaged = tmp_path / "damaged.pt"
     outcomes = set()
 
-    @settings(
-        max_examples=150,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
+    @examples(150)
     @given(
         end=st.one_of(st.just(len(whole)), st.integers(0, len(whole))),
         changes=st.dictionaries(st.integers(0, len(whole) - 1), st.integers(0, 255), max_size=4),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from eigenscape.diagnosis import (
@@ -33,6 +33,7 @@ from eigenscape.diagnosis._paper_search import paper_search
 from eigenscape.diagnosis._route import correct, find_leaves
 from eigenscape.errors import InputError
 from eigenscape.results import load
+from tests._properties import examples
 
 WIDTHS, AMOUNTS, SIZES = (4, 8, 16), (1, 2), (16, 32, 64, 128, 256)
 
@@ -128,7 +129,7 @@ def random_rows(shape, n, seed, levels=None):
 
 @pytest.mark.parametrize("key", list(SHAPES))
 @given(n=st.integers(2, 24), seed=st.integers(0, 10**6), levels=st.sampled_from([None, 1, 2]))
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_exact_search_is_never_below_any_thresholds(key, n, seed, levels):
     shape = SHAPES[key]
     values, labels = random_rows(shape, n, seed, levels)
@@ -143,7 +144,7 @@ def test_exact_search_is_never_below_any_thresholds(key, n, seed, levels):
 
 
 @given(n=st.integers(2, 9), seed=st.integers(0, 10**6))
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_exact_search_finds_the_best_of_all_partitions(n, seed):
     shape = get_shape("temperature")
     values, labels = random_rows(shape, n, seed, levels=1)
@@ -164,7 +165,7 @@ def test_a_plateau_ends_in_its_middle():
 
 
 @given(seed=st.integers(0, 10**6))
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_order_of_rows_does_not_matter(seed):
     shape = get_shape("data")
     values, labels = random_rows(shape, 30, seed)
@@ -301,7 +302,7 @@ def test_another_protocol_is_refused(population):
 
 
 @given(seed=st.integers(0, 10**6))
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_no_action_gains_more_than_the_best_one(seed):
     population = Population.from_frame(small_table(seed % 7))
     rng = np.random.default_rng(seed)

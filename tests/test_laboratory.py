@@ -30,14 +30,6 @@ SMALL = {"n": 400, "d": 200, "h": 300, "n_test": 200}
 TINY = {"n": 60, "d": 24, "h": 36, "n_test": 50, "dtype": "float64"}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def plain_hill(values):
     """The estimator in the words of its definition."""
     values = sorted(values)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -21,14 +21,7 @@ from eigenscape.landscape import (
 )
 from eigenscape.landscape.similarity._cka import _features, _inner
 from eigenscape.models import build
-from eigenscape.runs import one_thread
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_core():
-    """Small arrays: more threads only wait for each other."""
-    with one_thread():
-        yield
+from tests._properties import examples
 
 
 def normal(*shape, seed=0):
@@ -75,7 +68,7 @@ def naive_unbiased(x, y):
     seed=st.integers(0, 99),
     unbiased=st.booleans(),
 )
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_cka_by_its_definition(n, d, e, seed, unbiased):
     x = normal(n, d, seed=seed) + 3
     y = x[:, :1] + normal(n, e, seed=seed + 1000)
@@ -91,7 +84,7 @@ def test_cka_by_its_definition(n, d, e, seed, unbiased):
     seed=st.integers(0, 99),
     unbiased=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_cka_is_blind_to_rotation_scale_and_shift(d, scale, shift, seed, unbiased):
     x = normal(20, d, seed=seed)
     moved = scale * (x @ orthogonal(d, seed) + shift)
@@ -148,7 +141,7 @@ def test_features_that_cannot_be_compared(x, y, unbiased, message):
 
 
 @given(seed=st.integers(0, 200), alpha=st.floats(0.1, 50))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_mixup_keeps_the_mean_and_the_hull(seed, alpha):
     inputs = torch.from_numpy(normal(9, 4, seed=seed))
     mixed = mixup(inputs, alpha, np.random.default_rng(seed))

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
@@ -29,16 +29,9 @@ from eigenscape.landscape.paths._path import measure_point
 from eigenscape.models import Objective, ParameterSpace
 from eigenscape.models import build as seeded_model
 from eigenscape.results import load
-from eigenscape.runs import one_thread
+from tests._properties import examples
 
 CE = functional.cross_entropy
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_core():
-    """Small layers: more threads only wait for each other."""
-    with one_thread():
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +95,7 @@ def test_numbers_of_a_path_by_hand(errors, mc, peak, barrier):
     errors=st.lists(st.integers(0, 1000).map(lambda n: n / 10), min_size=3, max_size=9),
     shift=st.integers(-500, 500).map(lambda n: n / 10),
 )
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_path_numbers_move_with_the_path(errors, shift):
     path = np.array(errors)
     assert mode_connectivity(path + shift) == pytest.approx(mode_connectivity(path), abs=1e-9)
@@ -133,7 +126,7 @@ def test_bezier_weights_ends_and_stacks():
 
 
 @given(t=st.floats(0, 1))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_bend_share_is_the_slope_in_the_bend(t):
     bend = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     (slope,) = torch.autograd.grad(bezier_point(torch.ones(1), bend, torch.ones(1), t).sum(), bend)

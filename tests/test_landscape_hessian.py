@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -18,14 +18,7 @@ from eigenscape.landscape import HessianResult, hessian, spectral_density, top_e
 from eigenscape.models import Objective
 from eigenscape.results import load
 from tests._data import data_file
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+from tests._properties import examples
 
 
 class Point(nn.Module):
@@ -162,7 +155,7 @@ def test_a_loss_without_curvature_has_zero_eigenvalues():
     assert sum(found.density.density(found.density.grid())[0]) > 0
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(st.lists(st.integers(-5, 5), min_size=21, max_size=40), st.integers(1, 4))
 def test_any_spectrum(values, k):
     found = top_eigenpairs(quadratic(symmetric(values)), k, which="both", tolerance=1e-6)

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from eigenscape.errors import InputError, MissingExtraError, OutputError, TaskError
@@ -25,6 +25,7 @@ from eigenscape.runs import Progress, Task, execute, progress_bar, raise_failure
 from eigenscape.runs._progress import Tracker
 from eigenscape.runs._store import Record, Slot, read_record, write_record
 from eigenscape.runs._work import Order, work
+from tests._properties import examples
 
 
 class Color(Enum):
@@ -538,7 +539,7 @@ def same(one, other):
     return repr(one) == repr(other)  # tells -0.0 from 0.0, and nan is nan
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(values, st.floats(0, 1e6))
 def test_a_value_comes_back_as_it_was(value, seconds):
     with tempfile.TemporaryDirectory() as folder:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from eigenscape.errors import InputError
@@ -20,6 +20,7 @@ from eigenscape.spectra.metrics import (
     stable_rank,
 )
 from eigenscape.theory import spike_position
+from tests._properties import examples
 
 
 def pareto(n, exponent, seed=0):
@@ -41,7 +42,7 @@ def test_hill_on_geometric_spectra(count, step, position, alpha):
 
 
 @given(n=st.integers(4, 200), step=st.floats(0.01, 1.0), fraction=st.floats(0.1, 0.9))
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_hill_conventions_in_closed_form(n, step, fraction):
     values = np.exp(step * np.arange(n))
     size = alpha_hill(values, fraction).tail_size
@@ -52,7 +53,7 @@ def test_hill_conventions_in_closed_form(n, step, fraction):
 
 
 @given(scale=st.floats(1e-8, 1e8), seed=st.integers(0, 100))
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_exponents_do_not_depend_on_scale(scale, seed):
     values = pareto(60, 2.5, seed)
     assert alpha_hill(scale * values).alpha == pytest.approx(alpha_hill(values).alpha, rel=1e-12)
@@ -81,7 +82,7 @@ def test_ks_fit_on_the_published_case():
 
 
 @given(seed=st.integers(0, 1000), n=st.integers(3, 150), power=st.floats(0.2, 4))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_blocked_distances_equal_the_plain_scan(seed, n, power):
     values = np.sort(np.random.default_rng(seed).pareto(power, n) + 1e-3)
     logs = np.log(values)
@@ -163,7 +164,7 @@ def test_truncated_normaliser_meets_mpmath():
 
 
 @given(seed=st.integers(0, 500), n=st.integers(2, 60))
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_norm_metrics_stay_in_their_ranges(seed, n):
     values = np.sort(np.random.default_rng(seed).pareto(1.0, n) + 1e-6)
     assert 1 <= stable_rank(values) <= n * (1 + 1e-12)

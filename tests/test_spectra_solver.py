@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from eigenscape.errors import InputError
@@ -16,6 +16,7 @@ from eigenscape.layers._solver import (
 from eigenscape.spectra import analyze
 from eigenscape.spectra._windows import square_windows
 from eigenscape.spectra.metrics import alpha_hill
+from tests._properties import examples
 
 
 def with_ratio(n, m, ratio, seed=0):
@@ -70,7 +71,7 @@ def test_float32_overflow_falls_back():
 
 
 @given(seed=st.integers(0, 10_000), scale=st.floats(1e-3, 1e3))
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_alpha_is_invariant(seed, scale):
     generator = torch.Generator().manual_seed(seed)
     W = torch.randn(40, 60, generator=generator, dtype=torch.float64)

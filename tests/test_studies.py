@@ -5,7 +5,6 @@ import json
 import re
 
 import pytest
-import torch
 
 from eigenscape.cli import _study
 from eigenscape.errors import InputError
@@ -30,11 +29,8 @@ def study(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(_plan.PLANS, "small", tiny)
         patch.setattr(_run, "PLANS", _plan.PLANS)
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
         first = run_study("heavy_tails", folder=folder, engine="threads", jobs=1)
         again = run_study("heavy_tails", folder=folder, engine="threads", jobs=1)
-        torch.set_num_threads(threads)
     return first, again, folder
 
 

@@ -8,7 +8,6 @@ from scipy.stats import linregress
 
 from eigenscape.models import build
 from eigenscape.results import Environment, load
-from eigenscape.runs import one_thread
 from eigenscape_studies import StudyResult, get_study, render_study, run_study
 from eigenscape_studies._interval import Interval
 from eigenscape_studies.networks import FNO1d, relative_error, train_operator
@@ -122,13 +121,12 @@ def test_the_ways_start_alike_and_end_apart(of_operators):
 def test_base_is_a_training_without_tempbalance(of_operators):
     data = training.make_data(FNO, 6, 4)
     model = build(FNO1d, 4)
-    with one_thread():
-        train_operator(
-            model, data.train_inputs, data.train_targets, epochs=FNO.epochs,
-            batch_size=FNO.batch_size, learning_rate=FNO.learning_rate, seed=4,
-        )  # fmt: skip
-        uniform = training._operator(FNO, data, 4, {"rule": "uniform"}, 1.0)
-        error = relative_error(model, data.test_inputs, data.test_targets)
+    train_operator(
+        model, data.train_inputs, data.train_targets, epochs=FNO.epochs,
+        batch_size=FNO.batch_size, learning_rate=FNO.learning_rate, seed=4,
+    )  # fmt: skip
+    uniform = training._operator(FNO, data, 4, {"rule": "uniform"}, 1.0)
+    error = relative_error(model, data.test_inputs, data.test_targets)
     base = of_operators[FNO.name]["rows"][0]
     assert base["method"] == plan.BASE
     assert base["value"] == error == uniform.value

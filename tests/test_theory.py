@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from eigenscape.errors import InputError
@@ -18,6 +18,7 @@ from eigenscape.theory import (
     tracy_widom_quantile,
     wishart_eigenvalues,
 )
+from tests._properties import examples
 
 RATIOS = (1, 4 / 3, 2, 3, 4, 5, 8, 12, 16)
 TOP_HALF = (2.1217, 2.3507, 2.7058, 3.1175, 3.4546, 3.7470, 4.4699, 5.2360, 5.8775)
@@ -46,14 +47,14 @@ def test_density_integrates_to_the_cdf(q):
 
 
 @given(q=st.floats(0.01, 1.0), p=st.floats(0.001, 0.999))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_quantile_inverts_the_cdf(q, p):
     law = MarchenkoPastur(q)
     assert float(law.cdf(law.quantile(p))) == pytest.approx(p, abs=1e-9)
 
 
 @given(q=st.floats(0.02, 1.0), theta=st.floats(0.05, 20.0))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_spike_strength_inverts_its_position(q, theta):
     position = spike_position(theta, q)
     expected = theta if theta > q**0.25 else 0.0

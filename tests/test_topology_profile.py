@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.ndimage import generate_binary_structure, label
@@ -22,6 +22,7 @@ from eigenscape.topology import (
     merge_tree,
     merge_tree_of_graph,
 )
+from tests._properties import examples
 
 WORKED = [5.0, 1, 3, 0, 4, 2, 6]
 
@@ -60,7 +61,7 @@ def test_outline_of_the_worked_example():
 
 
 @given(grids(), st.sampled_from(["volume", "persistence", "position"]), st.booleans())
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_intervals_nest_and_siblings_do_not_overlap(values, order, superlevel):
     tree = merge_tree(values, superlevel=superlevel)
     profile = landscape_profile(tree, order=order)
@@ -87,7 +88,7 @@ def test_intervals_nest_and_siblings_do_not_overlap(values, order, superlevel):
 
 @pytest.mark.parametrize(("connectivity", "rank"), [("cross", 1), ("full", None)])
 @given(values=grids((1, 2, 3)))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_width_is_the_size_of_the_component(connectivity, rank, values):
     profile = landscape_profile(merge_tree(values, connectivity))
     structure = generate_binary_structure(values.ndim, rank or values.ndim)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
@@ -15,6 +15,7 @@ from eigenscape.topology import (
     wasserstein_distance,
 )
 from eigenscape.topology._graph import offsets
+from tests._properties import examples
 
 shapes = array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=6)
 tied = arrays(np.float64, shapes, elements=st.integers(0, 4).map(float))
@@ -65,7 +66,7 @@ def find(owner, v):
     return v
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.one_of(tied, smooth), names)
 def test_equal_to_the_sweep_by_hand(values, connectivity):
     tree = merge_tree(values, connectivity)
@@ -79,7 +80,7 @@ def test_equal_to_the_sweep_by_hand(values, connectivity):
     assert graph.samples.tolist() == tree.samples.tolist()
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(tied, names)
 def test_counts_and_arcs(values, connectivity):
     tree = merge_tree(values, connectivity)
@@ -92,7 +93,7 @@ def test_counts_and_arcs(values, connectivity):
     assert (flat[tree.node_index[tree.arc_of]] <= flat).all()
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(tied, st.data())
 def test_sublevel_components_by_labelling(values, data):
     """Below a level, the arcs hang together as the labelled components of the threshold set."""
@@ -114,7 +115,7 @@ def test_sublevel_components_by_labelling(values, data):
     assert len(joined) == count
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(smooth, st.sampled_from(["cross", "full"]), st.data())
 def test_turning_the_grid_changes_no_diagram(values, connectivity, data):
     turned = np.transpose(values, data.draw(st.permutations(range(values.ndim))))
@@ -126,7 +127,7 @@ def test_turning_the_grid_changes_no_diagram(values, connectivity, data):
     assert [p for p in first if p[0] < p[1]] == [p for p in second if p[0] < p[1]]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(tied, names, st.sampled_from([0.25, 3.0]), st.floats(-10, 10))
 def test_increasing_functions_change_no_pair(values, connectivity, scale, shift):
     tree = merge_tree(values, connectivity)
@@ -137,7 +138,7 @@ def test_increasing_functions_change_no_pair(values, connectivity, scale, shift)
         )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(0, 10**6), st.floats(0.01, 3), names)
 def test_stability(seed, size, connectivity):
     """The bottleneck distance never exceeds the largest difference."""
@@ -151,7 +152,7 @@ def test_stability(seed, size, connectivity):
     assert wasserstein_distance(a, b, p=2) >= apart - 1e-12
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(st.one_of(tied, smooth), names, st.floats(0, 5))
 def test_simplification_keeps_exactly_the_larger_pairs(values, connectivity, threshold):
     tree = merge_tree(values, connectivity)

@@ -6,13 +6,14 @@ import sys
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
 from eigenscape import zoo
 from eigenscape.errors import InputError
 from eigenscape.models import build
+from tests._properties import examples
 
 
 def states_equal(first, second):
@@ -72,7 +73,7 @@ def test_digits_refuse_a_part_with_too_few_examples(fraction):
         zoo.digits(test_fraction=fraction)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(
     labels=st.lists(st.integers(0, 4), max_size=40),
     fraction=st.floats(0, 1),

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -13,16 +13,10 @@ from eigenscape.balancing import TempBalance
 from eigenscape.errors import InputError
 from eigenscape.layers import SpectraOptions
 from eigenscape.models import build
-from eigenscape.runs import one_thread
 from eigenscape.spectra import analyze
 from eigenscape_studies import networks
 from eigenscape_studies.networks._fno import _SpectralConvolution
-
-
-@pytest.fixture(autouse=True)
-def single():
-    with one_thread():
-        yield
+from tests._properties import examples
 
 
 def noise(*shape, seed=0):
@@ -68,7 +62,7 @@ def test_two_dimensions_by_their_definition(grid):
     torch.testing.assert_close(layer(fields), expected, atol=1e-5, rtol=1e-4)
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(
     dims=st.integers(1, 2),
     seed=st.integers(0, 99),
@@ -217,7 +211,7 @@ class _Scale(nn.Module):
         return self.factor * fields
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(seed=st.integers(0, 999), count=st.integers(1, 7), batch_size=st.integers(1, 8))
 def test_the_error_is_the_mean_ratio_of_norms(seed, count, batch_size):
     inputs, targets = noise(2, count, 2, 3, 4, seed=seed)

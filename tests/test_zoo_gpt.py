@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
@@ -14,10 +14,10 @@ from eigenscape import zoo
 from eigenscape.balancing import TempBalance
 from eigenscape.errors import InputError
 from eigenscape.models import build
-from eigenscape.runs import one_thread
 from eigenscape.spectra import analyze
 from eigenscape_studies import networks
 from tests._data import data_file
+from tests._properties import examples
 
 SMALL = networks.Grammar(dialects=2, stems=8, forms=2, noise=0.1)
 TOKENS = torch.randint(11, (3, 9), generator=torch.Generator().manual_seed(0))
@@ -102,7 +102,7 @@ def test_a_fresh_network_knows_nothing():
     assert math.log(64) < loss < math.log(64) + 0.3
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(at=st.integers(0, 8), other=st.integers(1, 10), seed=st.integers(0, 99))
 def test_a_token_changes_what_follows_and_nothing_before(at, other, seed):
     model, changed = network(seed), TOKENS.clone()
@@ -238,7 +238,7 @@ def test_counts_of_labelled_pairs_tell_the_dialects():
     assert (guesses == split.test_labels).float().mean() > 0.99
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(
     dialects=st.integers(1, 3),
     stems=st.integers(1, 3),
@@ -360,8 +360,7 @@ BOTH = pytest.mark.parametrize("kind", ["pretrain", "fine_tune"])
 @BOTH
 @pytest.mark.usefixtures("random_states")
 def test_a_training_repeats_under_its_seed(kind):
-    with one_thread():
-        (first, log), (again, same), (other, _) = (trained(kind, seed) for seed in (0, 0, 1))
+    (first, log), (again, same), (other, _) = (trained(kind, seed) for seed in (0, 0, 1))
     assert states_equal(first, again)
     assert log == same
     assert not states_equal(first, other)
@@ -449,8 +448,7 @@ def balanced(rule, **options):
         return kept[0].step
 
     watched = None if rule is None else watch
-    with one_thread():
-        networks.fine_tune(model, data.train_inputs, data.train_labels, epochs=3, watch=watched)
+    networks.fine_tune(model, data.train_inputs, data.train_labels, epochs=3, watch=watched)
     return model, kept
 
 
@@ -555,12 +553,11 @@ def mean_accuracies(gpt, fresh, count, seeds, **options):
 def test_a_small_network_learns_the_dialects_without_labels():
     gpt, fresh = (build(lambda: zoo.GPT(16, 32, 2, 4, 16), seed) for seed in (0, 9))
     told = {"grammar": SMALL, "length": 16}
-    with one_thread():
-        networks.pretrain(gpt, networks.language(1024, **told), epochs=6, learning_rate=1e-2)
-        held_out = networks.language(500, seed=1, **told)
-        best, pairs = SMALL.best_loss(held_out), SMALL.bigram_loss(16)
-        assert best < next_token_loss(gpt, held_out) < best + 0.4 * (pairs - best)
-        pretrained, scratch = mean_accuracies(gpt, fresh, 64, 2, **told)
+    networks.pretrain(gpt, networks.language(1024, **told), epochs=6, learning_rate=1e-2)
+    held_out = networks.language(500, seed=1, **told)
+    best, pairs = SMALL.best_loss(held_out), SMALL.bigram_loss(16)
+    assert best < next_token_loss(gpt, held_out) < best + 0.4 * (pairs - best)
+    pretrained, scratch = mean_accuracies(gpt, fresh, 64, 2, **told)
     assert pretrained > 0.85
     assert scratch < 0.7
 
@@ -568,14 +565,13 @@ def test_a_small_network_learns_the_dialects_without_labels():
 @pytest.mark.slow
 def test_the_default_network_learns_the_default_language():
     gpt, fresh = (build(lambda: zoo.GPT(64), seed) for seed in (0, 9))
-    with one_thread():
-        log = networks.pretrain(gpt, networks.language())
-        held_out = networks.language(1000, seed=1)
-        best, pairs = networks.Grammar().best_loss(held_out), networks.Grammar().bigram_loss(24)
-        assert log.steps == 512
-        assert best < next_token_loss(gpt, held_out) < best + 0.3 * (pairs - best)
-        few, scratch = mean_accuracies(gpt, fresh, 64, 4)
-        fewer, _ = mean_accuracies(gpt, fresh, 16, 4)
+    log = networks.pretrain(gpt, networks.language())
+    held_out = networks.language(1000, seed=1)
+    best, pairs = networks.Grammar().best_loss(held_out), networks.Grammar().bigram_loss(24)
+    assert log.steps == 512
+    assert best < next_token_loss(gpt, held_out) < best + 0.3 * (pairs - best)
+    few, scratch = mean_accuracies(gpt, fresh, 64, 4)
+    fewer, _ = mean_accuracies(gpt, fresh, 16, 4)
     assert scratch < 0.3
     assert 0.35 < fewer < 0.6
     assert 0.7 < few < 0.95
@@ -589,6 +585,5 @@ def test_a_network_learns_english_beyond_its_letters():
     rows = text[: len(text) // 65 * 65].view(-1, 65)
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
     model = build(lambda: zoo.GPT(128, depth=2))
-    with one_thread():
-        networks.pretrain(model, rows[order[:1600]], epochs=1, batch_size=16)
-        assert next_token_loss(model, rows[order[-300:]]) < letters - 0.5
+    networks.pretrain(model, rows[order[:1600]], epochs=1, batch_size=16)
+    assert next_token_loss(model, rows[order[-300:]]) < letters - 0.5

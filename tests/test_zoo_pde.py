@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.io import loadmat
 
@@ -15,6 +15,7 @@ from eigenscape_studies import networks
 from eigenscape_studies.networks._burgers import _random_fields
 from eigenscape_studies.networks._darcy import _operator, _random_media
 from tests._data import data_file
+from tests._properties import examples
 
 # ---- Burgers: closed forms
 
@@ -93,7 +94,7 @@ def test_a_published_shock():
 # ---- Burgers: laws
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(
     seed=st.integers(0, 999),
     nu=st.sampled_from([0.02, 0.05, 0.3]),
@@ -302,7 +303,7 @@ media = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(a=media)
 def test_the_operator_is_symmetric_and_an_m_matrix(a):
     dense = _operator(a).toarray()
@@ -312,7 +313,7 @@ def test_the_operator_is_symmetric_and_an_m_matrix(a):
     assert (dense.sum(axis=1) >= -1e-9 * dense.diagonal()).all()  # only the boundary lets out
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(a=media, seed=st.integers(0, 99))
 def test_pressure_is_positive_flux_is_kept_and_symmetries_hold(a, seed):
     f = np.random.default_rng(seed).uniform(0, 1, a.shape)

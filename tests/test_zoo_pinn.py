@@ -6,13 +6,14 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from eigenscape.errors import InputError
 from eigenscape.models import Objective, build
 from eigenscape_studies import networks
 from eigenscape_studies.networks import _pinn_training
+from tests._properties import examples
 
 CONVECTION = networks.convection(3.0, n_collocation=40)
 REACTION = networks.reaction(2.0, n_collocation=40)
@@ -45,7 +46,7 @@ def close(first, second, tolerance=1e-10):
 # ---- derivatives
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     a=st.floats(-30, 30),
     b=st.floats(-2, 2),
@@ -126,7 +127,7 @@ def test_the_grid_leaves_the_right_end_out():
     assert problem.grid()[257].tolist() == [problem.x[1].item(), problem.t[1].item()]
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(beta=st.floats(-40, 40))
 def test_convection_only_moves_the_sine(beta):
     problem = networks.convection(beta)
@@ -134,7 +135,7 @@ def test_convection_only_moves_the_sine(beta):
     assert (problem.reference().flatten() - torch.sin(x - beta * t)).abs().max() < 1e-11
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(rho=st.floats(-10, 10))
 def test_without_diffusion_each_place_is_logistic(rho):
     h = torch.exp(-((networks.reaction(rho).x - math.pi) ** 2) / (2 * (math.pi / 4) ** 2))

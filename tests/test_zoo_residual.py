@@ -6,7 +6,6 @@ import torch
 from eigenscape import zoo
 from eigenscape.errors import InputError
 from eigenscape.models import build
-from eigenscape.runs import one_thread
 from eigenscape_studies import networks
 
 
@@ -62,8 +61,7 @@ def digits_accuracy(depth, *, residual, seed=0):
     model = build(lambda: networks.ResidualMLP(64, 32, depth, 10, residual=residual), seed)
     options = {"epochs": 55, "batch_size": 128, "optimizer": "adam", "weight_decay": 0.0}
     inputs, labels = data.train_inputs, data.train_labels
-    with one_thread():
-        zoo.train(model, inputs, labels, learning_rate=3e-3, seed=seed, **options)
+    zoo.train(model, inputs, labels, learning_rate=3e-3, seed=seed, **options)
     return zoo.accuracy(model, data.test_inputs, data.test_labels)
 
 

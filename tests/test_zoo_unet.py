@@ -2,23 +2,16 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
 from eigenscape import zoo
 from eigenscape.errors import InputError
 from eigenscape.models import build
-from eigenscape.runs import one_thread
 from eigenscape_studies import networks
 from eigenscape_studies.networks._shapes import _inside
-
-
-@pytest.fixture(autouse=True)
-def single():
-    with one_thread():
-        yield
-
+from tests._properties import examples
 
 # ---- shapes
 
@@ -121,7 +114,7 @@ def logits_of(guess, classes):
     return nn.functional.one_hot(guess, classes).movedim(-1, 1).float()
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(seed=st.integers(0, 999), classes=st.integers(1, 5), batch_size=st.integers(1, 4))
 def test_mean_iou_counts_sets_of_pixels(seed, classes, batch_size):
     generator = torch.Generator().manual_seed(seed)
