@@ -18,7 +18,7 @@ _RESOLVED = 1e-7
 class TopVectors(NamedTuple):
     """The leading singular triplets of a matrix.
 
-    Args:
+    Attributes:
         values: descending, (k,); k is smaller than asked for where the rank is.
         left: (rows, k), orthonormal columns, float64.
         right: (cols, k), likewise.
@@ -32,7 +32,7 @@ class TopVectors(NamedTuple):
 class Overlap(NamedTuple):
     r"""How far the leading directions of two matrices are the same; signs do not matter.
 
-    Args:
+    Attributes:
         left: :math:`(u_1^T u_1')^2`.
         right: :math:`(v_1^T v_1')^2`.
         left_block: :math:`\|U_k^T U_k'\|_F^2 / k`, 1 where the two k-dimensional spaces agree.

@@ -20,7 +20,7 @@ Scalar = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 class SingleIndexMoments(NamedTuple):
     r"""What the first step sees of teacher link :math:`\sigma_*` and activation :math:`\sigma`.
 
-    Args:
+    Attributes:
         teacher_slope: :math:`E[\sigma_*'(g)] = E[g\,\sigma_*(g)]`, g standard normal.
         teacher_square: :math:`E[\sigma_*(g)^2]`.
         student_slope: :math:`\mu_1 = E[\sigma'(g)]`.
@@ -38,7 +38,7 @@ class SingleIndexMoments(NamedTuple):
 class InitialGradient(NamedTuple):
     r"""The gradient at initialisation, :math:`G \approx s\,u v^T` with :math:`u = a / \|a\|`.
 
-    Args:
+    Attributes:
         singular_value: its largest singular value s.
         cosine: between v and the teacher direction.
         signal: :math:`c`, the norm of the mean of residual times input.

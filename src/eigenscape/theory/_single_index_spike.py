@@ -17,7 +17,7 @@ class FirstStep(NamedTuple):
 
     The step is :math:`-\eta S`; S is the gradient for ``"gd"`` and its sign for ``"adam"``.
 
-    Args:
+    Attributes:
         gain: the largest singular value of S.
         offset: :math:`u^T W v` along the singular vectors of S, which the step has to undo first.
         cosine: between the right singular vector of S and the teacher direction.
