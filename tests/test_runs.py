@@ -497,7 +497,7 @@ def nested():
     ids=lambda argument: type(argument).__name__,
 )
 def test_an_argument_without_a_canonical_form_is_refused(argument):
-    with pytest.raises(InputError, match=r"task 't', argument 'x': .*Mend: "):
+    with pytest.raises(InputError, match=r"task 't', argument 'x': .*Try: "):
         _ = Task("t", square, {"x": argument}).key
 
 

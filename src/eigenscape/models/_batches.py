@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from eigenscape.errors import InputError
+from eigenscape.results import ContentHash
 
 Batch = Any
 _CACHE_BYTES = 2**30
@@ -64,24 +64,17 @@ def sample_count(batch: Batch) -> int:
     )
 
 
-def _digest(batch: Batch, state: Any) -> None:
-    if isinstance(batch, Tensor):
-        plain = batch.detach().cpu().contiguous()
-        state.update(f"{plain.dtype}{tuple(plain.shape)}".encode())
-        state.update(plain.reshape(-1).view(torch.uint8).numpy().tobytes())
-    elif isinstance(batch, Mapping):
-        for key, value in batch.items():
-            state.update(repr(key).encode())
-            _digest(value, state)
-    elif isinstance(batch, tuple | list):
-        for value in batch:
-            _digest(value, state)
-    elif isinstance(batch, str | int | float | bool | None):
-        state.update(repr(batch).encode())
-    else:  # a graph, a ragged sequence ...: its tensors, by name; nothing else is known of it
-        for name, value in sorted(getattr(batch, "__dict__", {}).items()):
-            state.update(name.encode())
-            _digest(value, state) if isinstance(value, Tensor) else None
+def _content(batch: Batch) -> Any:
+    """Return what of a batch is hashed: plain values and tensors, by name or place."""
+    if isinstance(batch, Tensor | str | int | float | bool | None):
+        return batch
+    if isinstance(batch, Mapping):
+        return {key: _content(value) for key, value in batch.items()}
+    if isinstance(batch, tuple | list):
+        return [_content(value) for value in batch]
+    # a graph, a ragged sequence ...: its tensors, by name; nothing else is known of it
+    inside = getattr(batch, "__dict__", {})
+    return {name: value for name, value in inside.items() if isinstance(value, Tensor)}
 
 
 class Batches:
@@ -126,9 +119,9 @@ class Batches:
         kept: list[tuple[Batch, int]] | None = []
         total = count = used = 0
         for turn in range(2):
-            state = hashlib.sha256()
+            state = ContentHash()
             for batch in self._source:
-                _digest(batch, state)
+                state.add(_content(batch))
                 if turn:
                     continue
                 size = self._size(batch)
@@ -149,7 +142,7 @@ class Batches:
                 "DataLoader(..., shuffle=False) without random augmentation, or list(loader)"
             )
         self._kept = kept
-        return hashes[0][:16], total, count
+        return hashes[0], total, count
 
 
 def _as_iterable(source: Batch | Iterable[Batch]) -> Iterable[Batch]:

@@ -3,6 +3,10 @@
 from eigenscape.results._environment import Environment as Environment
 from eigenscape.results._files import replacing as replacing
 from eigenscape.results._files import write_text as write_text
+from eigenscape.results._hash import ContentHash as ContentHash
+from eigenscape.results._hash import address as address
+from eigenscape.results._hash import canonical as canonical
+from eigenscape.results._hash import content_hash as content_hash
 from eigenscape.results._json import dumps as dumps
 from eigenscape.results._json import jsonable as jsonable
 from eigenscape.results._json import read_object as read_object
@@ -13,8 +17,12 @@ from eigenscape.results._style import new_figure as new_figure
 
 __all__ = [
     "PALETTE",
+    "ContentHash",
     "Environment",
     "Result",
+    "address",
+    "canonical",
+    "content_hash",
     "dumps",
     "jsonable",
     "load",

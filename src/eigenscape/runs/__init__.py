@@ -13,7 +13,6 @@ there, so that a run which was killed starts again with what was unfinished::
 """
 
 from eigenscape.runs._bar import progress_bar as progress_bar
-from eigenscape.runs._canonical import canonical as canonical
 from eigenscape.runs._engines import ENGINES as ENGINES
 from eigenscape.runs._engines import Engine as Engine
 from eigenscape.runs._execute import execute as execute
@@ -34,7 +33,6 @@ __all__ = [
     "ProgressCallback",
     "Task",
     "call_user_function",
-    "canonical",
     "execute",
     "one_thread",
     "progress_bar",

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any
 
 from eigenscape.errors import InputError
-from eigenscape.runs._canonical import address, canonical, join
+from eigenscape.results import address, canonical, content_hash
 
 _FORM = "eigenscape.task/1"  # part of every key: a new way of making keys needs a new one
 _LONGEST_NAME = 80  # a file name holds 255 bytes on the usual systems
@@ -30,7 +29,7 @@ class Task:
     >>> import statistics
     >>> task = Task("mean of three", statistics.fmean, {"data": [1.0, 2.0, 6.0]})
     >>> task.key
-    'mean_of_three-84d9e33264644238'
+    'mean_of_three-54c0a8d98d7f78c5'
     """
 
     name: str
@@ -51,23 +50,19 @@ class Task:
         """
         refused = []
 
-        def form(what: str, write: Callable[[Any], bytes], value: Any) -> bytes:
+        def form(what: str, write: Callable[[Any], bytes | str], value: Any) -> tuple[Any, ...]:
             try:
-                return join(what, write(value))
+                return what, write(value)
             except InputError as error:
                 refused.append(f"task {self.name!r}, {what}: {error}")
-                return b""
+                return (what,)
 
-        parts = [form("name", canonical, self.name), form("function", _address, self.function)]
+        parts = [form("name", canonical, self.name), form("function", address, self.function)]
         for name, value in sorted(self.arguments.items()):
             parts.append(form(f"argument {name!r}", canonical, value))
         if refused:
             raise InputError("; ".join(refused))
-        return f"{_safe(self.name)}-{sha256(join(_FORM, *parts)).hexdigest()[:16]}"
-
-
-def _address(function: Callable[..., Any]) -> bytes:
-    return address(function).encode()
+        return f"{_safe(self.name)}-{content_hash(_FORM, parts)[:16]}"
 
 
 def _safe(name: str) -> str:

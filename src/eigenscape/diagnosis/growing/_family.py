@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,7 +17,8 @@ from eigenscape.diagnosis.measuring._samples import Samples
 from eigenscape.diagnosis.measuring._stack import Stack
 from eigenscape.errors import InputError
 from eigenscape.models import build
-from eigenscape.runs import call_user_function, canonical, split_reference
+from eigenscape.results import ContentHash, canonical
+from eigenscape.runs import call_user_function, split_reference
 
 Build = Callable[[int], nn.Module]
 _PROBED = 8  # samples that the fingerprint sees answers to
@@ -135,15 +135,13 @@ def _canonical(family: Family) -> bytes:
 
 @lru_cache(maxsize=4)
 def _fingerprint(family: Family) -> str:
-    digest = hashlib.sha256()
-    for tensor in (*family.train, *family.test):
-        digest.update(str((tensor.dtype, tuple(tensor.shape))).encode())
-        digest.update(tensor.contiguous().cpu().numpy().tobytes())
+    digest = ContentHash()
+    digest.add((family.train, family.test))
     for width in family.widths:
         try:
             model = family.network(width, 0).eval()
         except InputError as error:  # grown all the same: the other widths are kept
-            digest.update(f"{width}: {error}".encode())
+            digest.add((width, str(error)))
             continue
         state = model.state_dict()
         again = family.network(width, 0).state_dict()
@@ -153,17 +151,15 @@ def _fingerprint(family: Family) -> str:
                 "seed, so that nothing could be repeated or resumed. Mend: draw weights with "
                 "torch's own generator, without a seed of your own"
             )
-        digest.update(repr(model).encode())
-        for tensor in state.values():
-            digest.update(tensor.detach().cpu().double().numpy().tobytes())
+        digest.add((repr(model), dict(state)))
         try:
             answers = family._answers(width)
         except InputError as error:
-            digest.update(str(error).encode())
+            digest.add(str(error))
             continue
         # rounded: kernels of another machine may differ in the last bits
-        digest.update(answers.double().numpy().round(3).tobytes())
-    return digest.hexdigest()[:32]
+        digest.add(answers.double().numpy().round(3))
+    return digest.hexdigest()
 
 
 def _again(source: str, fingerprint: str) -> Family:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from pathlib import Path
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eigenscape.errors import InputError
-from eigenscape.results import Environment, dumps, read_object, replacing, write_text
+from eigenscape.results import Environment, content_hash, dumps, read_object, replacing, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,9 +87,9 @@ def fingerprint_of(
     return {
         "model": type(objective.model).__name__,
         "data": objective.data.hash,
-        "center": tensor_hash([objective.center]),
-        "fixed tensors": tensor_hash(list(objective.fixed.values())),
-        "directions": tensor_hash([vectors]),
+        "center": content_hash(objective.center),
+        "fixed tensors": content_hash(*objective.fixed.values()),
+        "directions": content_hash(vectors),
         "batch norm": objective.batch_norm,
         "dtype": str(objective.dtype),
         "device": objective.device.type,
@@ -98,16 +97,6 @@ def fingerprint_of(
         "evaluation": evaluation,
         **grid,
     }
-
-
-def tensor_hash(tensors: list[Tensor]) -> str:
-    """Return a short hash of the bytes of tensors."""
-    state = hashlib.sha256()
-    for tensor in tensors:
-        plain = tensor.detach().cpu().contiguous()
-        state.update(f"{plain.dtype}{tuple(plain.shape)}".encode())
-        state.update(plain.resolve_conj().numpy().tobytes())
-    return state.hexdigest()[:16]
 
 
 def _compare(stored: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:

@@ -1,7 +1,8 @@
-"""Bytes that are the same for the same arguments, in every process and on every machine.
+"""The one hash of content: the same for the same values, in every process and on every machine.
 
 Pickle and ``repr`` do not give that: the one changes with versions and with the history of an
-object, the other leaves out the middle of a large array.
+object, the other leaves out the middle of a large array. :func:`canonical` writes a value as bytes,
+:func:`content_hash` is the hash of these bytes, :class:`ContentHash` takes one value after another.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def address(thing: Any) -> str:
     raise InputError(
         f"{name or type(thing).__name__} cannot be imported by its name; expected a function at "
         "the top level of a module, not a lambda, a nested function, a partial or an object's "
-        "method. Mend: define it with 'def' in a module and hand its settings over as arguments"
+        "method. Try: define it with 'def' in a module and hand its settings over as arguments"
     )
 
 
@@ -62,6 +63,9 @@ def canonical(value: Any) -> bytes:
     """
     if isinstance(value, _IMPORTABLE):
         return join("import", address(value).encode())
+    torch = sys.modules.get("torch")  # never imported here: what is no tensor needs none
+    if torch is not None and isinstance(value, torch.Tensor):
+        return _tensor(value)
     if is_dataclass(value):
         content = {field.name: getattr(value, field.name) for field in fields(value)}
         return join("dataclass", address(type(value)).encode(), canonical(content))
@@ -137,6 +141,19 @@ def _(value: np.ndarray) -> bytes:
     return join("array", value.dtype.str.encode(), shape, sha256(content.data).digest())
 
 
+def _tensor(value: Any) -> bytes:
+    import torch
+
+    if value.layout is not torch.strided:
+        raise _no_form(f"Tensor of layout {value.layout}")
+    plain = value.detach().cpu()
+    plain = plain.dequantize() if plain.is_quantized else plain
+    plain = plain.resolve_conj().resolve_neg().contiguous()
+    content = plain.reshape(-1).view(torch.uint8).numpy()
+    shape = ",".join(map(str, value.shape)).encode()
+    return join("tensor", str(value.dtype).encode(), shape, sha256(content.data).digest())
+
+
 def join(tag: str, *parts: bytes) -> bytes:
     """Write a tag and parts, each with its length before it: no two lists give the same bytes.
 
@@ -149,7 +166,53 @@ def join(tag: str, *parts: bytes) -> bytes:
 def _no_form(kind: str) -> InputError:
     return InputError(
         f"the type {kind} has no canonical form, so a change in it would go unnoticed; expected "
-        "numbers, texts, paths, numpy arrays, functions of a module, or lists, dicts and "
-        "dataclasses of these. Mend: hand over a path, a seed or settings, and build the object "
+        "numbers, texts, paths, arrays, tensors, functions of a module, or lists, dicts and "
+        "dataclasses of these. Try: hand over a path, a seed or settings, and build the object "
         "inside the task"
     )
+
+
+class ContentHash:
+    """A hash of many values, which need not be in memory together.
+
+    >>> state = ContentHash()
+    >>> for batch in (np.zeros(2), np.ones(3)):
+    ...     state.add(batch)
+    >>> state.hexdigest() == content_hash(np.zeros(2), np.ones(3))
+    True
+    """
+
+    def __init__(self) -> None:
+        self._state = sha256()
+
+    def add(self, value: Any) -> None:
+        """Take one more value.
+
+        Raises:
+            InputError: a type without a canonical form.
+        """
+        self._state.update(join("item", canonical(value)))
+
+    def hexdigest(self) -> str:
+        """Return the hash: 128 bits of a SHA-256, as 32 hexadecimal digits."""
+        return self._state.hexdigest()[:32]
+
+
+def content_hash(*values: Any) -> str:
+    """Return the hash of values, 32 hexadecimal digits.
+
+    Numbers, texts, paths, arrays, tensors, functions of a module, and lists, mappings and
+    dataclasses of these. The order of a mapping does not count; type and shape do.
+
+    Raises:
+        InputError: a type without a canonical form.
+
+    >>> content_hash({"a": 1, "b": 2}) == content_hash({"b": 2, "a": 1})
+    True
+    >>> content_hash(np.zeros(3)) == content_hash(np.zeros((3, 1)))
+    False
+    """
+    state = ContentHash()
+    for value in values:
+        state.add(value)
+    return state.hexdigest()
