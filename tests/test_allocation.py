@@ -327,7 +327,7 @@ def test_an_examination_with_its_weights():
     result = allocate(spectra, kind="sparsity", total=0.5, checkpoint=weights)
     assert result.metric == "alpha_hill"
     assert result.parameters == {"a": 1024, "b": 2048, "c": 1536}
-    assert len(result.weights_sha256) == 64
+    assert len(result.weights_sha256) == 32
     again = allocate(
         spectra, kind="sparsity", total=0.5, checkpoint=dict(reversed(weights.items()))
     )
