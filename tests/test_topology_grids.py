@@ -1,5 +1,6 @@
 """Grids from files, and the faults that make minima out of nothing."""
 
+import contextlib
 import io
 import math
 import pickle
@@ -434,3 +435,123 @@ def test_report_round_trip(tmp_path, monkeypatch):
 def test_coordinates_only_where_they_fit():
     assert Grid(values=VALUES, axes=(X, Y)).coordinates == (X, Y)
     assert Grid(values=VALUES, axes=(Y, X)).coordinates is None
+
+
+# ---------------------------------------------------------------------------- files made to harm
+
+
+def npy_header(shape, dtype="<f8"):
+    text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}"
+    text = text.ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+def test_stated_sizes_are_checked_before_memory_is_taken(tmp_path):
+    huge = npy_header((100_000_000_000,))
+    (tmp_path / "a.npy").write_bytes(huge + bytes(16))
+    (tmp_path / "b.npz").write_bytes(zipped("loss.npy", huge + bytes(16)))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:  # a small loss with gigabytes of coordinates
+        archive.writestr("loss.npy", saved(VALUES))
+        archive.writestr("x.npy", npy_header((500_000_000,)) + bytes(16))
+        archive.writestr("y.npy", saved(Y))
+    (tmp_path / "c.npz").write_bytes(buffer.getvalue())
+    with pytest.raises(InputError, match="its merge tree needs"):
+        read_grid(tmp_path / "a.npy")
+    for name in ("b.npz", "c.npz"):
+        with pytest.raises(InputError, match=r"compressed bytes|samples"):
+            read_grid(tmp_path / name)
+
+
+def test_coordinates_that_outnumber_the_samples_are_refused(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", x=np.zeros(10_000), y=Y, loss=VALUES)
+    with pytest.raises(InputError, match=r"\(10000,\) for a grid of 12 samples"):
+        read_grid(tmp_path / "a.npz")
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["xcoordinates"], file["ycoordinates"] = np.zeros(10_000), Y
+        file["train_loss"] = VALUES
+    with pytest.raises(InputError, match="for a grid of 12 samples"):
+        read_grid(tmp_path / "a.h5")
+
+
+def test_values_in_another_file_are_never_read(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes(np.arange(12.0).tobytes())
+    for suffix in (".h5", ".nc"):
+        path = tmp_path / f"external{suffix}"
+        with h5py.File(path, "w") as file:
+            file.create_dataset(
+                "train_loss", (3, 4), dtype="f8", external=[(str(secret), 0, h5py.h5f.UNLIMITED)]
+            )
+        with pytest.raises(InputError, match="another file"):
+            read_grid(path)
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["train_loss"] = VALUES
+    with h5py.File(tmp_path / "virtual.h5", "w") as file:
+        layout = h5py.VirtualLayout((3, 4), "f8")
+        layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "train_loss", (3, 4))
+        file.create_virtual_dataset("train_loss", layout)
+    with pytest.raises(InputError, match="virtual data set"):
+        read_grid(tmp_path / "virtual.h5")
+    with h5py.File(tmp_path / "linked.h5", "w") as file:
+        file["train_loss"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "train_loss")
+    with pytest.raises(InputError, match="holds nothing"):
+        read_grid(tmp_path / "linked.h5")
+
+
+def test_data_sets_that_state_more_than_they_store_are_refused(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("train_loss", (1_000_000, 1_000), dtype="f8", chunks=(100, 100))
+    with pytest.raises(InputError, match="0 bytes of it are stored"):
+        read_grid(tmp_path / "a.h5")
+
+
+def flipped(content, seed, places=3):
+    rng = np.random.default_rng(seed)
+    data = bytearray(content)
+    for place in rng.integers(len(data), size=places):
+        data[place] ^= 1 << int(rng.integers(8))
+    return bytes(data)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "packed.npz", "a.h5", "classic.nc", "four.nc"])
+def test_damaged_files_end_in_one_sentence(tmp_path, name):
+    xr = pytest.importorskip("xarray")
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / name
+    data = xr.Dataset({"loss": (("x", "y"), VALUES)}, coords={"x": X, "y": Y})
+    if name == "a.npy":
+        np.save(path, VALUES)
+    elif name.endswith(".npz"):
+        (np.savez if name == "a.npz" else np.savez_compressed)(path, x=X, y=Y, loss=VALUES)
+    elif name == "a.h5":
+        with h5py.File(path, "w") as file:
+            file.create_dataset("train_loss", data=VALUES, compression="gzip", chunks=(3, 4))
+    else:
+        data.to_netcdf(path, engine="scipy" if name == "classic.nc" else "h5netcdf")
+    whole = path.read_bytes()
+    for seed in range(60):
+        path.write_bytes(flipped(whole, seed) if seed % 3 else whole[: seed * len(whole) // 60])
+        with contextlib.suppress(InputError):  # any other exception is a failure
+            read_grid(path)
+
+
+def test_a_wide_table_is_answered_at_once(tmp_path):
+    path = tmp_path / "wide.csv"
+    wide = 5_000
+    path.write_text("\n".join(",".join(["1.5", *["1"] * (wide - 1)]) for _ in range(3)))
+    assert read_grid(path).shape == (3, wide)
+    names = ",".join(f"c{k}" for k in range(wide))
+    path.write_text(names + "\n" + ",".join(["1"] * wide) + "\n")
+    with pytest.raises(InputError, match="at most 16 coordinates"):
+        read_grid(path)
+
+
+def test_full_connectivity_has_a_limit_that_is_said():
+    values = np.random.default_rng(0).random((2,) * 12)
+    with pytest.raises(InputError, match=r"12 axes: 531,440 neighbours.*freudenthal"):
+        merge_tree(values)
+    assert merge_tree(values, "cross").n_minima > 0

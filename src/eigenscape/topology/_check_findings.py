@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eigenscape.topology._check_zigzag import find_zigzag, unzigzag
-from eigenscape.topology._graph import CONNECTIVITIES
+from eigenscape.topology._graph import countable
 from eigenscape.topology._grid import measured, precision
 from eigenscape.topology._merge import merge_tree
 
@@ -112,21 +112,22 @@ def zigzag(values: FloatArray) -> Finding | None:
     if hit is None:
         return None
     mended = unzigzag(values, hit.axis, hit.shift, rows=hit.rows)
-    before = {c: merge_tree(measured(values), c).n_minima for c in CONNECTIVITIES}
-    after = {c: merge_tree(measured(mended), c).n_minima for c in CONNECTIVITIES}
+    names = countable(np.ndim(values))
+    before = {c: merge_tree(measured(values), c).n_minima for c in names}
+    after = {c: merge_tree(measured(mended), c).n_minima for c in names}
     return Finding(
         "zig-zag",
         "fault",
         f"every second row across axis {hit.rows} lies one step off along axis {hit.axis}: moved "
         f"back, the grid is {hit.drop:.3g} times smoother across rows; minima "
-        + ", ".join(f"{before[c]} -> {after[c]} ({c})" for c in CONNECTIVITIES),
+        + ", ".join(f"{before[c]} -> {after[c]} ({c})" for c in names),
         f"sample again without the zig-zag, or unzigzag(values, axis={hit.axis}, "
         f"shift={hit.shift}, rows={hit.rows})",
         {
             "rows": hit.rows, "axis": hit.axis, "shift": hit.shift, "drop": hit.drop,
             "roughness": hit.roughness, "roughness_mended": hit.mended,
-            **{f"minima_{c}": before[c] for c in CONNECTIVITIES},
-            **{f"minima_mended_{c}": after[c] for c in CONNECTIVITIES},
+            **{f"minima_{c}": before[c] for c in names},
+            **{f"minima_mended_{c}": after[c] for c in names},
         },
     )  # fmt: skip
 

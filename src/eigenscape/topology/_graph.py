@@ -15,6 +15,9 @@ Connectivity = Literal["cross", "freudenthal", "full"]
 #: The connectivities of a grid.
 CONNECTIVITIES: tuple[Connectivity, ...] = get_args(Connectivity)
 
+#: Axes up to which all 3^n - 1 neighbours are followed; 2^12 samples would take a minute.
+MOST_FULL_AXES = 11
+
 Ints = NDArray[np.int32]
 
 
@@ -41,7 +44,7 @@ def offsets(connectivity: str, dim: int) -> list[tuple[int, ...]]:
         dim: axes of the grid.
 
     Raises:
-        InputError: another connectivity.
+        InputError: another connectivity, or ``full`` beyond 11 axes.
 
     >>> offsets("freudenthal", 2)
     [(0, 1), (1, 0), (1, -1)]
@@ -53,11 +56,26 @@ def offsets(connectivity: str, dim: int) -> list[tuple[int, ...]]:
     if connectivity == "freudenthal":
         return [_turned(step) for step in product((0, 1), repeat=dim) if any(step)]
     if connectivity == "full":
+        if dim > MOST_FULL_AXES:
+            raise InputError(
+                f"the grid has {dim} axes: {3.0**dim - 1:,.0f} neighbours of each sample under "
+                f"full connectivity, which is followed up to {MOST_FULL_AXES} axes. "
+                "Try: --connectivity freudenthal or cross (connectivity=... in Python)"
+            )
         steps = list(product((-1, 0, 1), repeat=dim))
         return steps[len(steps) // 2 + 1 :]
     raise InputError(
         f"connectivity is {connectivity!r}; expected one of {', '.join(CONNECTIVITIES)}"
     )
+
+
+def countable(dim: int) -> list[Connectivity]:
+    """Return the connectivities that a grid of so many axes can be examined with.
+
+    >>> countable(2), countable(12)
+    (['cross', 'freudenthal', 'full'], ['cross', 'freudenthal'])
+    """
+    return [name for name in CONNECTIVITIES if name != "full" or dim <= MOST_FULL_AXES]
 
 
 def _turned(step: tuple[int, ...]) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 
@@ -11,6 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from eigenscape.errors import InputError
 
 FloatArray = NDArray[np.float64]
+
+#: Deflate packs at most 1,032 bytes into one (zlib, "Maximum Compression Factor").
+DEFLATE_LIMIT = 1032
 
 # A merge tree holds about this many float64-sized arrays of the grid's length at a time.
 _WORKING_COPIES = 12
@@ -67,11 +71,11 @@ def grid_values(values: ArrayLike, source: str = "the grid") -> FloatArray:
     try:
         array = np.asarray(values)
     except ValueError as error:
-        raise InputError(f"{source} is ragged: {error}. Mend: give rows of equal length") from error
+        raise InputError(f"{source} is ragged: {error}. Try: give rows of equal length") from error
     if array.dtype.kind not in "fiub":
         raise InputError(
             f"{source} holds {_kind(array.dtype)} of shape {array.shape}; expected real numbers. "
-            + ("Mend: give its real part" if array.dtype.kind == "c" else "Mend: save plain floats")
+            + ("Try: give its real part" if array.dtype.kind == "c" else "Try: save plain floats")
         )
     if array.size < 2:
         raise InputError(
@@ -82,7 +86,7 @@ def grid_values(values: ArrayLike, source: str = "the grid") -> FloatArray:
     if not np.isfinite(numbers).any():
         raise InputError(
             f"{source} (shape {array.shape}) has no finite value: nothing was measured, or "
-            "everything diverged. Mend: sample a smaller neighbourhood"
+            "everything diverged. Try: sample a smaller neighbourhood"
         )
     return numbers
 
@@ -106,8 +110,22 @@ def refuse_too_large(samples: int, source: str) -> None:
     if there and needed > there:
         raise InputError(
             f"{source} has {samples:,} samples; its merge tree needs about {needed / 2**30:.1f} "
-            f"GiB and this machine has {there / 2**30:.1f} GiB. Mend: thin the grid (every second "
+            f"GiB and this machine has {there / 2**30:.1f} GiB. Try: thin the grid (every second "
             "sample along each axis), or use a larger machine"
+        )
+
+
+def refuse_long_axis(shape: tuple[int, ...], samples: int, source: str) -> None:
+    """Refuse coordinates that outnumber the samples: they belong to another grid, or to none.
+
+    Raises:
+        InputError: with both counts.
+    """
+    if math.prod(shape) > max(samples, 2):
+        raise InputError(
+            f"{source} holds coordinates of shape {shape} for a grid of {samples:,} samples; "
+            "expected at most one along an axis for each sample. Try: name the loss with "
+            "--value NAME (value=... in Python)"
         )
 
 

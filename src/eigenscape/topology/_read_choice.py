@@ -52,7 +52,7 @@ def choose_value(shapes: Mapping[str, tuple[int, ...]], value: str | None, sourc
         if len(candidates) == 1:
             return candidates[0]
     raise InputError(
-        f"{source} holds {listed}; which of them is the loss? Mend: name it with --value NAME "
+        f"{source} holds {listed}; which of them is the loss? Try: name it with --value NAME "
         "(value=... in Python)"
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eigenscape.errors import InputError
+from eigenscape.errors import EigenscapeError, InputError
 from eigenscape.topology._grid import Grid
 from eigenscape.topology._read_hdf5 import read_hdf5, read_netcdf
 from eigenscape.topology._read_numpy import read_npy, read_npz
@@ -57,11 +57,19 @@ def read_grid(path: str | Path, *, value: str | None = None) -> Grid:
             f"{path} ends in {path.suffix or 'nothing'}; grids are read from {', '.join(_READERS)}"
         )
     if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty. Mend: write the grid again")
+        raise InputError(f"{path} is empty. Try: write the grid again")
     try:
         grid = reader(path, value)
+    except EigenscapeError:
+        raise
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # one boundary: a damaged file never ends in a traceback
+        said = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"{path} cannot be read as a grid: {type(error).__name__}: {said}. "
+            "Try: write the file again"
+        ) from error
     return _described(grid)
 
 

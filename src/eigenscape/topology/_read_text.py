@@ -16,6 +16,8 @@ from eigenscape.topology._read_choice import COORDINATE_NAMES, LOSS_NAMES
 FloatArray = NDArray[np.float64]
 
 _KNOWN = {name for names in COORDINATE_NAMES for name in names}
+#: More coordinates than this are no grid: it would have 2^17 samples at the least.
+_MOST_AXES = 16
 
 
 def read_text(path: Path, value: str | None) -> Grid:
@@ -63,7 +65,12 @@ def _long(path: Path, table: FloatArray, columns: list[str], value: str | None) 
     if not keys:
         raise InputError(
             f"{path} has one column, {columns[loss]!r}, and no coordinates; expected columns such "
-            "as x, y, loss. Mend: leave the header out if this is a plain 1-D series"
+            "as x, y, loss. Try: leave the header out if this is a plain 1-D series"
+        )
+    if len(keys) > _MOST_AXES:
+        raise InputError(
+            f"{path} has {len(keys)} columns besides {columns[loss]!r}; a grid has at most "
+            f"{_MOST_AXES} coordinates. Try: name the coordinates x, y, z or alpha, beta, gamma"
         )
     others = [columns[k] for k in range(len(columns)) if k != loss and k not in keys]
     axes, values = _pivot(path, table[:, keys], table[:, loss], [columns[k] for k in keys])
@@ -91,7 +98,7 @@ def _loss_column(path: Path, columns: list[str], lower: list[str], value: str | 
         return rest[-1]
     raise InputError(
         f"{path} has the columns {', '.join(columns)}; which is the loss? "
-        "Mend: name it with --value NAME"
+        "Try: name it with --value NAME"
     )
 
 
@@ -113,7 +120,7 @@ def _pivot(
         raise InputError(
             f"{path} has {len(losses)} samples on {'×'.join(map(str, shape))} different "
             f"coordinates ({', '.join(names)}); that is no regular grid. "
-            "Mend: give one row for each grid point"
+            "Try: give one row for each grid point"
         )
     flat = np.ravel_multi_index(places, shape)
     counts = np.bincount(flat, minlength=int(cells))
@@ -127,7 +134,7 @@ def _pivot(
         raise InputError(
             f"{path} does not fill its {'×'.join(map(str, shape))} grid ({', '.join(names)}): "
             f"{missing} samples missing, {doubled} more than once (first: {spot}). "
-            "Mend: one row for each grid point; write nan where a point was not measured"
+            "Try: one row for each grid point; write nan where a point was not measured"
         )
     values = np.empty(len(losses))
     values[flat] = losses
@@ -147,6 +154,8 @@ def _levels(column: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
 
 
 def _is_complete_grid(keys: FloatArray) -> bool:
+    if len(keys) < 2.0 ** min(keys.shape[1], 64):  # each coordinate has two levels or more
+        return False
     levels = [_levels(column)[0] for column in keys.T]
     if not np.isfinite(keys).all() or min(map(len, levels)) < 2:
         return False

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from eigenscape.errors import InputError
 from eigenscape.results import Environment, Result
 from eigenscape.topology._draw_topology import draw_topology
-from eigenscape.topology._graph import CONNECTIVITIES, Connectivity
+from eigenscape.topology._graph import Connectivity, countable
 from eigenscape.topology._grid import Grid, grid_values, measured
 from eigenscape.topology._grid_store import LARGEST_STORED, stored, unstored
 from eigenscape.topology._merge import merge_tree
@@ -172,7 +172,7 @@ def examine_topology(
     if sensitivity is not False:
         trees = (
             whole if name == connectivity else merge_tree(values, name, superlevel=superlevel)
-            for name in CONNECTIVITIES
+            for name in countable(values.ndim)
         )
         rows = tuple(_row(one, tree.simplified) for one in trees)
     fitting = grid.coordinates
