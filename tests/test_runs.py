@@ -17,11 +17,12 @@ from types import SimpleNamespace
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eigenscape.errors import InputError, MissingExtraError, OutputError, TaskError
-from eigenscape.runs import Progress, Task, execute, progress_bar, raise_failures
+from eigenscape.runs import Progress, Task, execute, progress_bar, raise_failures, single_thread
 from eigenscape.runs._progress import Tracker
 from eigenscape.runs._store import Record, Slot, read_record, write_record
 from eigenscape.runs._work import Order, work
@@ -662,6 +663,20 @@ def test_a_worker_gives_torch_one_thread_and_the_driver_keeps_its_own(monkeypatc
     assert threads == [1]
     work(Order(0, "t", None, driver=None), square, x=1)
     assert threads == [1]
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_small_work_gets_a_single_thread_and_large_work_what_there_was(small):
+    torch.set_num_threads(2)
+    try:
+        with single_thread(1e6 if small else 1e9):
+            assert torch.get_num_threads() == (1 if small else 2)
+        assert torch.get_num_threads() == 2
+        with pytest.raises(ZeroDivisionError), single_thread():
+            assert 1 / (torch.get_num_threads() - 1)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
 
 
 def test_an_argument_may_have_any_name():

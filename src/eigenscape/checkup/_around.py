@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from eigenscape.landscape import HessianResult, Landscape, hessian, sample
 from eigenscape.models import Objective
+from eigenscape.runs import single_thread
 from eigenscape.topology import suggested_threshold
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ def look_around(
     Returns:
         What was measured, by heading, and one sentence.
     """
-    curvature = hessian(objective, k=3, trace_samples=_TRACE_SAMPLES, seed=seed)
-    plane = sample(objective, "random", steps=_STEPS, seed=seed, progress=progress)
+    with single_thread(objective.space.count * objective.data.count):
+        curvature = hessian(objective, k=3, trace_samples=_TRACE_SAMPLES, seed=seed)
+        plane = sample(objective, "random", steps=_STEPS, seed=seed, progress=progress)
     results: dict[str, Result] = {
         "Curvature of the loss": curvature,
         "Landscape of the loss": plane,

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import as_file, files
 
-from torch import nn
+from torch import Tensor, nn
 
 from eigenscape.diagnosis import (
+    Measurement,
     MeasureOptions,
     Population,
     Prescription,
@@ -17,6 +18,7 @@ from eigenscape.diagnosis import (
     prescribe,
 )
 from eigenscape.models import Objective
+from eigenscape.runs import single_thread
 from eigenscape.zoo import Twin
 
 
@@ -37,8 +39,16 @@ def diagnosed(
     options = MeasureOptions.from_protocol(population.protocol)
     (model, *_), train = models_and_data(objective)
     others = [network for network in more if network is not model]
-    measured = measure([model, *others], train, options=options)
+    measured = _measured([model, *others], train, options)
     return prescribe(population, measured.metrics, protocol=measured.protocol, sizes=measured.sizes)
+
+
+def _measured(
+    models: Sequence[nn.Module], train: tuple[Tensor, Tensor], options: MeasureOptions
+) -> Measurement:
+    parameters = sum(parameter.numel() for parameter in models[0].parameters())
+    with single_thread(parameters * options.curve_batch):
+        return measure(models, train, options=options)
 
 
 @lru_cache(maxsize=1)
@@ -55,5 +65,5 @@ def diagnosed_twin(twin: Twin) -> Prescription:
     """Diagnose one of the demonstration's networks, from this one checkpoint."""
     population = demo_population()
     options = MeasureOptions.from_protocol(population.protocol)
-    measured = measure(twin.model, twin.train, options=options)
+    measured = _measured([twin.model], twin.train, options)
     return prescribe(population, measured.metrics, protocol=measured.protocol, sizes=measured.sizes)

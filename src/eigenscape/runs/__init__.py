@@ -21,7 +21,7 @@ from eigenscape.runs._outcome import raise_failures as raise_failures
 from eigenscape.runs._progress import Progress as Progress
 from eigenscape.runs._progress import ProgressCallback as ProgressCallback
 from eigenscape.runs._task import Task as Task
-from eigenscape.runs._threads import one_thread as one_thread
+from eigenscape.runs._threads import single_thread as single_thread
 from eigenscape.runs._user_function import call_user_function as call_user_function
 from eigenscape.runs._user_function import split_reference as split_reference
 
@@ -34,8 +34,8 @@ __all__ = [
     "Task",
     "call_user_function",
     "execute",
-    "one_thread",
     "progress_bar",
     "raise_failures",
+    "single_thread",
     "split_reference",
 ]

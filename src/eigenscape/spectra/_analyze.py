@@ -23,7 +23,7 @@ from eigenscape.layers._matrix import LayerMatrix
 from eigenscape.layers._options import SpectraOptions
 from eigenscape.layers._plan import Plan, plan
 from eigenscape.results import Environment, dumps, jsonable
-from eigenscape.runs import Engine, ProgressCallback, Task, execute, one_thread, raise_failures
+from eigenscape.runs import Engine, ProgressCallback, Task, execute, raise_failures, single_thread
 from eigenscape.spectra._examine import examine
 from eigenscape.spectra._layer import LayerSpectrum
 from eigenscape.spectra._result import SpectraResult
@@ -133,7 +133,7 @@ def _in_threads(
 
     tasks = [Task(group[0].name, one, {"group": group}) for group in groups]
     # Layers side by side, one thread each: eigenvalue solvers gain little from more.
-    with nullcontext() if jobs == 1 else one_thread():
+    with nullcontext() if jobs == 1 else single_thread():
         outcomes = execute(tasks, engine="threads", jobs=jobs, progress=progress)
     raise_failures(outcomes)
     return {row.name: row for outcome in outcomes for row in outcome.value}

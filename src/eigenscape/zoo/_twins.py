@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from eigenscape.errors import InputError
 from eigenscape.models._random import build
-from eigenscape.runs import one_thread
+from eigenscape.runs import single_thread
 from eigenscape.zoo._accuracy import accuracy
 from eigenscape.zoo._digits import digits
 from eigenscape.zoo._faults import HEALTHY_RECIPE, PLANTED_FAULTS, PlantedFault
@@ -72,7 +72,7 @@ def trained_twin(planted_fault: str | None = None, *, seed: int = 0) -> Twin:
     labels = noisy_labels(data.train_labels, plan.label_noise, seed=seed)
     model = build(lambda: MLP(64, (256, 256, 256), 10), seed)
     hyper_parameters = asdict(plan.recipe)
-    with one_thread():
+    with single_thread():
         log = train(model, data.train_inputs, labels, seed=seed, **hyper_parameters)
     return Twin(
         name=planted_fault or "healthy",

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from eigenscape.errors import InputError
 from eigenscape.models._random import build
-from eigenscape.runs import one_thread
+from eigenscape.runs import single_thread
 from eigenscape_studies.networks._pinn import PINN
 from eigenscape_studies.networks._pinn_problem import PINNProblem
 
@@ -145,7 +145,7 @@ def train_pinn(
     )
     closure, started = _Closure(problem, model, progress), time.perf_counter()
     diverged = False
-    with one_thread():
+    with single_thread():
         try:
             optimizer.step(closure)  # type: ignore[no-untyped-call]
         except _DivergedError:

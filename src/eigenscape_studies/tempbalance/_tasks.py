@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from eigenscape.models import build
-from eigenscape.runs import Task, one_thread
+from eigenscape.runs import Task, single_thread
 from eigenscape_studies.networks import language, pretrain
 from eigenscape_studies.tempbalance._plan import (
     BASE,
@@ -46,7 +46,7 @@ def train_task(
         state: of the pretrained language model, where one is fine-tuned.
     """
     rows, traces = [], []
-    with one_thread():
+    with single_thread():
         data = make_data(cell, amount, seed)
         for method, factor in runs:
             trained = train_one(cell, data, seed, method, factor, state)
@@ -80,7 +80,7 @@ def _trace_rows(trained: Trained) -> list[dict[str, Any]]:
 
 def pretrain_task(sentences: int, width: int, seed: int) -> dict[str, Any]:
     """Train a language model on unlabelled sentences, and return its weights."""
-    with one_thread():
+    with single_thread():
         model = build(lambda: language_model(width), seed)
         log = pretrain(model, language(sentences, seed=seed), seed=seed)
     state = {name: weight.numpy() for name, weight in model.state_dict().items()}

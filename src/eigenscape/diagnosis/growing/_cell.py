@@ -16,7 +16,7 @@ from eigenscape.diagnosis.measuring._curves import error_of
 from eigenscape.diagnosis.measuring._metrics import measure_groups
 from eigenscape.diagnosis.measuring._samples import Samples
 from eigenscape.diagnosis.measuring._stack import Stack
-from eigenscape.runs import one_thread
+from eigenscape.runs import single_thread
 from eigenscape.zoo import noisy_labels
 
 Row = dict[str, float]
@@ -38,7 +38,7 @@ def grow_cell(
         For each plan ``rows``, one for each configuration that came out finite, and ``failed``, a
         sentence for each that did not.
     """
-    with one_thread():  # many small tensors; and sums that are the same bit for bit
+    with single_thread():  # many small tensors; and sums that are the same bit for bit
         stack, samples = trained_cell(family, plans, width, data)
         seeds = plans[0].seeds
         groups = [range(start, start + seeds) for start in range(0, len(stack), seeds)]

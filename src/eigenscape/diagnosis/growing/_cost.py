@@ -14,7 +14,7 @@ from eigenscape.diagnosis.measuring._curves import train_bends
 from eigenscape.diagnosis.measuring._samples import Samples
 from eigenscape.diagnosis.measuring._stack import Stack
 from eigenscape.errors import InputError
-from eigenscape.runs import one_thread
+from eigenscape.runs import single_thread
 
 _STEPS = 3  # that are timed, after one that is not
 #: Of the time of training and curves: evaluations, traces, similarities.
@@ -126,7 +126,7 @@ def _time(family: Family, plan: GrowPlan, width: int) -> tuple[float, float]:
     first, second = (stack.take(range(i, len(stack), plan.seeds)) for i in (0, 1))
     rates, seeds = [min(plan.rates)] * len(stack), [0] * len(stack)
     found = []
-    with one_thread(), torch.random.fork_rng(devices=[]):
+    with single_thread(), torch.random.fork_rng(devices=[]):
         for count in (1, 1 + _STEPS):
             size = min(plan.batch_size, some)
             short = replace(plan, epochs=count)
