@@ -5,13 +5,25 @@ Reading
     :class:`Checkpoint`: a mapping of names to tensors, each described by a :class:`TensorInfo`.
 Writing
     :func:`save_checkpoint` writes tensors to a new ``.safetensors`` file, atomically.
+Editing
+    :class:`Patch` is what an edit changed, to the bit: made by comparing, applied without touching
+    the original, reverted exactly, saved by itself.
 
 No file is ever allowed to run code: pickles are read with ``weights_only=True`` or not at all.
 """
 
 from eigenscape.checkpoints._checkpoint import Checkpoint as Checkpoint
+from eigenscape.checkpoints._open import CheckpointLike as CheckpointLike
 from eigenscape.checkpoints._open import open_checkpoint as open_checkpoint
+from eigenscape.checkpoints._patch import Patch as Patch
 from eigenscape.checkpoints._save import save_checkpoint as save_checkpoint
 from eigenscape.checkpoints._tensor_info import TensorInfo as TensorInfo
 
-__all__ = ["Checkpoint", "TensorInfo", "open_checkpoint", "save_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "CheckpointLike",
+    "Patch",
+    "TensorInfo",
+    "open_checkpoint",
+    "save_checkpoint",
+]

@@ -21,10 +21,10 @@ from eigenscape.checkpoints._tying import with_tied_head
 from eigenscape.checkpoints._wrappers import unwrapped, without_wrappers
 from eigenscape.errors import CheckpointError
 
-Source = nn.Module | Mapping[str, Tensor] | str | os.PathLike[str] | Checkpoint
+CheckpointLike = nn.Module | Mapping[str, Tensor] | str | os.PathLike[str] | Checkpoint
 
 
-def open_checkpoint(source: Source) -> Checkpoint:
+def open_checkpoint(source: CheckpointLike) -> Checkpoint:
     """Open weights without reading them.
 
     A file is known by its bytes, not by its suffix. Pickles are read with ``weights_only=True``:

@@ -18,6 +18,9 @@ from eigenscape.checkpoints._tensor_info import TensorInfo
 from eigenscape.checkpoints._text import few, natural
 from eigenscape.errors import CheckpointError
 
+PATCH_KEY = "eigenscape"  # of the metadata of a patch
+PATCH_SCHEMA = "eigenscape.patch/"
+
 
 @dataclass(frozen=True)
 class SafetensorsReader:
@@ -41,7 +44,13 @@ class SafetensorsReader:
             for name in sorted(file.keys(), key=natural):
                 view = file.get_slice(name)
                 stored[name] = (view.get_dtype(), view.get_shape())
-            aliases = _aliases(file.metadata() or {}, stored)
+            metadata = file.metadata() or {}
+        if f'"{PATCH_SCHEMA}' in metadata.get(PATCH_KEY, ""):
+            raise CheckpointError(
+                f"{self.path} is a patch, not a checkpoint. "
+                "Try: Patch.load(path).apply(base), or eigenscape patch apply"
+            )
+        aliases = _aliases(metadata, stored)
         return Listing(self._infos(stored, aliases))
 
     def read(self, name: str) -> Tensor:

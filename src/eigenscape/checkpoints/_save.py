@@ -51,7 +51,7 @@ def save_checkpoint(
     ...     open_checkpoint(path)["w"].tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    target = _target(Path(path), overwrite)
+    target = new_target(Path(path), overwrite=overwrite)
     held = dict(tensors)
     problems = list(_problems(held)) if held else ["there are no tensors"]
     if problems:
@@ -61,17 +61,31 @@ def save_checkpoint(
         )
     infos = tensors.infos() if isinstance(tensors, Checkpoint) else describe(held)
     aliases = {alias: info.name for info in infos for alias in info.aliases}
-    with replacing(target) as temporary:
-        try:
-            save_file(_alone(held, infos), str(temporary), {**aliases, "format": "pt"})
-        except SafetensorError as error:
-            raise OutputError(
-                f"could not write {target}: {error}. Mend: free some disk space"
-            ) from error
+    write_tensors(_alone(held, infos), target, {**aliases, "format": "pt"})
     return target
 
 
-def _target(path: Path, overwrite: bool) -> Path:
+def write_tensors(tensors: dict[str, Tensor], target: Path, metadata: dict[str, str]) -> None:
+    """Write contiguous tensors on the CPU, no two in one memory, atomically.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with replacing(target) as temporary:
+        try:
+            save_file(tensors, str(temporary), metadata)
+        except SafetensorError as error:
+            raise OutputError(
+                f"could not write {target}: {error}. Try: free some disk space"
+            ) from error
+
+
+def new_target(path: Path, *, overwrite: bool) -> Path:
+    """Return the path that tensors may be written to.
+
+    Raises:
+        OutputError: it is taken, a folder, or ends in another suffix.
+    """
     if path.suffix != _SUFFIX:
         raise OutputError(
             f"{path} does not end in {_SUFFIX}, the one format that is written. "
