@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,18 +39,6 @@ def differing(first: Tensor, second: Tensor) -> Tensor:
     """Return where two tensors of one shape and type differ in their bits: bool, ``(n,)``."""
     unequal = codes_of(first) != codes_of(second)
     return unequal.any(dim=1) if unequal.ndim == 2 else unequal
-
-
-def tensor_hash(tensor: Tensor) -> str:
-    """Return the sha256 of a tensor's type, shape and bytes.
-
-    >>> tensor_hash(torch.zeros(2)) == tensor_hash(torch.tensor([0.0, -0.0]))
-    False
-    """
-    state = hashlib.sha256(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-    if tensor.numel():
-        state.update(memoryview(codes_of(tensor.cpu()).numpy()).cast("B"))
-    return state.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

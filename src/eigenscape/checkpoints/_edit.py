@@ -8,8 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from eigenscape.checkpoints._bits import Entries, codes_of, differing, from_codes, tensor_hash
+from eigenscape.checkpoints._bits import Entries, codes_of, differing, from_codes
 from eigenscape.errors import CheckpointError
+from eigenscape.results import content_hash
 
 Kind = Literal["mask", "set", "lora"]
 _BLOCK = 2**22  # entries that are merged at a time, in float64
@@ -75,7 +76,7 @@ class Edit:
         """
         self.expect_base(tensor)
         after = self.change(tensor)
-        if tensor_hash(after) != self.result:
+        if content_hash(after) != self.result:
             raise CheckpointError(
                 f"{self.name}: the patch leads to other values than it states: it is damaged. "
                 "Try: fetch it again, or make it again with Patch.diff"
@@ -97,7 +98,7 @@ class Edit:
                 "Try: revert(edited, base=the checkpoint it was made for)"
             )
         before = self._filled(tensor, self.old)
-        if tensor_hash(before) != self.base:
+        if content_hash(before) != self.base:
             raise CheckpointError(f"{self.name}: the patch is damaged. Try: fetch it again")
         return before
 
@@ -127,11 +128,11 @@ class Edit:
             raise CheckpointError(
                 f"{self.name} is {shape} of {dtype}; the patch {verb} {self.shape} of {self.dtype}"
             )
-        found = tensor_hash(tensor)
+        found = content_hash(tensor)
         if found != wanted:
             hint = f" ({instead})" if found == other else ""
             raise CheckpointError(
-                f"{self.name}: its values are not those that the patch {verb}{hint}: sha256 "
+                f"{self.name}: its values are not those that the patch {verb}{hint}: hash "
                 f"{found[:12]}, expected {wanted[:12]}"
             )
 
@@ -168,8 +169,8 @@ def set_edit(
         kind="mask" if values is None else "set",
         shape=shape,
         dtype=dtype,
-        base=tensor_hash(before),
-        result=tensor_hash(after),
+        base=content_hash(before),
+        result=content_hash(after),
         aliases=aliases,
         entries=Entries.of(where),
         new=values,
@@ -193,8 +194,8 @@ def mask_edit(name: str, before: Tensor, where: Tensor, aliases: tuple[str, ...]
     entries = Entries.of(where)
     shape, dtype = tuple(before.shape), before.dtype
     old = from_codes(codes_of(before)[where.reshape(-1)], dtype, (-1,))
-    edit = Edit(name, "mask", shape, dtype, tensor_hash(before), "", aliases, entries, old=old)
-    return replace(edit, result=tensor_hash(edit.change(before)))
+    edit = Edit(name, "mask", shape, dtype, content_hash(before), "", aliases, entries, old=old)
+    return replace(edit, result=content_hash(edit.change(before)))
 
 
 def lora_edit(
@@ -219,9 +220,9 @@ def lora_edit(
         )
     factors = (a.detach().cpu().contiguous(), b.detach().cpu().contiguous())
     edit = Edit(
-        name, "lora", shape, before.dtype, tensor_hash(before), "", aliases, factors=factors
+        name, "lora", shape, before.dtype, content_hash(before), "", aliases, factors=factors
     )
-    return replace(edit, result=tensor_hash(edit.change(before)))
+    return replace(edit, result=content_hash(edit.change(before)))
 
 
 def merged(tensor: Tensor, a: Tensor, b: Tensor) -> Tensor:

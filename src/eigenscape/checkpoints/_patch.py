@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from eigenscape.checkpoints._bits import differing, tensor_hash
+from eigenscape.checkpoints._bits import differing
 from eigenscape.checkpoints._checkpoint import Checkpoint
 from eigenscape.checkpoints._edit import Edit, edit_between, lora_edit, mask_edit
 from eigenscape.checkpoints._memory import module_reader
@@ -26,6 +24,7 @@ from eigenscape.checkpoints._patch_file import read_patch, record_of, write_patc
 from eigenscape.checkpoints._reader import Listing, tie_notes
 from eigenscape.checkpoints._text import counted, few
 from eigenscape.errors import CheckpointError
+from eigenscape.results import ContentHash
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,12 +196,11 @@ class Patch:
 
     @property
     def hash(self) -> str:
-        """The sha256 of all that it does."""
-        state = hashlib.sha256()
+        """The hash of all that it does; what it replaces does not count."""
+        state = ContentHash()
         for edit in self.edits:
-            state.update(json.dumps(record_of(edit), sort_keys=True).encode())
-            for part, tensor in edit.parts().items():
-                state.update(f"{part}{tensor_hash(tensor)}".encode() if part != "old" else b"")
+            state.add(record_of(edit))
+            state.add(edit.without_old().parts())
         return state.hexdigest()
 
     def frame(self) -> pd.DataFrame:
@@ -220,7 +218,7 @@ class Patch:
                 "rank": edit.factors[0].shape[0] if edit.factors else None,
                 "reverts alone": edit.old is not None,
                 "bytes": sum(tensor.nbytes for tensor in edit.parts().values()),
-                "base sha256": edit.base[:12],
+                "base hash": edit.base[:12],
             }
             for edit in self.edits
         ]

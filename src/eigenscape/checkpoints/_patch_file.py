@@ -36,7 +36,7 @@ _FIELDS = {
     "result": str,
     "aliases": list,
 }
-_HASH = 64
+_HASH = 32
 
 
 def record_of(edit: Edit) -> dict[str, Any]:

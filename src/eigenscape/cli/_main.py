@@ -17,6 +17,7 @@ from eigenscape.cli import (
     _doctor,
     _hessian,
     _landscape,
+    _patch,
     _report,
     _spectra,
     _study,
@@ -75,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for verb in (
         _checkup, _spectra, _compare, _landscape, _hessian, _topology, _check_grid, _diagnose,
-        _allocate, _study, _report, _doctor,
+        _allocate, _patch, _study, _report, _doctor,
     ):  # fmt: skip
         verb.add(verbs)
     return parser
