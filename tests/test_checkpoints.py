@@ -487,5 +487,12 @@ def test_the_room_opens_without_the_libraries_of_the_extra():
 def test_the_public_names():
     import eigenscape.checkpoints as room
 
-    assert room.__all__ == ["Checkpoint", "TensorInfo", "open_checkpoint", "save_checkpoint"]
+    assert room.__all__ == [
+        "Checkpoint",
+        "CheckpointLike",
+        "Patch",
+        "TensorInfo",
+        "open_checkpoint",
+        "save_checkpoint",
+    ]
     assert isinstance(open_checkpoint(weights()), Checkpoint)
