@@ -12,7 +12,7 @@ from torch import nn
 
 from eigenscape import zoo
 from eigenscape.errors import InputError
-from eigenscape.models import build
+from eigenscape.models import Callback, build
 from tests._properties import examples
 
 
@@ -190,13 +190,14 @@ def test_a_callback_sees_every_epoch_and_cannot_disturb_the_dropout():
     quiet, watched = dropout_net(), dropout_net()
     seen = []
 
-    def watch(epoch, loss):
-        seen.append((epoch, loss))
-        torch.rand(7)
-        zoo.accuracy(watched, inputs, labels)
+    class Watch(Callback):
+        def on_epoch(self, fit):
+            seen.append((fit.epoch - 1, fit.losses[-1].item()))
+            torch.rand(7)
+            zoo.accuracy(watched, inputs, labels)
 
     log = zoo.train(quiet, inputs, labels, **options)
-    zoo.train(watched, inputs, labels, **options, on_epoch=watch)
+    zoo.train(watched, inputs, labels, **options, callbacks=[Watch()])
     assert seen == list(enumerate(log.losses))
     assert states_equal(quiet, watched)
 
@@ -253,13 +254,18 @@ def test_a_loss_that_overflows_stops_the_training():
     model = build(lambda: zoo.MLP(2, [8, 8], 3, batch_norm=False))
     options = {"batch_size": 16, "schedule": "constant", "weight_decay": 0.0}
     calls = []
+
+    class Count(Callback):
+        def on_epoch(self, fit):
+            calls.append(fit.epoch)
+
     log = zoo.train(
         model,
         inputs,
         labels,
         epochs=50,
         learning_rate=1e6,
-        on_epoch=lambda epoch, _: calls.append(epoch),
+        callbacks=[Count()],
         **options,
     )
     assert log.diverged_at is not None

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from eigenscape.balancing import TempBalance
+from eigenscape.balancing import BalanceCallback
 from eigenscape.errors import InputError
 from eigenscape.layers import SpectraOptions
-from eigenscape.models import build
+from eigenscape.models import Callback, build
 from eigenscape.spectra import analyze
 from eigenscape_studies import networks
 from eigenscape_studies.networks._fno import _SpectralConvolution
@@ -256,9 +256,10 @@ def test_pairs_must_fit(call):
 # ---- training
 
 
-def fit(model, watch=None, **changes):
+def fit(model, callbacks=(), **changes):
     inputs = noise(10, 1, 16)
-    options = {"epochs": 4, "batch_size": 5, "learning_rate": 1e-2, "halvings": 1, "watch": watch}
+    options = {"epochs": 4, "batch_size": 5, "learning_rate": 1e-2, "halvings": 1}
+    options["callbacks"] = callbacks
     return networks.train_operator(model, inputs, inputs.roll(2, dims=-1), **options | changes)
 
 
@@ -320,15 +321,15 @@ def test_training_repeats_and_leaves_the_random_state_and_the_modes():
     assert torch.equal(state, torch.get_rng_state())
 
 
-def test_the_watch_is_called_after_every_step():
+def test_callbacks_are_told_after_every_step():
     seen, model = [], _Scale(3.0)
 
-    def watch(optimizer):
-        assert isinstance(optimizer, torch.optim.Adam)
-        assert optimizer.param_groups[0]["initial_lr"] == 1e-2  # its scheduler is there
-        return lambda: seen.append((model.factor.item(), optimizer.param_groups[0]["lr"]))
+    class Watch(Callback):
+        def on_step(self, fit):
+            assert isinstance(fit.optimizer, torch.optim.Adam)
+            seen.append((model.factor.item(), fit.optimizer.param_groups[0]["lr"]))
 
-    log = fit(model, watch)
+    log = fit(model, [Watch()])
     assert len(seen) == log.steps == 8
     assert len({factor for factor, _ in seen}) == 8
     assert [rate for _, rate in seen] == [1e-2] * 4 + [5e-3] * 4
@@ -364,10 +365,7 @@ def balanced(seed, rule, **options):
     model = build(networks.FNO1d, seed)
     spectra = SpectraOptions(min_eigenvalues=12)
     options = {"every": 5, "skip": (), "spectra": spectra, "s": 1.0, "tau": 10.0} | options
-
-    def watch(optimizer):
-        return TempBalance(optimizer, model, rule=rule, **options).step
-
+    callbacks = [BalanceCallback(rule=rule, **options)] if rule else []
     log = networks.train_operator(
         model,
         data.train_inputs,
@@ -376,7 +374,7 @@ def balanced(seed, rule, **options):
         batch_size=20,
         learning_rate=0.025,
         seed=seed,
-        watch=watch if rule else None,
+        callbacks=callbacks,
     )
     assert log.diverged_at is None
     rows = analyze(model, min_eigenvalues=12).frame()
@@ -384,17 +382,12 @@ def balanced(seed, rule, **options):
 
 
 def test_tempbalance_balances_the_published_layers_and_the_complex_ones_when_asked():
-    model, factors = small(width=16, hidden=16), []
-
-    def watch(optimizer):
-        options = {"every": 2, "skip": (), "spectra": SpectraOptions(min_eigenvalues=12)}
-        balance = TempBalance(optimizer, model, spectral_convolutions=True, **options)
-        factors.append(balance.factors)
-        return balance.step
-
-    assert fit(model, watch).diverged_at is None
+    model = small(width=16, hidden=16)
+    options = {"every": 2, "skip": (), "spectra": SpectraOptions(min_eigenvalues=12)}
+    watched = BalanceCallback(spectral_convolutions=True, **options)
+    assert fit(model, [watched]).diverged_at is None
     expected = {f"blocks.{i}.{part}" for i in range(4) for part in ("spectral", "pointwise")}
-    assert set(factors[0]) == expected | {"project"}
+    assert set(watched.balance.factors) == expected | {"project"}
 
 
 @pytest.mark.slow

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from eigenscape import zoo
-from eigenscape.balancing import TempBalance
+from eigenscape.balancing import BalanceCallback
 from eigenscape.errors import InputError
-from eigenscape.models import build
+from eigenscape.models import Callback, build
 from eigenscape.spectra import analyze
 from eigenscape_studies import networks
 from tests._data import data_file
@@ -400,17 +400,29 @@ def test_pretraining_is_adamw_by_the_book():
             torch.testing.assert_close(weight, expected.state_dict()[name], rtol=1e-3, atol=2e-5)
 
 
+class Rates(Callback):
+    """Records the rates of every group at every step."""
+
+    def __init__(self):
+        self.rates = []
+
+    def on_start(self, fit):
+        self.decays = {
+            weight.ndim: group["weight_decay"]
+            for group in fit.optimizer.param_groups
+            for weight in group["params"]
+        }
+
+    def on_step(self, fit):
+        self.rates.append([group["lr"] for group in fit.optimizer.param_groups])
+
+
 @BOTH
-def test_the_watch_sees_the_optimizer_once_and_every_step(kind):
-    seen, rates = [], []
-
-    def watch(optimizer):
-        seen.append(optimizer)
-        return lambda: rates.append([group["lr"] for group in optimizer.param_groups])
-
-    model, log = trained(kind, watch=watch, epochs=4, learning_rate=0.01, warmup=0.25)
+def test_the_rates_rise_and_fall_at_every_step(kind):
+    watched = Rates()
+    model, log = trained(kind, callbacks=[watched], epochs=4, learning_rate=0.01, warmup=0.25)
+    rates = watched.rates
     plain, same = trained(kind, epochs=4, learning_rate=0.01, warmup=0.25)
-    assert len(seen) == 1
     assert len(rates) == log.steps == 32
     assert states_equal(model, plain)
     assert log == same
@@ -426,36 +438,27 @@ def test_the_watch_sees_the_optimizer_once_and_every_step(kind):
 
 
 def test_norms_and_biases_do_not_decay():
-    decays = {}
-
-    def watch(optimizer):
-        for group in optimizer.param_groups:
-            decays.update({w.ndim: group["weight_decay"] for w in group["params"]})
-        return lambda: None
-
-    trained("fine_tune", watch=watch, weight_decay=0.25)
-    assert decays == {2: 0.25, 1: 0.0}
+    watched = Rates()
+    trained("fine_tune", callbacks=[watched], weight_decay=0.25)
+    assert watched.decays == {2: 0.25, 1: 0.0}
 
 
 def balanced(rule, **options):
     """A fine-tuning under TempBalance, by block, and what it did."""
     model = build(lambda: zoo.GPTClassifier(2, 16, 64, 3, 4, 16))
     data = networks.labelled_sentences(32, 1, length=16, grammar=SMALL)
-    kept = []
-
-    def watch(optimizer):
-        kept.append(TempBalance(optimizer, model, rule=rule, group="block", every=2, **options))
-        return kept[0].step
-
-    watched = None if rule is None else watch
-    networks.fine_tune(model, data.train_inputs, data.train_labels, epochs=3, watch=watched)
-    return model, kept
+    watched = BalanceCallback(rule=rule, group="block", every=2, **options)
+    callbacks = [watched] if rule else []
+    labels = data.train_labels
+    networks.fine_tune(model, data.train_inputs, labels, epochs=3, callbacks=callbacks)
+    return model, watched
 
 
-def test_temperature_balancing_gets_in_by_the_watch():
+def test_temperature_balancing_is_a_callback():
     plain, _ = balanced(None)
     uniform, _ = balanced("uniform")
-    model, (balance,) = balanced("tb_linear")
+    model, watched = balanced("tb_linear")
+    balance = watched.balance
     assert states_equal(plain, uniform)
     assert not states_equal(plain, model)
     assert set(balance.factors) == {"blocks.0", "blocks.1", "blocks.2"}
@@ -474,7 +477,12 @@ def test_a_training_that_diverges_stops(kind):
 @BOTH
 def test_modes_are_restored_and_epochs_told(kind):
     told = []
-    _, log = trained(kind, on_epoch=lambda epoch, loss: told.append((epoch, loss)))
+
+    class Told(Callback):
+        def on_epoch(self, fit):
+            told.append((fit.epoch - 1, fit.losses[-1].item()))
+
+    _, log = trained(kind, callbacks=[Told()])
     assert told == list(enumerate(log.losses))
     model = network().eval()
     networks.pretrain(model, TOKENS, epochs=1)

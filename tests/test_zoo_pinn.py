@@ -386,12 +386,12 @@ def test_single_precision_trains():
 
 
 def test_a_divergence_leaves_the_best_weights(monkeypatch):
-    class Breaking(_pinn_training._Closure):
+    class Breaking(_pinn_training._Evaluations):
         def loss(self):
             loss = super().loss()
             return loss * math.nan if len(self.losses) == 6 else loss
 
-    monkeypatch.setattr(_pinn_training, "_Closure", Breaking)
+    monkeypatch.setattr(_pinn_training, "_Evaluations", Breaking)
     model, log = networks.train_pinn(CONVECTION, hidden=[10], max_iterations=50)
     assert (log.diverged, log.converged, len(log.losses)) == (True, False, 7)
     assert math.isnan(log.losses[-1])

@@ -3,7 +3,8 @@
 Balancing
     :class:`TempBalance` measures the spectra of a training network now and then, and multiplies
     each layer's learning rate within ``optimizer.step()``; :class:`BalanceOptions` is what there is
-    to choose; :func:`balance_callback` does it within the Hugging Face Trainer.
+    to choose; :class:`BalanceCallback` does it within :func:`eigenscape.models.fit`,
+    :func:`balance_callback` within the Hugging Face Trainer.
 What it saw
     A :class:`BalancingTrace` has one :class:`TraceRow` for each layer and update, a picture and a
     file.
@@ -11,6 +12,7 @@ Beside it
     :class:`SpectralNormRegularizer` penalizes the largest singular value of every matrix.
 """
 
+from eigenscape.balancing._callback import BalanceCallback as BalanceCallback
 from eigenscape.balancing._options import BalanceOptions as BalanceOptions
 from eigenscape.balancing._spectral_norm import SpectralNormRegularizer as SpectralNormRegularizer
 from eigenscape.balancing._tempbalance import TempBalance as TempBalance
@@ -19,6 +21,7 @@ from eigenscape.balancing._trace import TraceRow as TraceRow
 from eigenscape.balancing._trainer import balance_callback as balance_callback
 
 __all__ = [
+    "BalanceCallback",
     "BalanceOptions",
     "BalancingTrace",
     "SpectralNormRegularizer",

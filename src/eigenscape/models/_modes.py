@@ -24,6 +24,24 @@ def batch_norms(model: nn.Module) -> dict[str, _BatchNorm]:
 
 
 @contextmanager
+def mode_restored(model: nn.Module) -> Iterator[None]:
+    """Put every module back, after the block, into the mode (training or not) it was found in.
+
+    >>> model = nn.Dropout()
+    >>> with mode_restored(model):
+    ...     _ = model.eval()
+    >>> model.training
+    True
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@contextmanager
 def evaluating(model: nn.Module, *, train_norms: bool = False) -> Iterator[None]:
     """Put a model into evaluation mode, and every module back into its own afterwards.
 
@@ -31,16 +49,12 @@ def evaluating(model: nn.Module, *, train_norms: bool = False) -> Iterator[None]
         model: any module.
         train_norms: batch norms use (and gather) the statistics of the batch.
     """
-    found = [(module, module.training) for module in model.modules()]
-    try:
+    with mode_restored(model):
         model.eval()
         if train_norms:
             for norm in batch_norms(model).values():
                 norm.train()
         yield
-    finally:
-        for module, training in found:
-            module.training = training
 
 
 @contextmanager

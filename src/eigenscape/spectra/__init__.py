@@ -1,6 +1,7 @@
 """Spectra: layer -> matrices -> eigenvalues -> metrics, each with its interval and its grounds."""
 
 from eigenscape.spectra._analyze import analyze as analyze
+from eigenscape.spectra._callback import MonitorCallback as MonitorCallback
 from eigenscape.spectra._compare import ComparisonResult as ComparisonResult
 from eigenscape.spectra._compare import LayerChange as LayerChange
 from eigenscape.spectra._compare import compare as compare
@@ -27,6 +28,7 @@ __all__ = [
     "Histogram",
     "LayerChange",
     "LayerSpectrum",
+    "MonitorCallback",
     "Overlap",
     "SpectraResult",
     "SpectralMonitor",

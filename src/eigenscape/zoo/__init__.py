@@ -6,7 +6,7 @@ Networks
     :class:`MLP`, :class:`SmallCNN`, :func:`cifar_resnet` (a
     :class:`CifarResNet`), :func:`load_cifar_resnet`.
 Training
-    :func:`train` (a :class:`TrainingLog`), :class:`Recipe`, :func:`accuracy`.
+    :func:`train` , :func:`accuracy`.
 Language models
     :class:`GPT`, :class:`GPTClassifier`.
 Twins
@@ -28,9 +28,7 @@ from eigenscape.zoo._gpt import GPT as GPT
 from eigenscape.zoo._gpt import GPTClassifier as GPTClassifier
 from eigenscape.zoo._label_noise import noisy_labels as noisy_labels
 from eigenscape.zoo._mlp import MLP as MLP
-from eigenscape.zoo._recipe import Recipe as Recipe
 from eigenscape.zoo._training import train as train
-from eigenscape.zoo._training_log import TrainingLog as TrainingLog
 from eigenscape.zoo._twins import Twin as Twin
 from eigenscape.zoo._twins import healthy_and_sick as healthy_and_sick
 from eigenscape.zoo._twins import trained_twin as trained_twin
@@ -43,10 +41,8 @@ __all__ = [
     "CifarResNet",
     "GPTClassifier",
     "PlantedFault",
-    "Recipe",
     "SmallCNN",
     "Split",
-    "TrainingLog",
     "Twin",
     "accuracy",
     "cifar_resnet",

@@ -1,25 +1,12 @@
-"""Accuracy, and the evaluation mode that it needs."""
+"""Accuracy."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from eigenscape.errors import InputError
-
-
-@contextmanager
-def mode_restored(model: nn.Module) -> Iterator[None]:
-    """Put every module back, after the block, into the mode (training or not) it was found in."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
+from eigenscape.models import mode_restored
 
 
 def device_of(model: nn.Module) -> torch.device:

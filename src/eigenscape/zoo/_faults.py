@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from eigenscape.zoo._recipe import Recipe
+from eigenscape.models import Recipe
 
 # A usual recipe at a moderate learning rate; it serves as a demonstration, and its test accuracy is
 # no benchmark. Hotter ones (0.05 over 40 epochs) are as accurate, with tails heavier than the

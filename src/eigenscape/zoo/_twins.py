@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from eigenscape.errors import InputError
-from eigenscape.models._random import build
+from eigenscape.models import TrainingLog, build
 from eigenscape.runs import single_thread
 from eigenscape.zoo._accuracy import accuracy
 from eigenscape.zoo._digits import digits
@@ -17,7 +17,6 @@ from eigenscape.zoo._faults import HEALTHY_RECIPE, PLANTED_FAULTS, PlantedFault
 from eigenscape.zoo._label_noise import noisy_labels
 from eigenscape.zoo._mlp import MLP
 from eigenscape.zoo._training import train
-from eigenscape.zoo._training_log import TrainingLog
 
 _HEALTHY = PlantedFault(
     "Trained with a recipe that suits the network and the data.", HEALTHY_RECIPE

@@ -43,7 +43,7 @@ def cube_task(
 
 def unet_task(rate: float, seed: int, epochs: int, steps: int, pictures: int) -> dict[str, Any]:
     """Train a segmentation network; return its landscape early, half-way and at the end."""
-    from eigenscape.models import build
+    from eigenscape.models import Callback, Fit, build
     from eigenscape.zoo import train
     from eigenscape_studies.networks import UNet, mean_iou, shapes
 
@@ -53,9 +53,7 @@ def unet_task(rate: float, seed: int, epochs: int, steps: int, pictures: int) ->
     rows: list[dict[str, Any]] = []
     values: list[NDArray[np.float64]] = []
 
-    def look(epoch: int, _: float) -> None:
-        if epoch + 1 not in looked_at:
-            return
+    def look(epoch: int) -> None:
         data = inputs[:_LOOKED_AT], masks[:_LOOKED_AT]
         objective = Objective(model, cross_entropy, data)
         landscape = sample(
@@ -63,16 +61,21 @@ def unet_task(rate: float, seed: int, epochs: int, steps: int, pictures: int) ->
         )
         row = {
             "family": "unet", "rate": rate, "seed": seed, "dim": 2, "steps": steps,
-            "epoch": epoch + 1, "last": epoch + 1 == epochs,
+            "epoch": epoch, "last": epoch == epochs,
             "iou": mean_iou(model, split.test_inputs, split.test_labels),
         }  # fmt: skip
         rows.append(row | _shape(landscape.values, objective.loss_at_center))
         values.append(landscape.values)
 
+    class Look(Callback):
+        def on_epoch(self, fit: Fit) -> None:
+            if fit.epoch in looked_at:
+                look(fit.epoch)
+
     model = build(UNet, seed)
     train(
         model, inputs, masks, epochs=epochs, batch_size=16, learning_rate=rate, weight_decay=0.0,
-        optimizer="adam", schedule="constant", seed=seed, on_epoch=look,
+        optimizer="adam", schedule="constant", seed=seed, callbacks=[Look()],
     )  # fmt: skip
     return {"rows": rows, "values": values}
 

@@ -2,97 +2,60 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.optim import Optimizer
 
 from eigenscape.errors import InputError
-from eigenscape.zoo._accuracy import device_of, mode_restored
-from eigenscape.zoo._gpt import GPT, GPTClassifier
-from eigenscape.zoo._recipe import Recipe
-from eigenscape.zoo._training import Watch, _batches, _follow
-from eigenscape.zoo._training_log import TrainingLog
+from eigenscape.models import Callback, Recipe, Schedule, TrainingLog, clipped, fit
+from eigenscape.zoo import GPT, GPTClassifier
 
 _LARGEST_GRADIENT = 1.0  # GPT-3 (Brown et al. 2020, appendix B), and the Hugging Face Trainer
 
 
-@dataclass(frozen=True, kw_only=True)
-class _TokenRecipe(Recipe):
-    """AdamW with a warm-up and clipped gradients; ``optimizer`` and ``momentum`` are not asked.
+def _adamw(
+    model: nn.Module,
+    data: tuple[Tensor, Tensor],
+    *,
+    betas: tuple[float, float],
+    schedule: Schedule,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    weight_decay: float,
+    seed: int,
+    callbacks: Sequence[Callback],
+) -> TrainingLog:
+    """Train with AdamW that decays matrices alone, on clipped gradients.
 
-    Args:
-        examples: of an epoch.
-        warmup: the share of the steps in which the rate rises.
-        linear: fall in a line to 0 after the warm-up, not in a cosine.
-        betas: of AdamW.
-        watch: is called with the optimizer.
+    Raises:
+        InputError: an argument is out of its range.
     """
+    checked = Recipe(
+        epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, weight_decay=weight_decay
+    )
 
-    examples: int
-    warmup: float
-    linear: bool
-    betas: tuple[float, float]
-    watch: Watch | None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 <= self.warmup < 1:
-            raise InputError(f"warmup={self.warmup}, expected a share of 0 or more, below 1")
-
-    @cached_property
-    def steps(self) -> int:
-        """All steps of the training."""
-        return self.epochs * len(_batches(self.examples, self.batch_size, torch.Generator()))
-
-    def rate(self, progress: float) -> float:
-        """Return the learning rate at a share of the training; the first step has one too."""
-        step, rising = round(progress * self.steps), math.ceil(self.warmup * self.steps)
-        if step < rising:
-            return self.learning_rate * (step + 1) / rising
-        since = (step - rising) / (self.steps - rising)
-        return self.learning_rate * (1 - since) if self.linear else super().rate(since)
-
-    def make_optimizer(self, model: nn.Module) -> Optimizer:
-        """Return AdamW of every parameter, which decays matrices alone, and what acts around it."""
-        weights = list(model.parameters())
+    def make(weights: list[Tensor]) -> Optimizer:
         groups: list[dict[str, Any]] = [
             {"params": [weight for weight in weights if weight.ndim > 1]},
             {"params": [weight for weight in weights if weight.ndim < 2], "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(
-            groups, self.learning_rate, self.betas, weight_decay=self.weight_decay, fused=True
+        return torch.optim.AdamW(
+            groups, learning_rate, betas, weight_decay=weight_decay, fused=True
         )
 
-        def clip(*_: object) -> None:
-            nn.utils.clip_grad_norm_(weights, _LARGEST_GRADIENT)
-
-        optimizer.register_step_pre_hook(clip)
-        if self.watch is not None:
-            after_step = self.watch(optimizer)
-
-            def follow(*_: object) -> None:
-                after_step()
-
-            optimizer.register_step_post_hook(follow)
-        return optimizer
+    options = {**checked.options(), "optimizer": clipped(make, _LARGEST_GRADIENT)}
+    options["schedule"] = schedule
+    return fit(model, _token_loss, data, seed=seed, callbacks=callbacks, **options).log()
 
 
-class _NextToken(nn.Module):
-    """A language model with its classes in the second place, where the cross entropy has them."""
-
-    def __init__(self, gpt: GPT) -> None:
-        super().__init__()
-        self.gpt = gpt
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        logits: Tensor = self.gpt(tokens).transpose(1, 2)  # (n, vocabulary, t)
-        return logits
+def _token_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the cross entropy; the classes of logits come last."""
+    return functional.cross_entropy(logits.transpose(1, -1), targets)
 
 
 def _check_tokens(name: str, tokens: Tensor, vocabulary: int, shortest: int) -> None:
@@ -125,8 +88,7 @@ def pretrain(
     weight_decay: float = 0.1,
     warmup: float = 0.1,
     seed: int = 0,
-    watch: Watch | None = None,
-    on_epoch: Callable[[int, float], object] | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> TrainingLog:
     """Train a language model in place to guess each next token, and return what happened.
 
@@ -134,7 +96,8 @@ def pretrain(
     and then a cosine: GPT-3's (Brown et al., "Language Models are Few-Shot Learners", 2020,
     appendix B), except that the cosine falls to 0. Biases and norms do not decay. Epochs, batch
     size and rate suit ``GPT(64)`` on ``language()``: 512 steps of 30 ms on one core. Randomness,
-    repeatability and divergence are as in :func:`train`.
+    repeatability and divergence are as in
+    :func:`eigenscape.models.fit`.
 
     Args:
         gpt: the network.
@@ -145,10 +108,7 @@ def pretrain(
         weight_decay: of AdamW.
         warmup: the share of the steps in which the rate rises to ``learning_rate``.
         seed: seeds shuffling, not the initial weights.
-        watch: called once with the optimizer, before the first step; what it returns is called
-            after each step. :class:`eigenscape.balancing.TempBalance` gets in by
-            ``lambda optimizer: TempBalance(optimizer, gpt).step``.
-        on_epoch: called after an epoch with its number, from 0, and its loss.
+        callbacks: told of the training, such as :class:`eigenscape.balancing.BalanceCallback`.
 
     Returns:
         Losses in nats a token.
@@ -163,20 +123,18 @@ def pretrain(
     (tensor([[1, 2, 0, 1]]), 60)
     """
     _check_tokens("pretrain", tokens, gpt.sizes["vocabulary"], shortest=2)
-    recipe = _TokenRecipe(
+    return _adamw(
+        gpt,
+        (tokens[:, :-1], tokens[:, 1:]),
+        betas=(0.9, 0.95),
+        schedule=Schedule("cosine", warmup),
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
-        warmup=warmup,
-        linear=False,
-        betas=(0.9, 0.95),
-        examples=len(tokens),
-        watch=watch,
+        seed=seed,
+        callbacks=callbacks,
     )
-    tokens = tokens.to(device_of(gpt))
-    with mode_restored(gpt):
-        return _follow(recipe, _NextToken(gpt), tokens[:, :-1], tokens[:, 1:], seed, on_epoch)
 
 
 def fine_tune(
@@ -190,8 +148,7 @@ def fine_tune(
     weight_decay: float = 0.1,
     warmup: float = 0.06,
     seed: int = 0,
-    watch: Watch | None = None,
-    on_epoch: Callable[[int, float], object] | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> TrainingLog:
     """Train a classifier of token rows in place, all of it, and return what happened.
 
@@ -200,7 +157,7 @@ def fine_tune(
     of TempBalance with few labels (Liu et al., EMNLP 2024). Gradients are clipped to the norm 1;
     biases and norms do not decay. The learning rate suits a classifier on the trunk that
     :func:`pretrain` trains with its defaults. Randomness, repeatability and divergence are as in
-    :func:`train`.
+    :func:`eigenscape.models.fit`.
 
     Args:
         classifier: the network.
@@ -212,10 +169,8 @@ def fine_tune(
         weight_decay: of AdamW.
         warmup: the share of the steps in which the rate rises to ``learning_rate``.
         seed: seeds shuffling, not the initial weights.
-        watch: called once with the optimizer, before the first step; what it returns is called
-            after each step. :class:`eigenscape.balancing.TempBalance` gets in by
-            ``lambda optimizer: TempBalance(optimizer, classifier, group="block").step``.
-        on_epoch: called after an epoch with its number, from 0, and its loss.
+        callbacks: told of the training, such as
+            ``BalanceCallback(group="block")`` of :mod:`eigenscape.balancing`.
 
     Raises:
         InputError: an argument is out of its range, the tokens do not fit the network, or there is
@@ -234,17 +189,15 @@ def fine_tune(
             f"fine_tune has inputs {tuple(inputs.shape)} and labels {tuple(labels.shape)}; "
             "give one label a row"
         )
-    recipe = _TokenRecipe(
+    return _adamw(
+        classifier,
+        (inputs, labels),
+        betas=(0.9, 0.98),
+        schedule=Schedule("linear", warmup),
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
-        warmup=warmup,
-        linear=True,
-        betas=(0.9, 0.98),
-        examples=len(labels),
-        watch=watch,
+        seed=seed,
+        callbacks=callbacks,
     )
-    device = device_of(classifier)
-    with mode_restored(classifier):
-        return _follow(recipe, classifier, inputs.to(device), labels.to(device), seed, on_epoch)

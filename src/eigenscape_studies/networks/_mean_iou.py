@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from eigenscape.errors import InputError
-from eigenscape.zoo._accuracy import device_of, mode_restored
+from eigenscape.models import mode_restored
 
 
 def mean_iou(model: nn.Module, images: Tensor, masks: Tensor, *, batch_size: int = 256) -> float:
@@ -37,7 +37,7 @@ def mean_iou(model: nn.Module, images: Tensor, masks: Tensor, *, batch_size: int
             f"mean_iou has {len(images)} images and {len(masks)} masks; "
             "give one mask an image, and at least one"
         )
-    device = device_of(model)
+    device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
     tables = []
     with mode_restored(model), torch.no_grad():
         model.eval()

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import MultiStepLR
 
 from eigenscape.errors import InputError
-from eigenscape.models._random import seeded
-from eigenscape.zoo._accuracy import device_of, mode_restored
-from eigenscape.zoo._recipe import Recipe
-from eigenscape.zoo._training import Watch, _batches
-from eigenscape.zoo._training_log import TrainingLog
+from eigenscape.models import Callback, Fit, Recipe, TrainingLog, fit, mode_restored
 
 
 def _relative_errors(predictions: Tensor, targets: Tensor) -> Tensor:
@@ -74,7 +67,8 @@ def relative_error(
     0.35
     """
     _check_pairs("relative_error", inputs, targets)
-    device, total = device_of(model), 0.0
+    device = next((weight.device for weight in model.parameters()), torch.device("cpu"))
+    total = 0.0
     with mode_restored(model), torch.no_grad():
         model.eval()
         for some, theirs in zip(
@@ -83,64 +77,6 @@ def relative_error(
             errors = _relative_errors(model(some.to(device)), theirs.to(device))
             total += errors.double().sum().item()
     return total / len(targets)
-
-
-def _run_epoch(
-    model: nn.Module,
-    optimizer: Optimizer,
-    batches: list[tuple[Tensor, Tensor]],
-    after_step: Callable[[], object],
-) -> tuple[float, int]:
-    """Return the mean loss over the examples (nan: diverged), and the steps that were taken."""
-    total = 0.0
-    for step, (inputs, targets) in enumerate(batches):
-        loss = _relative_errors(model(inputs), targets).mean()
-        if not math.isfinite(value := loss.item()):
-            return math.nan, step
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        after_step()
-        total += value * len(targets)
-    if not all(bool(weight.isfinite().all()) for weight in model.parameters()):
-        return math.nan, len(batches)
-    return total / sum(len(targets) for _, targets in batches), len(batches)
-
-
-def _follow(
-    recipe: Recipe,
-    halvings: int,
-    model: nn.Module,
-    inputs: Tensor,
-    targets: Tensor,
-    seed: int,
-    watch: Watch | None,
-) -> TrainingLog:
-    device, generator = inputs.device, torch.Generator().manual_seed(seed)
-    optimizer = recipe.make_optimizer(model)
-    ends = [math.ceil(recipe.epochs * (i + 1) / (halvings + 1)) for i in range(halvings)]
-    scheduler = MultiStepLR(optimizer, ends, gamma=0.5)
-    after_step = watch(optimizer) if watch is not None else lambda: None
-    losses: list[float] = []
-    rates: list[float] = []
-    steps, diverged_at, started = 0, None, time.perf_counter()
-    for epoch in range(recipe.epochs):
-        model.train()
-        rate = scheduler.get_last_lr()[0]
-        parts = [part.to(device) for part in _batches(len(targets), recipe.batch_size, generator)]
-        with seeded(int(torch.randint(2**62, (), generator=generator)), device):
-            batches = [(inputs[part], targets[part]) for part in parts]
-            loss, taken = _run_epoch(model, optimizer, batches, after_step)
-        steps += taken
-        if math.isnan(loss):
-            diverged_at = epoch
-            break
-        losses.append(loss)
-        rates.append(float(rate))
-        scheduler.step()
-    optimizer.zero_grad()
-    seconds = time.perf_counter() - started
-    return TrainingLog(tuple(losses), tuple(rates), steps, diverged_at, seconds)
 
 
 def train_operator(
@@ -154,7 +90,7 @@ def train_operator(
     weight_decay: float = 0.0,
     halvings: int = 5,
     seed: int = 0,
-    watch: Watch | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> TrainingLog:
     """Train a network in place to map functions to functions, and return what happened.
 
@@ -177,11 +113,8 @@ def train_operator(
         halvings: how often the rate is halved: after each of ``halvings + 1`` equal parts of the
             epochs, but the last. It takes at least one epoch a part.
         seed: seeds shuffling and dropout, not the initial weights.
-        watch: called once with the optimizer, when its scheduler has been made; what it returns is
-            called, without arguments, after every step of the optimizer. A method that changes
-            learning rates comes in this way::
-
-                watch=lambda optimizer: TempBalance(optimizer, model, every=20).step
+        callbacks: told of the training, such as ``BalanceCallback(every=20)`` of
+            :mod:`eigenscape.balancing`.
 
     Raises:
         InputError: an argument is out of its range, there is not one target an input, a target
@@ -207,6 +140,10 @@ def train_operator(
             "halvings, and fewer than epochs"
         )
     _check_pairs("train_operator", inputs, targets)
-    device = device_of(model)
-    with mode_restored(model):
-        return _follow(recipe, halvings, model, inputs.to(device), targets.to(device), seed, watch)
+    ends = [math.ceil(epochs * (i + 1) / (halvings + 1)) for i in range(halvings)]
+
+    def rate(base: float, state: Fit) -> float:
+        return base * 0.5 ** sum(state.epoch >= end for end in ends)
+
+    options = {**recipe.options(), "schedule": rate, "seed": seed, "callbacks": callbacks}
+    return fit(model, _relative_errors, (inputs, targets), **options).log()

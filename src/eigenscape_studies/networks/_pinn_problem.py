@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from eigenscape.errors import InputError
-from eigenscape.zoo._accuracy import mode_restored
+from eigenscape.models import mode_restored
 from eigenscape_studies.networks._pinn import PINN
 
 Initial = Literal["sine", "gaussian"]

@@ -6,12 +6,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from eigenscape.errors import InputError
-from eigenscape.models._random import build
+from eigenscape.models import build, fit
 from eigenscape.runs import single_thread
 from eigenscape_studies.networks._pinn import PINN
 from eigenscape_studies.networks._pinn_problem import PINNProblem
@@ -44,18 +45,11 @@ class PINNLog:
     seconds: float = field(default=0.0, compare=False)
 
 
-class _DivergedError(Exception):
-    """Leaves the optimizer from inside of its closure."""
-
-
-class _Closure:
-    """The loss and its gradient, for L-BFGS; remembers what it saw."""
+class _Evaluations:
+    """The loss, which remembers what it was asked for: L-BFGS asks often within its one step."""
 
     def __init__(
-        self,
-        problem: PINNProblem,
-        model: PINN,
-        progress: Callable[[int, float], object] | None,
+        self, problem: PINNProblem, model: PINN, progress: Callable[[int, float], object] | None
     ) -> None:
         self.model, self.problem, self.progress = model, problem, progress
         dtype = next(model.parameters()).dtype
@@ -67,20 +61,16 @@ class _Closure:
     def loss(self) -> Tensor:
         return self.problem.loss_of(self.model, self.batch)
 
-    def __call__(self) -> Tensor:
-        self.model.zero_grad()
+    def __call__(self, *_: object) -> Tensor:
         loss = self.loss()
-        loss.backward()  # type: ignore[no-untyped-call]
         value = loss.item()
         self.losses.append(value)
-        if not math.isfinite(value):
-            raise _DivergedError
         if value < self.best:
             self.best = value
             self.best_state = {
                 name: weight.clone() for name, weight in self.model.state_dict().items()
             }
-        if self.progress is not None:
+        if self.progress is not None and math.isfinite(value):
             self.progress(len(self.losses), value)
         return loss
 
@@ -134,8 +124,8 @@ def train_pinn(
     if wrong:
         raise InputError("train_pinn has " + "; ".join(wrong))
     model = build(lambda: PINN(hidden), seed).to(dtype)
-    optimizer = torch.optim.LBFGS(
-        model.parameters(),
+    optimizer = partial(
+        torch.optim.LBFGS,
         lr=1.0,
         max_iter=max_iterations,
         tolerance_grad=tolerance,
@@ -143,21 +133,20 @@ def train_pinn(
         history_size=_HISTORY,
         line_search_fn="strong_wolfe",
     )
-    closure, started = _Closure(problem, model, progress), time.perf_counter()
-    diverged = False
+    evaluations, started = _Evaluations(problem, model, progress), time.perf_counter()
     with single_thread():
-        try:
-            optimizer.step(closure)  # type: ignore[no-untyped-call]
-        except _DivergedError:
-            diverged = True
-            _restore_best(closure)
-        model.zero_grad()
+        done = fit(
+            model, None, [evaluations.batch], optimizer=optimizer, steps=1, forward=evaluations
+        )
+        diverged = not math.isfinite(evaluations.losses[-1])
+        if diverged:
+            _restore_best(evaluations)
         with torch.no_grad():
-            final = closure.loss().item()
-    iterations = int(next(iter(optimizer.state.values()))["n_iter"])
-    spent = iterations >= max_iterations or len(closure.losses) >= max_iterations * 5 // 4
+            final = evaluations.loss().item()
+    iterations = int(next(iter(done.optimizer.state.values()))["n_iter"])
+    spent = iterations >= max_iterations or len(evaluations.losses) >= max_iterations * 5 // 4
     log = PINNLog(
-        losses=tuple(closure.losses),
+        losses=tuple(evaluations.losses),
         iterations=iterations,
         converged=not (diverged or spent),
         diverged=diverged,
@@ -167,16 +156,16 @@ def train_pinn(
     return model.eval(), log
 
 
-def _restore_best(closure: _Closure) -> None:
+def _restore_best(evaluations: _Evaluations) -> None:
     """Give the model the weights of its lowest loss.
 
     Raises:
         InputError: no loss was finite.
     """
-    if not closure.best_state:
+    if not evaluations.best_state:
         raise InputError(
-            f"the loss of the PINN is {closure.losses[0]} at its initial weights for "
-            f"{closure.problem}; expected a finite number. Mend: smaller coefficients, or "
+            f"the loss of the PINN is {evaluations.losses[0]} at its initial weights for "
+            f"{evaluations.problem}; expected a finite number. Mend: smaller coefficients, or "
             "dtype=torch.float64"
         )
-    closure.model.load_state_dict(closure.best_state)
+    evaluations.model.load_state_dict(evaluations.best_state)

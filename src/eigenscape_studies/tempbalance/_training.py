@@ -12,12 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.optim import Optimizer
 
-from eigenscape.balancing import BalancingTrace, TempBalance
+from eigenscape.balancing import BalanceCallback, BalancingTrace, TempBalance
 from eigenscape.layers import SpectraOptions
-from eigenscape.models import build
-from eigenscape.zoo import GPT, GPTClassifier, Split, TrainingLog, accuracy
+from eigenscape.models import TrainingLog, build
+from eigenscape.zoo import GPT, GPTClassifier, Split, accuracy
 from eigenscape_studies.networks import (
     FieldSplit,
     FNO1d,
@@ -97,14 +96,21 @@ def _operator(
 ) -> Trained:
     model = build(_maker(cell), seed)
     epoch = math.ceil(len(data.train_targets) / cell.batch_size)
-    watch, kept = _watcher(model, every=cell.every * epoch, **_OPERATOR, **options)
+    balance = BalanceCallback(every=cell.every * epoch, **_OPERATOR, **options)
     log = train_operator(
-        model, data.train_inputs, data.train_targets, epochs=cell.epochs,
-        batch_size=cell.batch_size, learning_rate=factor * cell.learning_rate, seed=seed,
-        watch=watch,
-    )  # fmt: skip
+        model,
+        data.train_inputs,
+        data.train_targets,
+        epochs=cell.epochs,
+        batch_size=cell.batch_size,
+        learning_rate=factor * cell.learning_rate,
+        seed=seed,
+        callbacks=[balance],
+    )
     return Trained(
-        relative_error(model, data.test_inputs, data.test_targets), log, _final(kept, log.steps)
+        relative_error(model, data.test_inputs, data.test_targets),
+        log,
+        _final(balance.balance, log.steps),
     )
 
 
@@ -123,14 +129,21 @@ def _fine_tuned(
     gpt = build(lambda: language_model(cell.width))
     gpt.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
     model = GPTClassifier.of(gpt, Grammar().dialects, seed)
-    watch, kept = _watcher(model, every=cell.every, group="block", **options)
+    balance = BalanceCallback(every=cell.every, group="block", **options)
     log = fine_tune(
-        model, data.train_inputs, data.train_labels, epochs=cell.epochs,
-        batch_size=cell.batch_size, learning_rate=factor * cell.learning_rate, seed=seed,
-        watch=watch,
-    )  # fmt: skip
+        model,
+        data.train_inputs,
+        data.train_labels,
+        epochs=cell.epochs,
+        batch_size=cell.batch_size,
+        learning_rate=factor * cell.learning_rate,
+        seed=seed,
+        callbacks=[balance],
+    )
     return Trained(
-        100 * accuracy(model, data.test_inputs, data.test_labels), log, _final(kept, log.steps)
+        100 * accuracy(model, data.test_inputs, data.test_labels),
+        log,
+        _final(balance.balance, log.steps),
     )
 
 
@@ -139,22 +152,8 @@ def language_model(width: int) -> GPT:
     return GPT(Grammar().vocabulary, width)
 
 
-def _watcher(
-    model: nn.Module, **options: Any
-) -> tuple[Callable[[Optimizer], Callable[[], object]], list[TempBalance]]:
-    """Return what brings TempBalance into a training, and where it will be found."""
-    kept: list[TempBalance] = []
-
-    def watch(optimizer: Optimizer) -> Callable[[], object]:
-        kept.append(TempBalance(optimizer, model, **options))
-        return kept[0].step
-
-    return watch, kept
-
-
-def _final(kept: list[TempBalance], steps: int) -> BalancingTrace:
+def _final(balance: TempBalance, steps: int) -> BalancingTrace:
     """Return the trace, with a measurement after the last step."""
-    balance = kept[0]
     if balance.trace().steps[-1] != steps:
         balance.update()
     return balance.trace()

@@ -12,9 +12,8 @@ from torch.nn import functional
 from eigenscape.diagnosis.growing._plan import GrowPlan
 from eigenscape.diagnosis.measuring._samples import Samples
 from eigenscape.diagnosis.measuring._stack import Stack
+from eigenscape.models import mode_restored, seeded
 from eigenscape.models._modes import twice_differentiable
-from eigenscape.models._random import seeded
-from eigenscape.zoo._accuracy import mode_restored
 
 
 def train_stack(

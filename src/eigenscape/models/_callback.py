@@ -1,0 +1,100 @@
+"""Callbacks: how monitors, recorders and checkpoints join a training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from eigenscape.errors import InputError
+
+if TYPE_CHECKING:
+    from eigenscape.models._fit_state import Fit
+
+
+class Callback:
+    """What is told of a training; override what is needed.
+
+    Each method gets the one :class:`Fit`, callbacks are told in the order of their list, and each
+    may call ``fit.stop(reason)``: the training then ends after this call has gone round. What a
+    callback draws from torch's global generator does not change the training.
+
+    A callback observes. What changes the loss is a loss (it sees outputs, batch, example numbers
+    and parameters), and what changes gradients or weights is an optimizer.
+
+    Attributes:
+        name: the key of its state in a checkpoint; two of one name are refused.
+
+    >>> class Count(Callback):
+    ...     taken = 0
+    ...     def on_step(self, fit):
+    ...         self.taken += 1
+    >>> Count().name
+    'Count'
+    """
+
+    name: str = ""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "name" not in vars(cls):
+            cls.name = cls.__name__
+
+    def on_start(self, fit: Fit) -> None:
+        """Called once, before the first step (of a resumed training: the next step).
+
+        The weights are those at the start; there are no gradients. Modules are in the mode they
+        were found in.
+        """
+
+    def on_step(self, fit: Fit) -> None:
+        """Called after each step of the optimizer.
+
+        The weights are new, the gradients are those that the step was made of, and ``fit.loss`` is
+        that of the weights before. Gradients are zeroed when the next step opens.
+        """
+
+    def on_epoch(self, fit: Fit) -> None:
+        """Called after each pass over the data, behind the last ``on_step`` of it.
+
+        Weights and gradients as in :meth:`on_step`; ``fit.losses`` has the pass already. Modules
+        are in training mode.
+        """
+
+    def on_end(self, fit: Fit) -> None:
+        """Called once, when the training has ended: run out, stopped or diverged.
+
+        The weights are final, gradients are zeroed, and modules are in the mode they were found in.
+        """
+
+    def state(self) -> Any:
+        """Return what a checkpoint must keep: tensors and plain types; None for nothing."""
+        return None
+
+    def restore(self, state: Any) -> None:
+        """Take over what :meth:`state` returned; called after :meth:`on_start`.
+
+        Args:
+            state: never None.
+        """
+
+
+def check_callbacks(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
+    """Return the callbacks.
+
+    Raises:
+        InputError: something else than a callback, or two of one name.
+    """
+    strange = [type(each).__name__ for each in callbacks if not isinstance(each, Callback)]
+    if strange:
+        raise InputError(
+            f"callbacks has {', '.join(strange)}; expected eigenscape.models.Callback. "
+            "Try: a class that derives from Callback and overrides on_step"
+        )
+    names = [each.name for each in callbacks]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(
+            f"two callbacks have the name {', '.join(map(repr, twice))}, so that their states "
+            "could not be told apart. Try: set the attribute `name` of one of them"
+        )
+    return tuple(callbacks)
