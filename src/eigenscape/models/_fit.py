@@ -237,7 +237,7 @@ class _Loop:
             self.networks.backward()
             return seen[-1].sum()
 
-        self.optimizer.step(closure)
+        self.optimizer.step(closure)  # type: ignore[arg-type]  # torch's own take a tensor too
         return seen[0]
 
     def _loss(self, drawn: Drawn) -> Tensor:

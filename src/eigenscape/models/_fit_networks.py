@@ -76,7 +76,7 @@ class OneNetwork:
     """One model, trained as it is."""
 
     def __init__(self, model: nn.Module, loss: FitLoss | None, forward: Forward) -> None:
-        self.models = (model,)
+        self.models: tuple[nn.Module, ...] = (model,)
         self._model, self._loss, self._forward = model, loss, forward
         self._wanted = wanted_by(loss)
         self._last: Tensor | None = None
@@ -161,7 +161,8 @@ class SeveralNetworks:
                 f"{type(self.models[0]).__name__} failed on a batch with {type(error).__name__}: "
                 f"{said[:300]}. Try: check that model(inputs) and the loss run on such a batch"
             ) from error
-        return values.detach()
+        losses: Tensor = values.detach()
+        return losses
 
     def _loss_of(
         self, point: Tensor, fixed: dict[str, Tensor], batch: Any, numbers: Tensor | None

@@ -33,7 +33,7 @@ from eigenscape_studies.networks import (
 from eigenscape_studies.tempbalance._plan import METHODS, PERMUTED, Cell
 
 #: As in the published runs on equations: layers of more than 12 eigenvalues, the ends too.
-_OPERATOR = {"skip": (), "spectra": SpectraOptions(min_eigenvalues=13)}
+_OPERATOR: dict[str, Any] = {"skip": (), "spectra": SpectraOptions(min_eigenvalues=13)}
 #: With this forcing (that of the published runs) pressures are about 0.6.
 _FORCING = 100.0
 #: Permeabilities are 3 or 12: these numbers make them -1 or 1.
