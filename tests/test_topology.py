@@ -12,6 +12,7 @@ from eigenscape.topology import (
     bottleneck_distance,
     counts_above,
     distance_matrix,
+    examine_topology,
     merge_tree,
     merge_tree_of_graph,
     merge_tree_of_points,
@@ -55,8 +56,8 @@ def test_the_worked_example():
     assert counts_above(tree, (0.0, 1 / 3, 0.34)) == [2, 0, 0]
 
 
-def test_its_dictionary():
-    data = merge_tree(PATH).to_dict()
+def test_its_result_as_a_dictionary():
+    data = examine_topology(PATH).to_dict()
     assert data["pairs"][0] == {
         "birth_index": 1, "death_index": 2, "birth": 1.0, "death": 3.0, "persistence": 2.0,
     }  # fmt: skip

@@ -417,7 +417,7 @@ def test_bad_values():
             check_grid(values)
 
 
-def test_report_round_trip(tmp_path, monkeypatch):
+def test_report_round_trip(tmp_path):
     report = check_grid(zigzagged(smooth(3)))
     back = GridReport.load(report.save(tmp_path / "report.json"))
     assert back.findings == report.findings
@@ -426,9 +426,9 @@ def test_report_round_trip(tmp_path, monkeypatch):
     back.plot().draw_without_rendering()
     for values in (np.arange(9.0) ** 2, np.random.default_rng(0).random((5, 6, 7))):
         check_grid(values).plot().draw_without_rendering()
-    monkeypatch.setattr("eigenscape.topology._grid_store.LARGEST_STORED", 50)
+    report = check_grid(np.add.outer(np.arange(500.0), np.arange(401.0)))
     back = GridReport.load(report.save(tmp_path / "report.json"))
-    with pytest.raises(InputError, match="too many"):
+    with pytest.raises(InputError, match="200,500 samples"):
         back.plot()
 
 

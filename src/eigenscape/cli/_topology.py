@@ -122,16 +122,15 @@ def _print(result: TopologyResult, form: str) -> None:
 def _summary(result: TopologyResult) -> Any:
     import pandas as pd
 
-    numbers = result.numbers
     rows = [
         ("grid", f"{'×'.join(map(str, result.shape))} samples, {result.connectivity}"),
-        ("maxima" if result.superlevel else "minima", numbers["n_minima"]),
-        ("saddles", numbers["n_saddles"]),
-        ("pairs", numbers["n_pairs"]),
-        ("average persistence", numbers["average_persistence"]),
-        ("... with the essential pair", numbers["average_persistence_with_essential"]),
-        ("total persistence", numbers["total_persistence"]),
-        ("entropy", numbers["entropy"]),
+        ("maxima" if result.superlevel else "minima", result.n_minima),
+        ("saddles", result.n_saddles),
+        ("pairs", result.n_pairs),
+        ("average persistence", result.average_persistence),
+        ("... with the essential pair", result.average_persistence_with_essential),
+        ("total persistence", result.total_persistence),
+        ("entropy", result.entropy),
     ]
     if result.simplified > 0:
         told = f"pairs below {result.simplified:.4g} cancelled; {result.unsimplified_minima} before"
@@ -148,8 +147,8 @@ def sensitivity_line(result: TopologyResult) -> str:
     """Return the counts of minima under each connectivity as one line."""
     word = "maxima" if result.superlevel else "minima"
     counts = ", ".join(
-        f"{row['n_minima']} {row['connectivity']}"
-        + (f" ({row['n_minima_simplified']} simplified)" if result.simplified > 0 else "")
+        f"{row.n_minima} {row.connectivity}"
+        + (f" ({row.n_minima_simplified} simplified)" if result.simplified > 0 else "")
         for row in result.sensitivity
     )
     return f"{word} by connectivity: {counts}"

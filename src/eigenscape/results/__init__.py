@@ -1,5 +1,7 @@
 """Results: what every room hands back, and how it is written down."""
 
+from eigenscape.results._codec import decode as decode
+from eigenscape.results._codec import encode as encode
 from eigenscape.results._environment import Environment as Environment
 from eigenscape.results._files import replacing as replacing
 from eigenscape.results._files import write_text as write_text
@@ -10,6 +12,7 @@ from eigenscape.results._hash import content_hash as content_hash
 from eigenscape.results._json import dumps as dumps
 from eigenscape.results._json import jsonable as jsonable
 from eigenscape.results._json import read_object as read_object
+from eigenscape.results._pictures import picture_of as picture_of
 from eigenscape.results._result import Result as Result
 from eigenscape.results._result import load as load
 from eigenscape.results._style import PALETTE as PALETTE
@@ -23,10 +26,13 @@ __all__ = [
     "address",
     "canonical",
     "content_hash",
+    "decode",
     "dumps",
+    "encode",
     "jsonable",
     "load",
     "new_figure",
+    "picture_of",
     "read_object",
     "replacing",
     "write_text",

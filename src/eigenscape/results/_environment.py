@@ -55,9 +55,8 @@ class Environment:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Environment:
-        """Rebuild from :meth:`to_dict`; keys that this version does not know are left out."""
-        known = cls.__dataclass_fields__
-        return cls(**{key: value for key, value in data.items() if key in known})
+        """Rebuild from :meth:`to_dict`."""
+        return cls(**data)
 
 
 @lru_cache(maxsize=1)  # reading package metadata takes milliseconds

@@ -50,20 +50,51 @@ def dumps(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(jsonable(value), indent=indent, allow_nan=False, ensure_ascii=False)
 
 
+def text_of(plain: Any) -> str:
+    """Return JSON's own types as text, indented.
+
+    A file name that is not UTF-8 reaches Python as lone surrogates; their escape is JSON's own.
+    """
+    text = json.dumps(plain, indent=1, allow_nan=False, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def read_object(path: str | Path) -> dict[str, Any]:
     """Read one JSON object from a file.
 
     Raises:
-        InputError: no such file, not JSON, or JSON that is not an object.
+        InputError: no such file, not strict JSON (NaN and repeated keys are none), nested too
+            deeply, or JSON that is not an object.
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = json.loads(
+            Path(path).read_text(encoding="utf-8"),
+            parse_constant=_refused,
+            object_pairs_hook=_once,
+        )
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except RecursionError:
+        raise InputError(
+            f"{path} is nested too deeply; expected a result file that eigenscape wrote"
+        ) from None
     except ValueError as error:
         raise InputError(
             f"{path} is not JSON ({error}); expected a result file that eigenscape wrote"
         ) from error
     if not isinstance(data, dict):
         raise InputError(f"{path} holds a JSON {type(data).__name__}; expected an object")
+    return data
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice[:60]!r} stands there twice")
     return data

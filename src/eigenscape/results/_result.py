@@ -3,63 +3,78 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from eigenscape.errors import InputError
+from eigenscape.results._codec import decode, encode
 from eigenscape.results._environment import Environment
+from eigenscape.results._equal import equal
 from eigenscape.results._files import write_text
-from eigenscape.results._json import dumps, jsonable, read_object
+from eigenscape.results._json import jsonable, read_object, text_of
+from eigenscape.results._pictures import drawing_of
+from eigenscape.results._schemas import class_of, register
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-_BY_SCHEMA: dict[str, type[Result]] = {}
+_LONG, _ALL = 40, 110
 
 
 @dataclass(frozen=True, kw_only=True)
 class Result(ABC):
     """A table, a picture, a JSON file and a stamp.
 
-    A subclass sets ``schema`` (``"eigenscape.NAME/VERSION"``) and says how its payload becomes a
-    dictionary and comes back.
+    A subclass is a frozen dataclass with a ``schema`` of its own, ``"NAME/VERSION"``, and
+    :meth:`frame`. Its fields are written and read by their type hints: bool, int, float, complex,
+    str, Path, None, Literal, tuples, lists, sets, mappings with keys of str or int, unions, numpy
+    arrays (``NDArray[np.float64]``) and dataclasses of these; ``Any`` holds JSON's own values.
+    ``field(metadata={"saved": False})`` leaves one out. The properties that ``also_written`` names
+    are written for readers of the file, and made anew after reading. What draws it is registered
+    by :func:`picture_of`.
+
+    Two results are equal when all fields are: NaN is equal to NaN, arrays are by their entries.
 
     Args:
         environment: what made this result.
     """
 
     schema: ClassVar[str]
+    also_written: ClassVar[tuple[str, ...]] = ()
     environment: Environment
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "schema" in cls.__dict__:
-            _BY_SCHEMA[cls.schema] = cls
-
-    @abstractmethod
-    def payload(self) -> dict[str, Any]:
-        """Return everything but schema and environment, in the order in which it is written."""
-
-    @classmethod
-    @abstractmethod
-    def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
-        """Rebuild from :meth:`payload` after a round trip through JSON."""
+            register(cls)
+        for name in ("__eq__", "__repr__"):  # set before @dataclass, which then leaves them alone
+            if name not in cls.__dict__:
+                setattr(cls, name, getattr(Result, name))
 
     @abstractmethod
     def frame(self) -> pd.DataFrame:
         """Return the result as a table."""
 
-    @abstractmethod
-    def plot(self) -> Figure:
-        """Return the result as a picture; nothing is shown and no global figure is left open."""
+    def plot(self, **options: Any) -> Figure:
+        """Return the result as a picture; nothing is shown and no global figure is left open.
+
+        Args:
+            **options: of the drawing.
+
+        Raises:
+            InputError: it has no picture, or this one lacks what would be drawn.
+        """
+        return drawing_of(type(self))(self, **options)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the whole result in JSON's own types."""
-        head = {"schema": self.schema, "environment": self.environment.to_dict()}
-        tail = jsonable(self.payload())
-        return {**head, **tail}
+        """Return the whole result in JSON's own types, as :meth:`save` writes it."""
+        if hasattr(self, "payload"):  # until every class is converted
+            head = {"schema": self.schema, "environment": encode(self.environment)}
+            return {**head, **jsonable(self.payload())}
+        found: dict[str, Any] = encode(self)
+        return found
 
     def save(self, path: str | Path) -> Path:
         """Write the result as JSON, atomically.
@@ -67,19 +82,51 @@ class Result(ABC):
         Raises:
             OutputError: the file could not be written.
         """
-        return write_text(path, dumps(self.to_dict(), indent=1) + "\n")
+        return write_text(path, text_of(self.to_dict()) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a result of this class back.
 
         Raises:
-            InputError: not such a file, or one of another schema.
+            InputError: not such a file, one of another schema, or a damaged one.
         """
         result = load(path)
         if not isinstance(result, cls):
-            raise InputError(f"{path} holds {result.schema}; expected {cls.schema}")
+            raise InputError(
+                f"{path} holds {result.schema}; expected {cls.schema}. Try: give another file"
+            )
         return result
+
+    def _adorned(self, plain: dict[str, Any]) -> dict[str, Any]:
+        """Add the schema and what is written for readers only."""
+        also = {name: jsonable(getattr(self, name)) for name in self.also_written}
+        head = {"schema": self.schema, "environment": plain["environment"]}
+        return {**head, **also, **plain}
+
+    @classmethod
+    def _stripped(cls, data: dict[str, Any]) -> tuple[type[Result], dict[str, Any]]:
+        """Return the class that a file's content is of, and the fields in it."""
+        kind = class_of(data.get("schema"), f"a {cls.__name__}")
+        if not issubclass(kind, cls):
+            raise InputError(f"expected {getattr(cls, 'schema', 'a result')}, found {kind.schema}")
+        return kind, {k: v for k, v in data.items() if k not in ("schema", *kind.also_written)}
+
+    def __eq__(self, other: object) -> bool:
+        return equal(self, other) if isinstance(other, Result) else NotImplemented
+
+    def __repr__(self) -> str:
+        parts: list[str] = []
+        for item in fields(self)[1:]:
+            text = repr(getattr(self, item.name)) if item.repr else ""
+            if (
+                text
+                and "\n" not in text
+                and len(text) <= _LONG
+                and sum(map(len, parts)) + len(text) <= _ALL
+            ):
+                parts.append(f"{item.name}={text}")
+        return f"{type(self).__name__}({', '.join(parts)})"
 
     def _repr_html_(self) -> str:
         html: str = self.frame().to_html(float_format=lambda x: f"{x:.4g}")
@@ -90,19 +137,16 @@ def load(path: str | Path) -> Result:
     """Read any result file, by the schema that it states.
 
     Raises:
-        InputError: not a result file, or a schema that this version (or this import) does not know.
+        InputError: not a result file, one of an unknown schema or another version, or a damaged
+            one; each field that is wrong is named.
     """
     data = read_object(path)
-    schema = data.get("schema")
-    kind = _BY_SCHEMA.get(schema) if isinstance(schema, str) else None
-    if kind is None:
-        known = ", ".join(sorted(_BY_SCHEMA)) or "none"
-        raise InputError(
-            f"{path} states the schema {schema!r}; this version reads: {known}. "
-            "Mend: make the file again with this version"
-        )
-    try:
-        environment = Environment.from_dict(data.get("environment") or {})
-        return kind.from_payload(data, environment)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} states {schema} but lacks a field of it: {error}") from error
+    kind = class_of(data.get("schema"), str(path))
+    if hasattr(kind, "from_payload"):  # until every class is converted
+        environment = decode(data.get("environment"), Environment)
+        try:
+            old: Result = kind.from_payload(data, environment)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path} states {kind.schema} but lacks a field: {error}") from error
+        return old
+    return decode(data, kind, where=str(path))

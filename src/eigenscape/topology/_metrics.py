@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,10 +64,6 @@ class PersistenceMetrics:
     smad_normalized: float
     smad_weighted: float
     counts_above: dict[str, int]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain types."""
-        return asdict(self)
 
 
 def measure(tree: MergeTree) -> PersistenceMetrics:

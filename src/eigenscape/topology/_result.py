@@ -2,30 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from eigenscape.errors import InputError
 from eigenscape.results import Environment, Result
-from eigenscape.topology._draw_topology import draw_topology
 from eigenscape.topology._graph import Connectivity, countable
 from eigenscape.topology._grid import Grid, grid_values, measured
-from eigenscape.topology._grid_store import LARGEST_STORED, stored, unstored
 from eigenscape.topology._merge import merge_tree
+from eigenscape.topology._metrics import PersistenceMetrics
+from eigenscape.topology._tree import Arc, MergeTree, Pair
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
-    from eigenscape.topology._tree import MergeTree
+#: Larger grids are left out of result files: 200,000 samples are about 4 MB of JSON.
+LARGEST_STORED = 200_000
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What another connectivity would have counted.
+
+    Args:
+        connectivity: which samples are neighbours.
+        n_minima: minima.
+        n_saddles: distinct saddles.
+        n_pairs: finite pairs.
+        n_minima_simplified: minima after the same simplification.
+        average_persistence: mean of the pairs.
+    """
+
+    connectivity: Connectivity
+    n_minima: int
+    n_saddles: int
+    n_pairs: int
+    n_minima_simplified: int
+    average_persistence: float
+
+    @classmethod
+    def of(cls, tree: MergeTree, threshold: float) -> Sensitivity:
+        """Return the counts of a tree, and those after simplification."""
+        simplified = tree.simplify(threshold).n_minima
+        average = tree.metrics().average_persistence
+        return cls(
+            tree.connectivity, tree.n_minima, tree.n_saddles, tree.n_pairs, simplified, average
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class TopologyResult(Result):
-    """The topology of a grid of losses.
+class TopologyResult(PersistenceMetrics, Result):
+    """The topology of a grid of losses: its :class:`PersistenceMetrics`, and what they are of.
 
     Args:
         source: where the grid came from.
@@ -35,11 +65,15 @@ class TopologyResult(Result):
         superlevel: True for maxima instead of minima.
         simplified: pairs that persist less than this were cancelled, in units of the loss.
         unsimplified_minima: number of minima before that.
-        numbers: counts, metrics, pairs and arcs, as they are written (:meth:`MergeTree.to_dict`).
         sensitivity: counts under each connectivity; empty where the grid was too large for it.
         notes: what a reader should know.
+        minima: their samples, by value.
+        saddles: the samples at which components merge.
+        essential: one minimum for each connected component, which never dies.
+        pairs: the finite pairs, the most persistent first.
+        arcs: of the tree.
         axes: coordinates, where the grid has them.
-        tree: the merge tree; None where a reloaded result was too large to hold the values.
+        values: the losses; None where a reloaded result was too large to hold them.
     """
 
     schema: ClassVar[str] = "eigenscape.topology/1"
@@ -50,83 +84,32 @@ class TopologyResult(Result):
     superlevel: bool
     simplified: float
     unsimplified_minima: int
-    numbers: dict[str, Any] = field(repr=False)
-    sensitivity: tuple[dict[str, Any], ...] = ()
+    sensitivity: tuple[Sensitivity, ...] = ()
     notes: tuple[str, ...] = ()
+    minima: tuple[int, ...] = field(repr=False)
+    saddles: tuple[int, ...] = field(repr=False)
+    essential: tuple[int, ...] = field(repr=False)
+    pairs: tuple[Pair, ...] = field(repr=False)
+    arcs: tuple[Arc, ...] = field(repr=False)
     axes: tuple[tuple[float, ...], ...] | None = field(default=None, repr=False)
-    tree: MergeTree | None = field(default=None, repr=False)
+    values: NDArray[np.float64] | None = field(
+        default=None, repr=False, metadata={"largest": LARGEST_STORED}
+    )
 
-    def payload(self) -> dict[str, Any]:
-        """Return everything but schema and environment; the numbers stand at the top level."""
-        own = {
-            "source": self.source,
-            "shape": self.shape,
-            "names": self.names,
-            "connectivity": self.connectivity,
-            "superlevel": self.superlevel,
-            "simplified": self.simplified,
-            "unsimplified_minima": self.unsimplified_minima,
-            "sensitivity": self.sensitivity,
-            "notes": self.notes,
-        }
-        grid = {
-            "axes": self.axes,
-            "values": stored(self.tree.values) if self.tree is not None else None,
-        }
-        return {**own, **{k: v for k, v in self.numbers.items() if k not in own}, **grid}
-
-    @classmethod
-    def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
-        """Rebuild from :meth:`payload`; the tree is computed again from the values."""
-        shape = tuple(data["shape"])
-        values = unstored(data["values"], shape)
-        tree = None
-        if values is not None:
-            values = measured(values, superlevel=data["superlevel"])
-            tree = merge_tree(values, data["connectivity"], superlevel=data["superlevel"])
-            tree = tree.simplify(data["simplified"])
-        own = ("schema", "environment", "values", *cls.__dataclass_fields__)
-        return cls(
-            environment=environment,
-            source=data["source"],
-            shape=shape,
-            names=tuple(data["names"]),
-            connectivity=data["connectivity"],
-            superlevel=data["superlevel"],
-            simplified=data["simplified"],
-            unsimplified_minima=data["unsimplified_minima"],
-            numbers={key: value for key, value in data.items() if key not in own},
-            sensitivity=tuple(data["sensitivity"]),
-            notes=tuple(data["notes"]),
-            axes=tuple(map(tuple, data["axes"])) if data["axes"] else None,
-            tree=tree,
-        )
+    @cached_property
+    def tree(self) -> MergeTree | None:
+        """The merge tree; None where there are no values."""
+        if self.values is None:
+            return None
+        tree = merge_tree(self.values, self.connectivity, superlevel=self.superlevel)
+        return tree.simplify(self.simplified)
 
     def frame(self) -> pd.DataFrame:
         """Return one row for each finite pair, the most persistent first."""
         import pandas as pd
 
-        columns = ["birth_index", "death_index", "birth", "death", "persistence"]
-        return pd.DataFrame(self.numbers["pairs"], columns=columns)
-
-    def plot(self) -> Figure:
-        """Draw contour, profile, diagram and barcode.
-
-        Raises:
-            InputError: reloaded from a file that was too large to hold the values.
-        """
-        if self.tree is None:
-            raise InputError(
-                f"{self.source} has {int(np.prod(self.shape)):,} samples; values are kept in a "
-                f"result file up to {LARGEST_STORED:,}. Mend: examine the grid again and plot that"
-            )
-        title = self.source if len(self.source) < 80 else "…" + self.source[-79:]
-        if self.simplified > 0:
-            title += (
-                f"\npairs below {self.simplified:.3g} cancelled: {self.unsimplified_minima} -> "
-            )
-            title += f"{self.tree.n_minima} minima"
-        return draw_topology(self.tree, coordinates=self.axes, names=self.names, title=title)
+        columns = list(Pair.__dataclass_fields__)
+        return pd.DataFrame([asdict(pair) for pair in self.pairs], columns=columns)
 
 
 def examine_topology(
@@ -152,7 +135,7 @@ def examine_topology(
     Raises:
         InputError: no grid, an unknown connectivity or a threshold that is none.
 
-    >>> examine_topology([5.0, 1, 3, 0, 4, 2, 6]).numbers["average_persistence"]
+    >>> examine_topology([5.0, 1, 3, 0, 4, 2, 6]).average_persistence
     2.0
     """
     if not isinstance(grid, Grid):
@@ -168,15 +151,15 @@ def examine_topology(
             "(--sensitivity counts them)"
         )
         sensitivity = False
-    rows: tuple[dict[str, Any], ...] = ()
+    rows: tuple[Sensitivity, ...] = ()
     if sensitivity is not False:
         trees = (
             whole if name == connectivity else merge_tree(values, name, superlevel=superlevel)
             for name in countable(values.ndim)
         )
-        rows = tuple(_row(one, tree.simplified) for one in trees)
+        rows = tuple(Sensitivity.of(one, tree.simplified) for one in trees)
     fitting = grid.coordinates
-    return TopologyResult(
+    result = TopologyResult(
         environment=Environment.capture(),
         source=grid.source,
         shape=grid.shape,
@@ -185,20 +168,16 @@ def examine_topology(
         superlevel=superlevel,
         simplified=tree.simplified,
         unsimplified_minima=whole.n_minima,
-        numbers=tree.to_dict(),
+        **asdict(tree.metrics()),
         sensitivity=rows,
         notes=tuple(notes),
+        minima=tuple(tree.minima.tolist()),
+        saddles=tuple(tree.saddles.tolist()),
+        essential=tuple(tree.essential.tolist()),
+        pairs=tree.pairs(),
+        arcs=tree.arcs(),
         axes=tuple(tuple(axis.tolist()) for axis in fitting) if fitting else None,
-        tree=tree,
+        values=values,
     )
-
-
-def _row(tree: MergeTree, threshold: float) -> dict[str, Any]:
-    return {
-        "connectivity": tree.connectivity,
-        "n_minima": tree.n_minima,
-        "n_saddles": tree.n_saddles,
-        "n_pairs": tree.n_pairs,
-        "n_minima_simplified": tree.simplify(threshold).n_minima,
-        "average_persistence": tree.metrics().average_persistence,
-    }
+    vars(result)["tree"] = tree  # as the property would make it again
+    return result

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from eigenscape.topology._graph import Connectivity
 
 if TYPE_CHECKING:
     from eigenscape.topology._basins import Basin
@@ -14,6 +16,40 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A minimum and the saddle at which it dies.
+
+    Args:
+        birth_index: the sample of the minimum.
+        death_index: that of the saddle.
+        birth: the value there.
+        death: the value there.
+        persistence: their difference.
+    """
+
+    birth_index: int
+    death_index: int
+    birth: float
+    death: float
+    persistence: float
+
+
+@dataclass(frozen=True)
+class Arc:
+    """An arc of the tree.
+
+    Args:
+        node_index: the sample of the node at its lower end.
+        parent_index: that of the node above, -1 for a root.
+        samples: on the arc.
+    """
+
+    node_index: int
+    parent_index: int
+    samples: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +78,7 @@ class MergeTree:
     """
 
     values: Floats = field(repr=False)
-    connectivity: str
+    connectivity: Connectivity
     superlevel: bool
     node_index: Indices = field(repr=False)
     parent: Indices = field(repr=False)
@@ -138,31 +174,18 @@ class MergeTree:
 
         return basins(self)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return counts, pairs, arcs and metrics in JSON's own types."""
+    def pairs(self) -> tuple[Pair, ...]:
+        """Return the finite pairs, the most persistent first."""
         columns = (self.birth_index, self.death_index, self.births, self.deaths, self.persistence)
-        names = ("birth_index", "death_index", "birth", "death", "persistence")
-        arcs = (self.node_index, self.parent_index, self.samples)
-        return {
-            "shape": list(self.values.shape),
-            "connectivity": self.connectivity,
-            "superlevel": self.superlevel,
-            "simplified": self.simplified,
-            **self.metrics().to_dict(),
-            "minima": self.minima.tolist(),
-            "saddles": self.saddles.tolist(),
-            "essential": self.essential.tolist(),
-            "pairs": _rows(names, columns),
-            "arcs": _rows(("node_index", "parent_index", "samples"), arcs),
-        }
+        return tuple(map(Pair, *(column.tolist() for column in columns)))
+
+    def arcs(self) -> tuple[Arc, ...]:
+        """Return the arcs, those of the minima first."""
+        columns = (self.node_index, self.parent_index, self.samples)
+        return tuple(map(Arc, *(column.tolist() for column in columns)))
 
 
 def pair_heights(births: Floats, deaths: Floats) -> Floats:
     """Return ``|death - birth|``; a pair of two infinite values has none."""
     with np.errstate(invalid="ignore", over="ignore"):
         return np.nan_to_num(np.abs(deaths - births), nan=0.0, posinf=np.inf)
-
-
-def _rows(names: tuple[str, ...], columns: tuple[NDArray[Any], ...]) -> list[dict[str, Any]]:
-    lists = [column.tolist() for column in columns]
-    return [dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]

@@ -1,0 +1,40 @@
+"""When two results are the same: field by field, NaN like NaN, arrays by their entries."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Whether two values have the same types and contents.
+
+    >>> equal((math.nan, np.array([1.0, math.nan])), (math.nan, np.array([1.0, math.nan])))
+    True
+    >>> equal({"a": 1.0}, {"a": 1})
+    False
+    """
+    if one is other:
+        return True
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        nan = one.dtype.kind in "fc" and other.dtype.kind in "fc"
+        return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=nan)
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, float):
+        return one == other or (math.isnan(one) and math.isnan(other))
+    if isinstance(one, complex):
+        return equal((one.real, one.imag), (other.real, other.imag))
+    if isinstance(one, tuple | list):
+        return len(one) == len(other) and all(map(equal, one, other))
+    if is_dataclass(one):
+        return all(
+            equal(getattr(one, f.name), getattr(other, f.name)) for f in fields(one) if f.compare
+        )
+    return bool(one == other)
