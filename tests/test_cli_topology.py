@@ -157,7 +157,7 @@ def test_check_grid(capsys, tmp_path):
     assert data["schema"] == "eigenscape.grid_report/1"
     assert data["n_faults"] == 1
     assert data["findings"][0]["name"] == "zig-zag"
-    assert json.loads((tmp_path / "out/grid_report.json").read_text())["faults"] == 1
+    assert json.loads((tmp_path / "out/grid_report.json").read_text())["n_faults"] == 1
     code, out, err = run(capsys, "check-grid", path, "--fail-on-fault")
     assert code == 1
     assert "unzigzag(values, axis=1" in out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -78,12 +78,6 @@ class SpectralDensity:
             away = (places[:, None] - np.asarray(nodes)) / self.width
             curves.append(np.exp(-(away**2) / 2) @ np.asarray(weights) / scale)
         return np.array(curves)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> SpectralDensity:
-        """Rebuild from the fields, as JSON gives them back."""
-        rows = {name: tuple(tuple(row) for row in data[name]) for name in ("nodes", "weights")}
-        return cls(**{**data, **rows})
 
 
 def spectral_density(

@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eigenscape.errors import InputError
 from eigenscape.landscape.grid._directions import Unit
-from eigenscape.results import Environment, Result
+from eigenscape.models._modes import BatchNormPolicy
+from eigenscape.results import Result, decode
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-    from matplotlib.figure import Figure
 
-    from eigenscape.models._modes import BatchNormPolicy
     from eigenscape.topology import MergeTree, Profile
     from eigenscape.topology._graph import Connectivity
 
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True)
 class Landscape(Result):
     """The loss on a regular grid around a model; from :func:`sample`.
 
     Args:
         model: the model's class.
-        values: losses, one axis for each direction; +inf where one is not finite.
-        coordinates: along each axis, those evaluated.
         names: of the directions.
         kind: of the directions: ``"random"``, ``"hessian"``, ...
         normalization: of the directions.
@@ -52,12 +50,12 @@ class Landscape(Result):
         seconds: of this sampling, without what an earlier one had finished.
         evaluations: points evaluated in that time.
         notes: what a reader should know.
+        coordinates: along each axis, those evaluated.
+        values: losses, one axis for each direction; +inf where one is not finite.
     """
 
     schema: ClassVar[str] = "eigenscape.landscape/1"
     model: str
-    values: FloatArray = field(repr=False)
-    coordinates: tuple[FloatArray, ...] = field(repr=False)
     names: tuple[str, ...]
     kind: str
     normalization: str
@@ -75,6 +73,17 @@ class Landscape(Result):
     seconds: float
     evaluations: int
     notes: tuple[str, ...] = ()
+    coordinates: tuple[FloatArray, ...] = field(repr=False)
+    values: FloatArray = field(repr=False)
+
+    def __post_init__(self) -> None:
+        shape = self.values.shape
+        axes = tuple(len(axis) for axis in self.coordinates if axis.ndim == 1)
+        if axes != shape or not len(self.names) == len(self.norms) == len(shape):
+            raise InputError(
+                f"losses of shape {shape} have coordinates of {axes} points, {len(self.names)} "
+                f"names and {len(self.norms)} norms; expected one of each for every axis"
+            )
 
     # ------------------------------------------------------------------ numbers
 
@@ -87,11 +96,6 @@ class Landscape(Result):
     def not_finite(self) -> int:
         """How many losses are not finite."""
         return int(np.isinf(self.values).sum())
-
-    @property
-    def evaluations_per_second(self) -> float:
-        """Speed; NaN where nothing was left to evaluate."""
-        return self.evaluations / self.seconds if self.evaluations and self.seconds else math.nan
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -155,12 +159,6 @@ class Landscape(Result):
 
         return to_dataset(self)
 
-    def plot(self) -> Figure:
-        """Draw the curve, the contour or central slices, and the profile."""
-        from eigenscape.landscape.grid._plot_landscape import plot_landscape
-
-        return plot_landscape(self)
-
     # ------------------------------------------------------------------ files
 
     def save(self, path: str | Path) -> Path:
@@ -186,37 +184,4 @@ class Landscape(Result):
             return super().load(path)
         from eigenscape.landscape.grid._landscape_netcdf import read_netcdf
 
-        data, environment = read_netcdf(Path(path))
-        return cls.from_payload(data, environment)
-
-    def description(self) -> dict[str, Any]:
-        """Return everything but the losses and their coordinates."""
-        names = [
-            item.name
-            for item in fields(self)
-            if item.name not in ("environment", "values", "coordinates")
-        ]
-        return {name: getattr(self, name) for name in names}
-
-    def payload(self) -> dict[str, Any]:
-        """Return everything but schema and environment."""
-        return {
-            **self.description(),
-            "coordinates": [axis.tolist() for axis in self.coordinates],
-            "values": self.values.tolist(),
-        }
-
-    @classmethod
-    def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
-        """Rebuild from :meth:`payload`; a loss of None is +inf."""
-        rest = {item.name: data[item.name] for item in fields(cls) if item.name in data}
-        values = np.asarray(data["values"], dtype=np.float64)
-        changed = {
-            "environment": environment,
-            "values": np.where(np.isnan(values), np.inf, values),
-            "coordinates": tuple(np.asarray(axis, dtype=float) for axis in data["coordinates"]),
-            "gram": tuple(map(tuple, data["gram"])),
-            "rayleigh": None if data["rayleigh"] is None else tuple(data["rayleigh"]),
-            **{name: tuple(data[name]) for name in ("names", "norms", "notes")},
-        }
-        return cls(**{**rest, **changed})
+        return decode(read_netcdf(Path(path)), cls, where=str(path))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eigenscape.errors import InputError
-from eigenscape.results import Environment, dumps, replacing
+from eigenscape.results import dumps, replacing
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,13 +35,14 @@ def to_dataset(landscape: Landscape) -> xr.Dataset:
             landscape.axes, landscape.coordinates, landscape.names, strict=True
         )
     }
+    # it begins as JSON files do, so that the command knows its own files
+    described = landscape.to_dict()
+    del described["values"], described["coordinates"]
     plain = {
         key: value
-        for key, value in landscape.description().items()
+        for key, value in described.items()
         if isinstance(value, str | float) or (isinstance(value, int) and value < 2**31)
     }
-    # spelled as JSON files begin, so that the command knows its own files
-    head = {"schema": landscape.schema, "environment": landscape.environment.to_dict()}
     return xr.Dataset(
         {
             "loss": (landscape.axes, landscape.values, {"long_name": "mean loss"}),
@@ -52,7 +53,7 @@ def to_dataset(landscape: Landscape) -> xr.Dataset:
             ),
         },
         coords={**coordinates, "direction": list(landscape.names)},
-        attrs={_WHOLE: dumps({**head, **landscape.description()}), **plain},
+        attrs={_WHOLE: dumps(described), **plain},
     )
 
 
@@ -67,28 +68,24 @@ def write_netcdf(landscape: Landscape, path: Path) -> Path:
     return path
 
 
-def read_netcdf(path: Path) -> tuple[dict[str, Any], Environment]:
-    """Return the payload of a landscape and its environment.
+def read_netcdf(path: Path) -> dict[str, Any]:
+    """Return a landscape as its JSON file would hold it.
 
     Raises:
         InputError: no such file, or not a landscape.
     """
     import xarray as xr
 
-    from eigenscape.landscape.grid._landscape import Landscape
-
     if not path.is_file():
         raise InputError(f"cannot read {path}: there is no such file")
     try:
         with xr.open_dataset(path, engine="scipy") as lazy:
             file = lazy.load()
-        data = json.loads(file.attrs[_WHOLE])
-        data["values"] = file["loss"].values
-        data["coordinates"] = [file[str(name)].values for name in file["loss"].dims]
+        data: dict[str, Any] = json.loads(file.attrs[_WHOLE])
+        data["values"] = file["loss"].values.tolist()
+        data["coordinates"] = [file[str(name)].values.tolist() for name in file["loss"].dims]
     except Exception as error:  # netCDF, xarray and JSON have errors of their own each
         raise InputError(
             f"{path} is not a landscape that eigenscape wrote ({type(error).__name__}: {error})"
         ) from error
-    if data.get("schema") != Landscape.schema:
-        raise InputError(f"{path} states {data.get('schema')!r}; expected {Landscape.schema!r}")
-    return data, Environment.from_dict(data["environment"])
+    return data

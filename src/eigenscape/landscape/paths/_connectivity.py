@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
+from eigenscape.errors import InputError
 from eigenscape.landscape.paths._curve_options import CurveOptions
 from eigenscape.landscape.paths._path import PathValues
 from eigenscape.landscape.paths._path_metrics import (
@@ -14,11 +15,10 @@ from eigenscape.landscape.paths._path_metrics import (
     mode_connectivity_peak,
     path_barrier,
 )
-from eigenscape.results import Environment, Result
+from eigenscape.results import Result
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,12 @@ class Connectivity(Result):
     """
 
     schema: ClassVar[str] = "eigenscape.connectivity/1"
+    also_written: ClassVar[tuple[str, ...]] = (
+        "mode_connectivity",
+        "mode_connectivity_peak",
+        "barrier",
+        "line_barrier",
+    )
     options: CurveOptions
     t: tuple[float, ...]
     curve: PathValues
@@ -48,7 +54,12 @@ class Connectivity(Result):
     distance: float
     samples: int
     data_hash: str
-    bend: Tensor | None = field(default=None, compare=False, repr=False)
+    bend: Tensor | None = field(default=None, compare=False, repr=False, metadata={"saved": False})
+
+    def __post_init__(self) -> None:
+        for path in (self.curve, self.line):
+            if any(values and len(values) != len(self.t) for values in asdict(path).values()):
+                raise InputError(f"a path was evaluated at {len(self.t)} points; values differ")
 
     @property
     def mode_connectivity(self) -> float:
@@ -70,52 +81,12 @@ class Connectivity(Result):
         """:func:`path_barrier` of the training error along the straight line."""
         return path_barrier(self.line.train_error)
 
-    def payload(self) -> dict[str, Any]:
-        """Return the protocol, the metrics and the values along both paths."""
-        return {
-            "options": self.options.to_dict(),
-            "mode_connectivity": self.mode_connectivity,
-            "mode_connectivity_peak": self.mode_connectivity_peak,
-            "barrier": self.barrier,
-            "line_barrier": self.line_barrier,
-            "t": list(self.t),
-            "curve": self.curve.to_dict(),
-            "line": self.line.to_dict(),
-            "error_name": self.error_name,
-            "training_loss": list(self.training_loss),
-            "distance": self.distance,
-            "samples": self.samples,
-            "data_hash": self.data_hash,
-        }
-
-    @classmethod
-    def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
-        """Rebuild from :meth:`payload`; the bend is not there."""
-        return cls(
-            environment=environment,
-            options=CurveOptions(**data["options"]),
-            t=tuple(data["t"]),
-            curve=PathValues.from_dict(data["curve"]),
-            line=PathValues.from_dict(data["line"]),
-            error_name=data["error_name"],
-            training_loss=tuple(data["training_loss"]),
-            distance=data["distance"],
-            samples=data["samples"],
-            data_hash=data["data_hash"],
-        )
-
     def frame(self) -> pd.DataFrame:
         """Return one row for each point of each path."""
         import pandas as pd
 
         parts = []
         for name, path in (("curve", self.curve), ("line", self.line)):
-            columns = {key: values for key, values in path.to_dict().items() if values}
+            columns = {key: values for key, values in asdict(path).items() if values}
             parts.append(pd.DataFrame({"path": name, "t": self.t, **columns}))
         return pd.concat(parts, ignore_index=True)
-
-    def plot(self) -> Figure:
-        """Draw loss and error along the curve and along the straight line."""
-        from eigenscape.landscape.paths._connectivity_plot import plot_connectivity
-
-        return plot_connectivity(self)

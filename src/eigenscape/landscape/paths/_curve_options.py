@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from eigenscape.errors import InputError
 
@@ -58,7 +57,3 @@ class CurveOptions:
             wrong.append(f"weight_decay is {self.weight_decay}; expected 0 or more")
         if wrong:
             raise InputError("; ".join(wrong))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain types, ready for JSON."""
-        return asdict(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -34,15 +34,6 @@ class PathValues:
     train_error: tuple[float, ...]
     test_loss: tuple[float, ...] = ()
     test_error: tuple[float, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain types, ready for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> PathValues:
-        """Rebuild from :meth:`to_dict`."""
-        return cls(**{name: tuple(values) for name, values in data.items()})
 
     @classmethod
     def of(cls, rows: Sequence[tuple[float, ...]]) -> PathValues:

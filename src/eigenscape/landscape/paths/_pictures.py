@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eigenscape.results import PALETTE, new_figure
+from eigenscape.landscape.paths._connectivity import Connectivity
+from eigenscape.results import PALETTE, new_figure, picture_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from eigenscape.landscape.paths._connectivity import Connectivity
 
 _MARGIN = 0.08
 
 
+@picture_of(Connectivity)
 def plot_connectivity(result: Connectivity) -> Figure:
     """Draw the loss on the left, the error on the right; curve against line, train and test."""
     figure = new_figure(9.0, 3.8)

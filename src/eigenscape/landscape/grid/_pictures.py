@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eigenscape.results import PALETTE, new_figure
+from eigenscape.landscape.grid._landscape import Landscape
+from eigenscape.results import PALETTE, new_figure, picture_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from eigenscape.landscape.grid._landscape import Landscape
 
 _UNITS = {
     "absolute": "in parameter units",
@@ -23,6 +23,7 @@ _UNITS = {
 _SLICES = 3
 
 
+@picture_of(Landscape)
 def plot_landscape(landscape: Landscape) -> Figure:
     """Draw the curve, the contour, or slices through the center; and the profile."""
     from eigenscape.topology import draw_profile, landscape_profile

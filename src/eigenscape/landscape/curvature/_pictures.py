@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape.results import PALETTE, new_figure
+from eigenscape.landscape.curvature._hessian_result import HessianResult
+from eigenscape.results import PALETTE, new_figure, picture_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from eigenscape.landscape.curvature._density import SpectralDensity
-    from eigenscape.landscape.curvature._hessian_result import HessianResult
 
 _MOST_BARS = 30
 
 
+@picture_of(HessianResult)
 def plot_hessian(result: HessianResult) -> Figure:
     """Draw what the result holds: eigenvalues; trace by layer; density, linear and logarithmic."""
     panels = [_draw_eigenvalues]
