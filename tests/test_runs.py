@@ -23,9 +23,10 @@ from hypothesis import strategies as st
 
 from eigenscape.errors import InputError, MissingExtraError, OutputError, TaskError
 from eigenscape.runs import Progress, Task, execute, progress_bar, raise_failures, single_thread
+from eigenscape.runs._parcel import Call
 from eigenscape.runs._progress import Tracker
 from eigenscape.runs._store import Record, Slot, read_record, write_record
-from eigenscape.runs._work import Order, work
+from eigenscape.runs._worker import Order, work
 from tests._properties import examples
 
 
@@ -243,13 +244,19 @@ def test_a_file_is_never_unpickled(tmp_path, inside):
     assert lines(log) == ["0", "0"]
 
 
-def test_leftovers_of_a_killed_run_do_no_harm(tmp_path):
+def test_leftovers_of_a_killed_run_are_swept_up(tmp_path):
     tasks = squares(tmp_path / "log", 2)
-    leftover = tmp_path / "run" / f".{tasks[0].key}.npz.x1y2.part"
-    leftover.parent.mkdir()
-    leftover.write_bytes(b"half of a fi")
-    assert [o.value["square"] for o in run_here(tasks, folder=tmp_path / "run")] == [0, 1]
-    assert leftover.read_bytes() == b"half of a fi"
+    run = tmp_path / "run"
+    spool = run / ".handed-over-abc"
+    spool.mkdir(parents=True)
+    (spool / "0.npy").write_bytes(b"half of an arr")
+    for name in (f".{tasks[0].key}.npz.x1y2_.part", ".run.json.x1y2.part"):
+        (run / name).write_bytes(b"half of a fi")
+    for name in ("download.part", ".movie.part"):  # somebody else's
+        (run / name).write_bytes(b"half of a fi")
+    assert [o.value["square"] for o in run_here(tasks, folder=run)] == [0, 1]
+    rest = {path.name for path in run.iterdir()} - {f"{task.key}.npz" for task in tasks}
+    assert rest == {"run.json", "download.part", ".movie.part"}
 
 
 def test_a_relative_folder_is_the_callers(tmp_path, monkeypatch):
@@ -272,7 +279,7 @@ def test_a_failure_is_recorded_the_others_kept_and_it_is_tried_again(tmp_path):
     assert outcomes[1].value is None
     assert outcomes[1].error == "ZeroDivisionError: division by 4"
     assert "in divide_unless" in outcomes[1].traceback
-    assert "_work.py" not in outcomes[1].traceback
+    assert "_worker.py" not in outcomes[1].traceback
     assert outcomes[1].file == tmp_path / "run" / f"{bad.key}.error.json"
     assert json.loads(outcomes[1].file.read_text()) == {
         "name": "bad one",
@@ -311,7 +318,7 @@ def test_a_stale_error_is_taken_back_when_the_value_is_there(tmp_path):
 def test_a_value_of_another_type_fails_and_says_what_to_do(tmp_path, kind, said):
     [outcome] = run_here([Task(kind, awkward, {"kind": kind})], folder=tmp_path)
     assert outcome.error.startswith(f"InputError: the task returned the type {said}; ")
-    assert "Mend: return such values" in outcome.error
+    assert "Try: return such values" in outcome.error
     assert list(tmp_path.glob("*.npz")) == []
 
 
@@ -335,7 +342,7 @@ def test_raise_failures_names_every_failed_task(tmp_path):
         "2 of 5 tasks failed:",
         "  t0: ZeroDivisionError: division by 0",
         "  t1: ZeroDivisionError: division by 1",
-        f"3 finished and are kept in {tmp_path / 'run'}; mend: remove the cause and run the same "
+        f"3 finished and are kept in {tmp_path / 'run'}; try: remove the cause and run the same "
         "again, only the failed ones are computed",
     ]
     raise_failures(outcomes[2:])
@@ -654,15 +661,25 @@ def _terminal(monkeypatch, terminal):
 # --- workers and imports -----------------------------------------------------------------------
 
 
-def test_a_worker_gives_torch_one_thread_and_the_driver_keeps_its_own(monkeypatch):
-    threads = []
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=threads.append))
-    execute([Task("t", square, {"x": 1}), Task("u", square, {"x": 1})], engine="threads", jobs=2)
-    assert threads == []  # threads share the driver's setting
-    work(Order(0, "t", None, driver=("elsewhere", 1)), square, x=1)
-    assert threads == [1]
-    work(Order(0, "t", None, driver=None), square, x=1)
-    assert threads == [1]
+def torch_threads(x):
+    return torch.get_num_threads(), str(torch.get_default_dtype())
+
+
+def test_workers_use_one_thread_and_the_drivers_dtype_and_leave_the_process_as_found():
+    found = torch_threads(0)
+    torch.set_num_threads(2)
+    try:
+        tasks = [Task(f"t{x}", torch_threads, {"x": x}) for x in range(2)]
+        side_by_side = execute(tasks, engine="threads", jobs=2)
+        assert [outcome.value[0] for outcome in side_by_side] == [1, 1]
+        assert run_here(tasks)[0].value[0] == 2  # alone, a task has the driver's threads
+        elsewhere = Order(0, "t", None, driver=("elsewhere", 1), dtype="float64")
+        receipt = work(elsewhere, Call(torch_threads, {"x": 0}, here=True))
+        assert receipt.value == (1, "torch.float64")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(found[0])
+    assert torch_threads(0) == found
 
 
 @pytest.mark.parametrize("small", [True, False])
@@ -698,5 +715,5 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch, engine, package)
 
 def test_importing_the_room_is_cheap():
     code = "import sys, eigenscape.runs; print([m for m in sys.argv[1:] if m in sys.modules])"
-    heavy = ["torch", "joblib", "rich", "ray", "distributed", "pandas", "scipy"]
+    heavy = ["torch", "loky", "cloudpickle", "rich", "ray", "distributed", "pandas", "scipy"]
     assert subprocess.check_output([sys.executable, "-c", code, *heavy], text=True) == "[]\n"

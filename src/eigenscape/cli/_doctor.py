@@ -86,7 +86,7 @@ def _machine() -> dict[str, str]:
 
 
 def _cores() -> int:
-    from joblib import cpu_count
+    from loky import cpu_count
 
     return int(cpu_count())
 

@@ -12,15 +12,18 @@ there, so that a run which was killed starts again with what was unfinished::
 :func:`call_user_function` runs a function of a user's own file, named ``FILE.py:FUNCTION``.
 """
 
-from eigenscape.runs._bar import progress_bar as progress_bar
-from eigenscape.runs._engines import ENGINES as ENGINES
-from eigenscape.runs._engines import Engine as Engine
 from eigenscape.runs._execute import execute as execute
-from eigenscape.runs._outcome import Outcome as Outcome
-from eigenscape.runs._outcome import raise_failures as raise_failures
+from eigenscape.runs._executors import ENGINES as ENGINES
+from eigenscape.runs._executors import Engine as Engine
+from eigenscape.runs._executors import open_executor as open_executor
+from eigenscape.runs._parcel import PerWorker as PerWorker
 from eigenscape.runs._progress import Progress as Progress
 from eigenscape.runs._progress import ProgressCallback as ProgressCallback
+from eigenscape.runs._progress import progress_bar as progress_bar
+from eigenscape.runs._store import read_about as read_about
+from eigenscape.runs._task import Outcome as Outcome
 from eigenscape.runs._task import Task as Task
+from eigenscape.runs._task import raise_failures as raise_failures
 from eigenscape.runs._threads import single_thread as single_thread
 from eigenscape.runs._user_function import call_user_function as call_user_function
 from eigenscape.runs._user_function import split_reference as split_reference
@@ -29,13 +32,16 @@ __all__ = [
     "ENGINES",
     "Engine",
     "Outcome",
+    "PerWorker",
     "Progress",
     "ProgressCallback",
     "Task",
     "call_user_function",
     "execute",
+    "open_executor",
     "progress_bar",
     "raise_failures",
+    "read_about",
     "single_thread",
     "split_reference",
 ]

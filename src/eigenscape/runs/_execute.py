@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Generator, Sequence
-from contextlib import closing
+import pickle
+import sys
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from contextlib import ExitStack, closing, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
+from typing import Any
 
-from eigenscape.errors import InputError, OutputError
-from eigenscape.runs._engines import ENGINES, Engine, dispatch
-from eigenscape.runs._outcome import Outcome
+from eigenscape.errors import EigenscapeError, InputError, OutputError, TaskError
+from eigenscape.runs._executors import ENGINES, Engine, Opened, opened
+from eigenscape.runs._parcel import Desk
 from eigenscape.runs._progress import ProgressCallback, Tracker
-from eigenscape.runs._store import Record, Slot, read_record, write_manifest
-from eigenscape.runs._task import Task
-from eigenscape.runs._work import Order, Receipt, this_process, work
+from eigenscape.runs._store import Record, Slot, open_folder, read_record, write_failure
+from eigenscape.runs._task import Outcome, Task
+from eigenscape.runs._threads import single_thread
+from eigenscape.runs._worker import Order, Receipt, back_here, one_line, this_process, work
+
+#: How Dask and Ray call it when a worker is lost; loky's is a BrokenExecutor.
+_LOST = {"KilledWorker", "WorkerCrashedError", "NodeDiedError", "OutOfMemoryError"}
+#: Workers may be lost so often to no task's fault, such as a machine that is short of memory.
+_UNEXPLAINED = 3
 
 
 def execute(
@@ -22,38 +32,44 @@ def execute(
     folder: Path | str | None = None,
     engine: Engine = "local",
     jobs: int | None = None,
+    address: str | None = None,
+    about: Mapping[str, Any] | None = None,
     progress: ProgressCallback | None = None,
 ) -> list[Outcome]:
-    """Run tasks side by side and return what came of each, in the order of the tasks.
+    """Run tasks side by side and return the result of each, in the order of the tasks.
 
-    A task that raises an exception is recorded and the others go on; see :func:`raise_failures`.
+    A task that raises an exception is recorded and the others go on; see :func:`raise_failures`. A
+    task whose worker dies is tried once more, on its own, and named if it happens again.
 
     With a folder, each worker writes each finished task to one file, ``<key>.npz``, in one move. A
     run that was stopped, by whatever means, and is started again reads these and computes the
     rest; a file that is damaged is computed anew. A failed task leaves ``<key>.error.json`` and is
     tried again. Values are then dict, list, tuple, str, int, float, bool, None and numpy arrays of
     numbers, nested as you like: the files hold no pickle and nothing in them is ever executed.
-    Without a folder nothing is written, and arguments and values may be whatever the engine can
-    carry.
+    Without a folder nothing is kept, and arguments and values may be what cloudpickle can carry.
+
+    What tasks print goes to standard error. Large numpy arrays among the arguments reach other
+    processes as memory-mapped files; for objects that are costly to make see :class:`PerWorker`.
 
     Args:
         tasks: what to do; their names differ.
         folder: where finished tasks are kept, on storage that all workers share; None for memory.
-        engine: ``"threads"`` in this process, ``"local"`` processes, ``"ray"`` or ``"dask"``. The
-            last two use the cluster that this process is connected to, or the one that
-            ``RAY_ADDRESS`` or Dask's ``scheduler-address`` names; failing these they start one on
-            this machine and stop it at the end. As ever with processes, a script that uses
-            ``"dask"`` keeps its calls below ``if __name__ == "__main__":``.
-        jobs: how many tasks at once; None for one on each usable core. Workers in processes of
-            their own then use one thread each. One job of ``"threads"`` or ``"local"`` runs in this
-            process. A Dask cluster that is there already decides by itself.
+        engine: ``"threads"`` in this process, ``"local"`` processes, ``"ray"`` or ``"dask"``. As
+            ever with processes, a script that uses ``"dask"`` keeps its calls below
+            ``if __name__ == "__main__":``.
+        jobs: how many tasks at once; None for one on each usable core. Two and more use one thread
+            each. One job of ``"threads"`` or ``"local"`` runs in this process. A Dask cluster that
+            is there already decides by itself.
+        address: of the Dask or Ray cluster to join; see :func:`open_executor`.
+        about: what all results depend on besides the tasks' own arguments, in JSON's types; a
+            folder that holds a run about something else is refused.
         progress: called when the run starts and after every task; see :func:`progress_bar`.
 
     Raises:
         InputError: names that occur twice, or tasks that can have no key; all of these at once.
         MissingExtraError: the engine's package is not installed.
         OutputError: the folder cannot be written, or is not shared with the workers.
-        TaskError: the engine broke off, for example because a worker was killed.
+        TaskError: the engine broke off.
 
     >>> import statistics
     >>> data = {"a": [1.0, 2.0, 6.0], "b": []}
@@ -64,20 +80,26 @@ def execute(
     b None StatisticsError: fmean requires at least one data point
     """
     keys = _checked_keys(tasks, engine, jobs, keyed=folder is not None)
-    slots = {} if folder is None else _open(Path(folder), tasks, keys)
+    place = None if folder is None else Path(folder).absolute()  # a worker may stand in another
+    slots = {}
+    if place is not None:
+        # First of all: a folder that cannot be written costs nobody a computed task.
+        open_folder(place, {task.name: key for task, key in zip(tasks, keys, strict=True)}, about)
+        slots = {i: Slot(place, key) for i, key in enumerate(keys)}
     found = {i: read_record(slot) for i, slot in slots.items()}
     outcomes = {
         i: _resumed(tasks[i], slots[i], record) for i, record in found.items() if record is not None
     }
     pending = [i for i in range(len(tasks)) if i not in outcomes]
-    tracker = Tracker(len(tasks), len(outcomes), progress)
+    damaged = {i for i in pending if i in slots and slots[i].finished.exists()}
+    tracker = Tracker(len(tasks), len(outcomes), progress, damaged=len(damaged))
     tracker.start()
     receipts = []
-    with closing(_run(tasks, pending, slots, engine, jobs)) as running:
+    with closing(_receipts(tasks, pending, slots, place, (engine, jobs, address))) as running:
         for receipt in running:
             receipts.append(receipt)
             tracker.step(tasks[receipt.index].name, failed=receipt.error is not None)
-    outcomes |= _collect(tasks, receipts, slots)
+    outcomes |= _collect(tasks, receipts, slots, damaged)
     return [outcomes[i] for i in range(len(tasks))]
 
 
@@ -103,32 +125,184 @@ def _checked_keys(
     return keys
 
 
-def _open(folder: Path, tasks: Sequence[Task], keys: Sequence[str]) -> dict[int, Slot]:
-    """Write the manifest first: a folder that cannot be written costs nobody a computed task."""
-    folder = folder.absolute()  # a worker may stand in another one
-    write_manifest(folder, {task.name: key for task, key in zip(tasks, keys, strict=True)})
-    return {i: Slot(folder, key) for i, key in enumerate(keys)}
+# --- running --------------------------------------------------------------------------------------
 
 
-def _run(
+def _receipts(
     tasks: Sequence[Task],
     pending: Sequence[int],
     slots: dict[int, Slot],
-    engine: Engine,
-    jobs: int | None,
+    folder: Path | None,
+    how: How,
 ) -> Generator[Receipt]:
+    """Yield each task's receipt as it comes."""
     if not pending:  # nothing to do starts no engine
         return
-    from joblib import delayed  # costs 0.1 s: only where something runs
+    driver, dtype = this_process(), _default_dtype()
+    with Desk(folder) as desk:
 
-    driver = None if jobs == 1 else this_process()
-    calls = (
-        delayed(work)(
-            Order(i, tasks[i].name, slots.get(i), driver), tasks[i].function, **tasks[i].arguments
+        def send(opened: Opened, index: int) -> Future[Receipt]:
+            task = tasks[index]
+            order = Order(index, task.name, slots.get(index), driver, dtype)
+            call = desk.call(task.function, task.arguments, opened.place)
+            return opened.executor.submit(work, order, call)
+
+        try:
+            with closing(_Line(send, how, len(pending)).run(pending)) as answers:
+                for index, answer in answers:
+                    yield _opened_receipt(index, answer, tasks[index], slots.get(index))
+        except EigenscapeError:
+            raise
+        except Exception as error:
+            raise TaskError(
+                f"the engine '{how[0]}' broke off: {one_line(error)}\n"
+                "Tasks that finished are kept if the run has a folder. Try: run the same again to "
+                "continue, with fewer jobs if memory ran out"
+            ) from error
+
+
+Send = Callable[[Opened, int], "Future[Receipt]"]
+How = tuple[Engine, int | None, str | None]
+
+
+class _Line:
+    """Keeps a window of tasks out, and finds the task that costs its worker its life.
+
+    A lost worker takes along what was out with it (loky loses all that was out, Dask and Ray what
+    ran on that worker). Each of these is tried again on its own: the task that loses its worker
+    then too is given up, and the others go on.
+    """
+
+    def __init__(self, send: Send, how: How, count: int) -> None:
+        self._send, self._how, self._count = send, how, count
+        self._stack = ExitStack()
+        self._executor: Opened | None = None
+        self._unexplained = 0
+
+    def run(self, pending: Sequence[int]) -> Generator[tuple[int, Receipt | BaseException]]:
+        """Yield, for each index, its receipt, or the error that says how its worker was lost."""
+        waiting = deque(pending)
+        with self._stack:
+            while waiting:
+                suspects = yield from self._side_by_side(waiting)
+                guilty = 0
+                for index in suspects:
+                    answer = self._alone(index)
+                    guilty += isinstance(answer, BaseException)
+                    yield index, answer
+                if waiting and not guilty:
+                    self._count_unexplained()
+
+    def _side_by_side(self, waiting: deque[int]) -> Generator[tuple[int, Receipt], None, list[int]]:
+        """Yield receipts until all is done, or a worker is lost; return what it took along."""
+        out: dict[Future[Receipt], int] = {}
+        suspects: list[int] = []
+        try:
+            while (waiting and not suspects) or out:
+                if not suspects and not self._sent(waiting, out):
+                    break
+                for future in wait(out, return_when=FIRST_COMPLETED).done:
+                    index, error = out.pop(future), future.exception()
+                    if error is None:
+                        yield index, future.result()
+                    elif _is_loss(error):
+                        suspects.append(index)
+                    else:
+                        raise error
+        finally:
+            for future in out:  # when the run is broken off
+                future.cancel()
+        if suspects:
+            self._renew()
+        return sorted(suspects)
+
+    def _sent(self, waiting: deque[int], out: dict[Future[Receipt], int]) -> bool:
+        """Send off what the window has room for; say whether anything is out."""
+        try:
+            while waiting and len(out) < self._ready().window:
+                future = self._send(self._ready(), waiting[0])
+                out[future] = waiting.popleft()
+        except BrokenExecutor:  # those that are out will tell, if any are
+            if not out:
+                self._renew()
+        return bool(out)
+
+    def _alone(self, index: int) -> Receipt | BaseException:
+        try:
+            return self._send(self._ready(), index).result()
+        except Exception as error:
+            if not _is_loss(error):
+                raise
+            self._renew()
+            return error
+
+    def _count_unexplained(self) -> None:
+        self._unexplained += 1
+        if self._unexplained > _UNEXPLAINED:
+            raise TaskError(
+                "workers are lost again and again, though each task runs on its own; is there "
+                "memory for so many at once? Tasks that finished are kept if the run has a folder. "
+                "Try: fewer jobs"
+            )
+
+    def _ready(self) -> Opened:
+        if self._executor is None:
+            engine, jobs, address = self._how
+            self._executor = self._stack.enter_context(opened(engine, jobs, address, self._count))
+            if self._executor.place != "processes":
+                self._stack.enter_context(_in_this_process(self._executor.place))
+        return self._executor
+
+    def _renew(self) -> None:
+        """Close what a lost worker has broken; clusters replace their workers themselves."""
+        if self._how[0] == "local":
+            self._stack.close()
+            self._executor = None
+
+
+def _is_loss(error: BaseException) -> bool:
+    return isinstance(error, BrokenExecutor) or type(error).__name__ in _LOST
+
+
+@contextmanager
+def _in_this_process(place: str) -> Iterator[None]:
+    """Keep standard output for the caller, and go back to the caller's folder at the end."""
+    go_back = back_here()
+    side_by_side = place == "threads" and "torch" in sys.modules
+    try:
+        with redirect_stdout(sys.stderr), single_thread() if side_by_side else nullcontext():
+            yield
+    finally:
+        go_back()
+
+
+def _default_dtype() -> str | None:
+    torch = sys.modules.get("torch")
+    return None if torch is None else str(torch.get_default_dtype()).removeprefix("torch.")
+
+
+# --- results --------------------------------------------------------------------------------------
+
+
+def _opened_receipt(
+    index: int, answer: Receipt | BaseException, task: Task, slot: Slot | None
+) -> Receipt:
+    """Return a receipt whose value is unpacked; a lost worker becomes the failure of its task."""
+    if isinstance(answer, BaseException):
+        lost = (
+            "WorkerLostError: the task ended its worker twice, the second time on its own "
+            f"({one_line(answer)}). Try: is there memory for it?"
         )
-        for i in pending
-    )
-    yield from dispatch(calls, len(pending), engine, jobs)
+        answer = Receipt(index, 0.0, error=lost, traceback=lost)
+        if slot is not None:
+            write_failure(slot, task.name, lost, lost)
+    elif answer.packed is not None:
+        try:
+            return Receipt(index, answer.seconds, pickle.loads(answer.packed))
+        except Exception as error:
+            line = f"the value of the task cannot be read here: {one_line(error)}"
+            return Receipt(index, answer.seconds, error=line, traceback=line)
+    return answer
 
 
 def _resumed(task: Task, slot: Slot, record: Record) -> Outcome:
@@ -139,27 +313,27 @@ def _resumed(task: Task, slot: Slot, record: Record) -> Outcome:
 
 
 def _collect(
-    tasks: Sequence[Task], receipts: Sequence[Receipt], slots: dict[int, Slot]
+    tasks: Sequence[Task], receipts: Sequence[Receipt], slots: dict[int, Slot], damaged: set[int]
 ) -> dict[int, Outcome]:
     outcomes = {}
     lost = []
     for receipt in receipts:
         i, name, slot = receipt.index, tasks[receipt.index].name, slots.get(receipt.index)
+        about: dict[str, Any] = {"seconds": receipt.seconds, "damaged": i in damaged}
         if receipt.error is not None:
             file = slot.failed if slot else None
-            outcomes[i] = Outcome(
-                name, None, receipt.error, receipt.traceback, receipt.seconds, file=file
-            )
+            outcomes[i] = Outcome(name, None, receipt.error, receipt.traceback, file=file, **about)
         elif slot is None:
-            outcomes[i] = Outcome(name, receipt.value, seconds=receipt.seconds)
+            outcomes[i] = Outcome(name, receipt.value, **about)
         elif record := read_record(slot):
-            outcomes[i] = Outcome(name, record.value, seconds=record.seconds, file=slot.finished)
+            about["seconds"] = record.seconds
+            outcomes[i] = Outcome(name, record.value, file=slot.finished, **about)
         else:
             lost.append(name)
     if lost:
         raise OutputError(
             f"{len(lost)} tasks finished, but {slots[0].folder} does not hold what they wrote: "
             f"{', '.join(lost)}. The folder must be on storage that every worker shares, under the "
-            "same path. Mend: choose such a folder, or the engine 'local'"
+            "same path. Try: such a folder, or the engine 'local'"
         )
     return outcomes

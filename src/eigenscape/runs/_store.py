@@ -1,25 +1,38 @@
-"""The folder of a run: one file for each finished task, one for each failure, and a manifest."""
+"""The folder of a run: one file for each finished task, one for each failure, and a manifest.
+
+A finished task's file is an ``.npz``: its zip members carry CRC-32 checksums, which are checked
+when it is read. It holds no pickle.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+import re
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eigenscape.errors import InputError
-from eigenscape.results import Environment, dumps, replacing, write_text
-from eigenscape.runs._structure import pack, unpack
+from eigenscape.results import Environment, dumps, read_object, replacing, write_text
+from eigenscape.runs._parcel import SPOOL
 
 _RUN = "eigenscape.run/1"
+_MANIFEST = "run.json"
 _STRUCTURE = "__structure__"
+_OWN_PART = re.compile(r"\.(run\.json|.*-[0-9a-f]{16}\.(npz|error\.json))\.\w+\.part")
+
+Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a task leaves what came of it; small, so that it can travel to a worker."""
+    """Where a task leaves its result; small, so that it can travel to a worker."""
 
     folder: Path
     key: str
@@ -93,18 +106,71 @@ def write_failure(slot: Slot, name: str, error: str, traceback: str) -> None:
     _write_json(slot.failed, {"name": name, "error": error, "traceback": traceback})
 
 
-def write_manifest(folder: Path, keys: dict[str, str]) -> None:
-    """Write ``run.json``: what the run is made of, by task name, and what it was started with.
+# --- the folder -----------------------------------------------------------------------------------
+
+
+def open_folder(folder: Path, keys: Mapping[str, str], about: Mapping[str, Any] | None) -> None:
+    """Write ``run.json``, what the run is made of; sweep up what a killed run has left.
+
+    Args:
+        folder: made if it is not there.
+        keys: by task name.
+        about: what all results depend on, in JSON's own types; see :func:`read_about`.
 
     Raises:
+        InputError: the folder holds a run about something else; what differs is named.
         OutputError: the folder cannot be made or written to.
     """
+    if about is not None:
+        _compare(read_about(folder), about, folder)
     content = {
         "schema": _RUN,
         "environment": Environment.capture().to_dict(),
+        "about": about,
         "tasks": [{"name": name, "key": key} for name, key in keys.items()],
     }
-    _write_json(folder / "run.json", content)
+    _write_json(folder / _MANIFEST, content)
+    for part in folder.glob(".*.part"):
+        if _OWN_PART.fullmatch(part.name):
+            part.unlink(missing_ok=True)
+    for spool in folder.glob(f"{SPOOL}*"):
+        shutil.rmtree(spool, ignore_errors=True)
+
+
+def read_about(folder: Path | str) -> dict[str, Any] | None:
+    """Return what the run in a folder is about, or None where there is no run yet.
+
+    Raises:
+        InputError: the folder's ``run.json`` is not the manifest of a run.
+    """
+    path = Path(folder) / _MANIFEST
+    if not path.exists():
+        return None
+    manifest = read_object(path)
+    if manifest.get("schema") != _RUN:
+        raise InputError(f"{path} is not the manifest of a run. Try: another folder")
+    return manifest.get("about") or {}
+
+
+def _compare(found: Mapping[str, Any] | None, wanted: Mapping[str, Any], folder: Path) -> None:
+    if found is None:
+        return
+    changed = [
+        f"{name} ({found.get(name)} there, {wanted.get(name)} now)"
+        for name in {**wanted, **found}
+        if not _same(found.get(name), wanted.get(name))
+    ]
+    if changed:
+        raise InputError(
+            f"{folder} holds a run about something else; changed: {', '.join(changed)}. "
+            "Try: another folder, or the settings of that one"
+        )
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-6)  # threads may add in another order
+    return bool(one == other)
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
@@ -112,3 +178,92 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
     # their escape is JSON's own.
     text = dumps(content, indent=1).encode("utf-8", "backslashreplace").decode()
     write_text(path, text + "\n")
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+def pack(value: Any) -> tuple[Any, Arrays]:
+    """Split a value into its structure, in strict JSON's types, and its arrays.
+
+    What JSON has no word for becomes an object of one key that says what it was; a dictionary is
+    such an object too, so that no value can be mistaken for another.
+
+    Raises:
+        InputError: a type that is neither plain data nor an array of numbers.
+
+    >>> pack({"loss": (0.5, float("inf")), 3: np.arange(2)})
+    ({'dict': [['loss', {'tuple': [0.5, {'float': 'inf'}]}], [3, {'array': 'a0'}]]}, {'a0': array([0, 1])})
+    """  # noqa: E501
+    arrays: Arrays = {}
+    return _pack(value, "value", arrays), arrays
+
+
+def unpack(structure: Any, arrays: Arrays) -> Any:
+    """Undo :func:`pack`.
+
+    Raises:
+        ValueError: not a structure that :func:`pack` makes.
+        KeyError: an array that is not there.
+
+    >>> unpack(*pack([None, (True, -0.0)]))
+    [None, (True, -0.0)]
+    """
+    if isinstance(structure, list):
+        return [unpack(item, arrays) for item in structure]
+    if not isinstance(structure, dict):
+        return structure
+    [(kind, content)] = structure.items()
+    match kind:
+        case "float":
+            return float(content)
+        case "tuple":
+            return tuple(unpack(item, arrays) for item in content)
+        case "dict":
+            return {unpack(key, arrays): unpack(item, arrays) for key, item in content}
+        case "array":
+            return arrays[content]
+        case "scalar":
+            return arrays[content][()]
+    raise ValueError(f"unknown kind of value {kind!r}")
+
+
+def _pack(value: Any, where: str, arrays: Arrays) -> Any:
+    # By exact type: a subclass (an enum, a named tuple, a masked array) would come back as less.
+    kind = type(value)
+    if value is None or kind in (bool, int, str):
+        return value
+    if kind is float:
+        return value if math.isfinite(value) else {"float": repr(value)}
+    if kind is list:
+        return [_pack(item, f"{where}[{i}]", arrays) for i, item in enumerate(value)]
+    if kind is tuple:
+        return {"tuple": [_pack(item, f"{where}[{i}]", arrays) for i, item in enumerate(value)]}
+    if kind is dict:
+        return {"dict": [_pack_pair(pair, where, arrays) for pair in value.items()]}
+    if kind in (np.ndarray, np.memmap) and value.dtype.kind in "biufc":
+        return {"array": _add(value, arrays)}
+    if isinstance(value, np.generic) and value.dtype.kind in "biufc":
+        return {"scalar": _add(np.asarray(value), arrays)}
+    raise _refusal(value, where)
+
+
+def _pack_pair(pair: tuple[Any, Any], where: str, arrays: Arrays) -> list[Any]:
+    key, item = pair
+    return [_pack(key, f"key {key!r} of {where}", arrays), _pack(item, f"{where}[{key!r}]", arrays)]
+
+
+def _add(array: NDArray[Any], arrays: Arrays) -> str:
+    name = f"a{len(arrays)}"
+    arrays[name] = array
+    return name
+
+
+def _refusal(value: Any, where: str) -> InputError:
+    dtype = f" of dtype {value.dtype}" if isinstance(value, np.ndarray | np.generic) else ""
+    return InputError(
+        f"the task returned the type {type(value).__name__}{dtype} ({where}); a folder keeps "
+        "dict, list, tuple, str, int, float, bool, None and numpy arrays of numbers, because files "
+        "are never unpickled. Try: return such values, for example tensor.numpy() or "
+        "result.to_dict()"
+    )

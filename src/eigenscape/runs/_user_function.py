@@ -57,11 +57,14 @@ def split_reference(text: str, option: str = "--probe") -> tuple[Path, str]:
 
 def _executed(path: Path, option: str) -> ModuleType:
     """Run a file as a module whose folder can be imported from, as ``python FILE.py`` does."""
+    from cloudpickle import register_pickle_by_value
+
     spec = importlib.util.spec_from_file_location(f"eigenscape_probe_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise InputError(f"{option}: {path} cannot be loaded as Python")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses and pickles look their module up
+    register_pickle_by_value(module)  # a worker cannot import it by that name
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
     loader = spec.loader

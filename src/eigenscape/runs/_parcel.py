@@ -1,0 +1,228 @@
+"""How a task reaches another process: large arrays by file, everything else by cloudpickle."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import platform
+import shutil
+import sys
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from eigenscape.errors import InputError
+from eigenscape.results import canonical
+
+_LARGE = 1 << 20  # bytes; from here on a file costs less than a message
+_KEPT = 2  # values made once by a worker that it holds at a time
+
+
+@dataclass(frozen=True, eq=False)
+class PerWorker:
+    """An argument that tasks have in common and that each worker makes once, for itself alone.
+
+    A worker is a process, or a thread of the engine ``"threads"``: what is made may be changed by
+    tasks as long as no result hangs on it.
+
+    Args:
+        build: makes the value; the task's function is called with that value.
+        arguments: of ``build``.
+        digest: stands for the value in the keys of tasks: another value, another digest.
+        here: the value, for tasks that run in the driver's own thread; None to make it there too.
+
+    >>> from eigenscape.runs import Task, execute
+    >>> table = PerWorker(dict, {"a": 1, "b": 2}, digest="letters")
+    >>> [outcome] = execute([Task("sum", lambda table: sum(table.values()), {"table": table})],
+    ...                     engine="threads", jobs=1)
+    >>> outcome.value
+    3
+    """
+
+    build: Callable[..., Any]
+    arguments: Mapping[str, Any]
+    digest: str
+    here: Any = None
+
+
+@canonical.register
+def _(value: PerWorker) -> bytes:
+    return canonical(("per worker", value.digest))
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function and its arguments, ready to be run.
+
+    Args:
+        function: any callable.
+        arguments: its keyword arguments.
+        here: it runs in the driver's process, so that its value need not travel.
+    """
+
+    function: Callable[..., Any]
+    arguments: Mapping[str, Any]
+    here: bool = False
+
+    def run(self) -> Any:
+        """Return what the function returns."""
+        arguments = {
+            name: value.make() if isinstance(value, _Later) else value
+            for name, value in self.arguments.items()
+        }
+        return self.function(**arguments)
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A call as bytes; what is large lies in files that it names."""
+
+    content: bytes
+    origin: str
+    paths: tuple[str, ...]
+
+    def opened(self) -> Call:
+        """Return the call; what it imports may lie where the sender imports from."""
+        sys.path += [path for path in self.paths if path not in sys.path]
+        try:
+            return _Unpickler(io.BytesIO(self.content)).load()  # type: ignore[no-any-return]
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{platform.node()} cannot read {error.filename}, which {self.origin} wrote for "
+                "its workers. Try: keep the run in a folder on storage that every worker shares"
+            ) from error
+
+
+class Desk:
+    """The driver's side: packs calls, and takes the files away at the end.
+
+    Args:
+        folder: of the run, where its workers can read; None for the system's temporary folder.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._parent = folder
+        self._folder: Path | None = None
+        self._numbers = count()
+        # By id; the first of a pair holds what has that id, lest another object gets it.
+        self._files: dict[int, tuple[Any, Path]] = {}
+        self._made: dict[int, tuple[PerWorker, Any]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def call(
+        self, function: Callable[..., Any], arguments: Mapping[str, Any], place: str
+    ) -> Call | Parcel:
+        """Return the call for a place: ``"here"``, ``"threads"`` or ``"processes"``."""
+        if place == "processes":
+            content = self._pickled(Call(function, arguments))
+            return Parcel(content, platform.node(), tuple(path for path in sys.path if path))
+        ready = {
+            name: self._later(value, place) if isinstance(value, PerWorker) else value
+            for name, value in arguments.items()
+        }
+        return Call(function, ready, here=True)
+
+    def _later(self, value: PerWorker, place: str) -> _Later:
+        if place == "threads":
+            return _Later(partial(_made, str(self._file_of(value))))
+        return _Later(partial(self._made_here, value))
+
+    def _made_here(self, value: PerWorker) -> Any:
+        if value.here is not None:
+            return value.here
+        if id(value) not in self._made:
+            self._made[id(value)] = (value, value.build(**value.arguments))
+        return self._made[id(value)][1]
+
+    def _file_of(self, value: Any) -> Path:
+        """Return the file that hands a large array, or what is made once by a worker, over."""
+        if (known := self._files.get(id(value))) is not None:
+            return known[1]
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix=SPOOL, dir=self._parent))
+        path = self._folder / str(next(self._numbers))
+        if isinstance(value, PerWorker):
+            path.write_bytes(self._pickled(Call(value.build, value.arguments)))
+        else:
+            path = path.with_suffix(".npy")
+            np.save(path, value, allow_pickle=False)
+        self._files[id(value)] = (value, path)
+        return path
+
+    def _pickled(self, value: Any) -> bytes:
+        from cloudpickle import Pickler
+
+        class Pickling(Pickler):  # type: ignore[misc]
+            def persistent_id(_self, item: Any) -> Any:  # noqa: N805
+                if isinstance(item, PerWorker):
+                    return "made", str(self._file_of(item))
+                if _is_large(item):
+                    return "array", str(self._file_of(item))
+                return None
+
+        buffer = io.BytesIO()
+        Pickling(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+        return buffer.getvalue()
+
+
+SPOOL = ".handed-over-"  # the prefix of the folder of such files
+
+
+def packed(value: Any) -> bytes:
+    """Return a value as bytes that any process with the same packages can read."""
+    import cloudpickle
+
+    return cloudpickle.dumps(value)  # type: ignore[no-any-return]
+
+
+def _is_large(value: Any) -> bool:
+    plain = type(value) in (np.ndarray, np.memmap) and value.dtype.kind in "biufc"
+    return plain and value.nbytes >= _LARGE
+
+
+class _Unpickler(pickle.Unpickler):
+    def persistent_load(self, mark: Any) -> Any:
+        kind, path = mark
+        if kind == "made":
+            return _made(path)
+        return np.load(path, mmap_mode="c", allow_pickle=False)  # a write stays with the task
+
+
+@dataclass(frozen=True)
+class _Later:
+    """What stands for a :class:`PerWorker` among the arguments of a call in this process."""
+
+    make: Callable[[], Any]
+
+
+_kept = threading.local()
+
+
+def _made(path: str) -> Any:
+    """Return what a file says to make: once for each worker thread."""
+    values: OrderedDict[str, Any] = _kept.__dict__.setdefault("values", OrderedDict())
+    if path not in values:
+        with open(path, "rb") as file:
+            call = _Unpickler(file).load()
+        values[path] = call.run()
+        if len(values) > _KEPT:
+            values.popitem(last=False)
+    values.move_to_end(path)
+    return values[path]
