@@ -235,7 +235,7 @@ def test_a_callback_may_stop_the_training(moment, steps, epochs):
 
 def test_what_a_callback_draws_changes_nothing():
     class Draw(Callback):
-        def on_step(self, fit):  # noqa: ARG002
+        def on_step(self, fit):
             torch.rand(7)
 
         on_start = on_epoch = on_end = on_step
@@ -409,7 +409,7 @@ def test_a_penalty_is_a_loss_that_sees_the_parameters(several):
         model.weight.copy_(torch.diag(torch.tensor([3.0, 2.0, 1.0])))
     eye = torch.eye(3, dtype=torch.float64)
 
-    def penalty(outputs, targets, parameters):  # noqa: ARG001
+    def penalty(outputs, targets, parameters):
         return torch.linalg.matrix_norm(parameters["weight"], 2)
 
     fit([model] if several else model, penalty, (eye, eye), optimizer=partial(SGD, lr=0.5), steps=1)
@@ -613,7 +613,7 @@ def test_k_networks_that_are_too_large_for_vmap_are_run_one_by_one(monkeypatch):
     ],
 )
 def test_optimizers_that_couple_networks_are_refused(make):
-    with pytest.raises(InputError, match="couple them. Try: fit each network alone"):
+    with pytest.raises(InputError, match=r"couple them\. Try: fit each network alone"):
         fit([network(0), network(1)], functional.cross_entropy, problem(), optimizer=make, steps=1)
 
 
