@@ -13,6 +13,8 @@ from eigenscape.models._callback import Callback as Callback
 from eigenscape.models._fit import fit as fit
 from eigenscape.models._fit_state import Fit as Fit
 from eigenscape.models._fit_state import TrainingLog as TrainingLog
+from eigenscape.models._language import LanguageModel as LanguageModel
+from eigenscape.models._language import Perplexity as Perplexity
 from eigenscape.models._modes import BatchNormPolicy as BatchNormPolicy
 from eigenscape.models._modes import mode_restored as mode_restored
 from eigenscape.models._objective import Objective as Objective
@@ -27,10 +29,13 @@ __all__ = [
     "BatchNormPolicy",
     "Callback",
     "Fit",
+    "LanguageModel",
     "Objective",
     "ParameterSpace",
+    "Perplexity",
     "Recipe",
     "Schedule",
+    "Tokens",
     "TrainingLog",
     "build",
     "clipped",
