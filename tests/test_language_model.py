@@ -103,7 +103,7 @@ def test_a_batch_of_its_loss_is_the_mean_over_scored_tokens():
     model = LanguageModel.of(gpt().double())
     tokens = Tokens.of(drawn(60), length=8, stride=3)
     batches = tokens.batches(3)
-    total = sum(float(model.mean_nll(batch)) * int(batch[1].sum()) for batch in batches)
+    total = sum(float(model.mean_nll(batch).detach()) * int(batch[1].sum()) for batch in batches)
     assert total / tokens.count == pytest.approx(model.perplexity(tokens).nll, rel=1e-12)
     loss = model.mean_nll(batches[0])
     loss.backward()
@@ -249,7 +249,7 @@ def test_torch_files_are_read_and_pickles_that_run_code_are_not(tmp_path):
 
 
 def test_code_of_a_model_is_never_run(tmp_path):
-    module, folder = folder_of(tmp_path)
+    _, folder = folder_of(tmp_path)
     trace = tmp_path / "trace"
     (folder / "modeling_evil.py").write_text(f"import os\nos.mkdir({str(trace)!r})\n")
     config = json.loads((folder / "config.json").read_text())
@@ -284,7 +284,7 @@ def test_folders_that_are_no_whole_model_are_refused(tmp_path):
         with pytest.raises(InputError, match=words):
             LanguageModel.of(folder)
     (folder / "config.json").unlink()
-    with pytest.raises(InputError, match="has no config.json"):
+    with pytest.raises(InputError, match="has no config"):
         LanguageModel.of(folder)
     with pytest.raises(InputError, match="no such file"):
         LanguageModel.of(folder / "none")

@@ -2,6 +2,8 @@
 
 Functions of parameters
     :class:`Objective`, :class:`ParameterSpace`.
+Language models
+    :class:`LanguageModel`, its :class:`Perplexity` on :class:`Tokens`.
 Training
     :func:`fit` (a :class:`Fit`; its :class:`TrainingLog`), :class:`Callback`, :class:`Recipe`,
     :class:`Schedule`, :func:`clipped`.
@@ -24,6 +26,7 @@ from eigenscape.models._random import seeded as seeded
 from eigenscape.models._recipe import Recipe as Recipe
 from eigenscape.models._recipe import Schedule as Schedule
 from eigenscape.models._recipe import clipped as clipped
+from eigenscape.models._tokens import Tokens as Tokens
 
 __all__ = [
     "BatchNormPolicy",
