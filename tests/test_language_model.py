@@ -11,7 +11,7 @@ from torch import nn
 
 from eigenscape.checkpoints import save_checkpoint
 from eigenscape.errors import InputError, MissingExtraError, UnsafeCheckpointError
-from eigenscape.models import LanguageModel, Tokens, build
+from eigenscape.models import LanguageModel, Perplexity, Tokens, build
 from eigenscape.zoo import GPT
 from tests._checkpoint_files import RunsCode
 from tests._data import data_file
@@ -48,7 +48,7 @@ def test_a_uniform_model_has_the_perplexity_of_its_vocabulary():
     found = model.perplexity(Tokens.of(drawn(50, top=7), length=9))
     assert found.value == pytest.approx(7.0, rel=1e-6)
     assert found.standard_error == pytest.approx(0.0, abs=1e-6)
-    assert (found.tokens, found.windows) == (49, 7)
+    assert (found.tokens, len(found.window_nll)) == (49, 7)
 
 
 def test_a_certain_model_is_greedy_and_continues():
@@ -97,6 +97,15 @@ def test_the_standard_error_is_that_of_the_mean_over_windows():
     found = model.perplexity(rows)
     assert found.standard_error == pytest.approx(float(losses.std()) / math.sqrt(40), rel=1e-9)
     assert model.perplexity(rows[0]).interval is None
+
+
+def test_a_perplexity_is_a_result(tmp_path):
+    found = LanguageModel.of(gpt()).perplexity(Tokens.of(drawn(60), length=8))
+    assert Perplexity.load(found.save(tmp_path / "p.json")) == found
+    written = json.loads((tmp_path / "p.json").read_text())
+    assert (written["value"], written["tokens"]) == (found.value, 59)
+    assert len(found.frame()) == len(found.window_nll) == 9
+    assert found.plot().axes
 
 
 def test_a_batch_of_its_loss_is_the_mean_over_scored_tokens():

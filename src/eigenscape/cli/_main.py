@@ -18,6 +18,7 @@ from eigenscape.cli import (
     _hessian,
     _landscape,
     _patch,
+    _perplexity,
     _report,
     _spectra,
     _study,
@@ -76,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for verb in (
         _checkup, _spectra, _compare, _landscape, _hessian, _topology, _check_grid, _diagnose,
-        _allocate, _patch, _study, _report, _doctor,
+        _allocate, _patch, _perplexity, _study, _report, _doctor,
     ):  # fmt: skip
         verb.add(verbs)
     return parser

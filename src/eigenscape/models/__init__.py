@@ -16,11 +16,11 @@ from eigenscape.models._fit import fit as fit
 from eigenscape.models._fit_state import Fit as Fit
 from eigenscape.models._fit_state import TrainingLog as TrainingLog
 from eigenscape.models._language import LanguageModel as LanguageModel
-from eigenscape.models._language import Perplexity as Perplexity
 from eigenscape.models._modes import BatchNormPolicy as BatchNormPolicy
 from eigenscape.models._modes import mode_restored as mode_restored
 from eigenscape.models._objective import Objective as Objective
 from eigenscape.models._parameters import ParameterSpace as ParameterSpace
+from eigenscape.models._perplexity import Perplexity as Perplexity
 from eigenscape.models._random import build as build
 from eigenscape.models._random import seeded as seeded
 from eigenscape.models._recipe import Recipe as Recipe

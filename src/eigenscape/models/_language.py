@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,46 +14,12 @@ from eigenscape.errors import InputError
 from eigenscape.models._greedy import greedy, logits_of
 from eigenscape.models._language_files import load_language_model
 from eigenscape.models._modes import evaluating
+from eigenscape.models._perplexity import Perplexity
 from eigenscape.models._tokens import Tokens
+from eigenscape.results import Environment
 
 _LOGITS = 2**26  # numbers of logits at a time: 256 MB of float32
 _CONTEXTS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length")
-
-
-@dataclass(frozen=True)
-class Perplexity:
-    """How well a model guesses the tokens of a text.
-
-    Args:
-        nll: mean of ``-log p(token | those before it)`` over all scored tokens, in nats.
-        standard_error: of ``nll``, from the spread over windows, taken as independent; None for one
-            window.
-        tokens: how many were scored.
-        windows: how many windows they lie in.
-        data_hash: of ids and windows.
-
-    >>> Perplexity(nll=0.0, standard_error=None, tokens=5, windows=1, data_hash="").value
-    1.0
-    """
-
-    nll: float
-    standard_error: float | None
-    tokens: int
-    windows: int
-    data_hash: str
-
-    @property
-    def value(self) -> float:
-        """The perplexity, ``exp(nll)``; infinite above the largest float."""
-        return _exp(self.nll)
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """95 % interval of the perplexity, by the normal law for ``nll``; None for one window."""
-        if self.standard_error is None:
-            return None
-        half = 1.959964 * self.standard_error
-        return _exp(self.nll - half), _exp(self.nll + half)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,16 +170,20 @@ class LanguageModel:
         """
         windows = tokens if isinstance(tokens, Tokens) else Tokens.of(tokens)
         self.check(windows)
-        sums, counts = [], []
+        found: list[tuple[float, int]] = []
         for ids, scored in windows.batches(self._rows(max(len(ids) for ids, _ in windows))):
             logprob, _ = self.token_logprobs(ids)
             wanted = scored[:, 1:]
-            sums.append(-(logprob.double() * wanted).sum(dim=1))
-            counts.append(wanted.sum(dim=1))
-        losses, sizes = torch.cat(sums), torch.cat(counts).double()
-        nll = float(losses.sum() / sizes.sum())
+            sums = -(logprob.double() * wanted).sum(dim=1)
+            counts = wanted.sum(dim=1)
+            found += zip((sums / counts).tolist(), counts.tolist(), strict=True)
         return Perplexity(
-            nll, _ratio_error(losses, sizes, nll), windows.count, len(windows), windows.hash
+            window_nll=tuple(mean for mean, _ in found),
+            window_tokens=tuple(count for _, count in found),
+            model=type(self.model).__name__,
+            text=windows.source,
+            data_hash=windows.hash,
+            environment=Environment.capture(device=str(self.device)),
         )
 
     def continue_greedily(
@@ -308,19 +277,6 @@ class LanguageModel:
                 f"{length} tokens in a row; {type(self.model).__name__} takes {self.context}. "
                 f"Try: Tokens.of(..., length={self.context}) or less, or shorter prompts"
             )
-
-
-def _ratio_error(losses: Tensor, sizes: Tensor, nll: float) -> float | None:
-    """Standard error of a mean over windows of unequal size (a ratio estimator)."""
-    count = len(sizes)
-    if count < 2:
-        return None
-    spread = float(((losses - nll * sizes) ** 2).sum()) * count / (count - 1)
-    return math.sqrt(spread) / float(sizes.sum())
-
-
-def _exp(value: float) -> float:
-    return math.exp(value) if value < 709 else math.inf
 
 
 def _place(model: nn.Module) -> torch.device:

@@ -27,6 +27,7 @@ MODULES = {
     "eigenscape.landscape": "eigenscape.landscape",
     "eigenscape.md_tree": "eigenscape.diagnosis",
     "eigenscape.measurement": "eigenscape.diagnosis",
+    "eigenscape.perplexity": "eigenscape.models",
     "eigenscape.population": "eigenscape.diagnosis",
     "eigenscape.prescription": "eigenscape.diagnosis",
     "eigenscape.spectra": "eigenscape.spectra",
