@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from eigenscape.diagnosis import MDTree, Population, scores
@@ -24,7 +22,7 @@ def permuted_scores(
     order = np.random.default_rng(seed).permutation(len(table))
     metrics = list(part.metrics)
     table[metrics] = table[metrics].to_numpy()[order]
-    tree = MDTree.fit(replace(part, table=table), question=question, search="exact")
+    tree = MDTree.fit(part.with_table(table), question=question, search="exact")
     labels = test.labels(question)
     rows = labels != "optimal"
     return scores(tree.predict(test.select(rows)), labels[rows])

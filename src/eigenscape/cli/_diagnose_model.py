@@ -90,7 +90,7 @@ def _metrics(
     with redirect_stdout(sys.stderr):  # what the user's model prints is no part of the answer
         models, train = _subject(args)
         measured = measure(models, train, options=options)
-    return measured.metrics, dict(measured.protocol), measured
+    return dict(measured.metrics), dict(measured.protocol), measured
 
 
 def _from_json(path: str) -> tuple[dict[str, float], dict[str, Any] | None, Measurement | None]:
@@ -100,7 +100,7 @@ def _from_json(path: str) -> tuple[dict[str, float], dict[str, Any] | None, Meas
     data = read_object(path)
     if data.get("schema") == Measurement.schema:
         measured = Measurement.load(path)
-        return measured.metrics, dict(measured.protocol), measured
+        return dict(measured.metrics), dict(measured.protocol), measured
     known = {name: value for name, value in data.items() if name in METRICS}
     wrong = [name for name, value in known.items()
              if isinstance(value, bool) or not isinstance(value, int | float)]  # fmt: skip

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from eigenscape.diagnosis._labels import ACTION_OF
 from eigenscape.diagnosis._leaves import LeafRecord
@@ -18,7 +18,6 @@ from eigenscape.results import Environment, Result
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 #: Points of test accuracy below which an expected gain is not told from seed noise, where the
 #: population does not state its own. An assumption: the published tables have no seed noise.
@@ -86,44 +85,12 @@ class Diagnosis(Result):
         """The comparisons of the tree."""
         return get_shape(self.question, self.variant)
 
-    def payload(self) -> dict[str, Any]:
-        """Return every field, the comparisons by name."""
-        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "environment"}
-        found["path"] = [step._asdict() for step in self.path]
-        found["leaf"] = None if self.leaf is None else asdict(self.leaf)
-        return found
-
-    @classmethod
-    def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
-        """Rebuild from :meth:`payload`."""
-        found = {f.name: data[f.name] for f in fields(cls) if f.name != "environment"}
-        found["path"] = tuple(Step(**step) for step in data["path"])
-        found["leaf"] = None if data["leaf"] is None else LeafRecord.from_dict(data["leaf"])
-        found["thresholds"] = tuple(data["thresholds"])
-        found["outside"] = tuple(data["outside"])
-        found["sentences"] = tuple(data["sentences"])
-        return cls(environment=environment, **found)
-
     def frame(self) -> pd.DataFrame:
         """Return the comparisons, one row each."""
         import pandas as pd
 
-        rows = [
-            {**step._asdict(), "goes": "below" if step.below else "above"} for step in self.path
-        ]
+        rows = [{**asdict(step), "goes": "below" if step.below else "above"} for step in self.path]
         return pd.DataFrame(rows)
-
-    def plot(self) -> Figure:
-        """Draw the expected gain of each action in this leaf, with quartiles.
-
-        Raises:
-            InputError: the tree had no population, so that no gain is known.
-        """
-        if self.leaf is None:
-            raise InputError("no population, so no gains to draw. Mend: fit a tree to a population")
-        from eigenscape.diagnosis._pictures import draw_gains
-
-        return draw_gains([self.leaf], self.seed_noise)
 
 
 def explain(

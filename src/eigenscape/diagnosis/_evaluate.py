@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from eigenscape.diagnosis._baselines import fit_baseline
-from eigenscape.diagnosis._evaluation import EvaluationResult
+from eigenscape.diagnosis._evaluation import EvaluationResult, Score, SeedScore
 from eigenscape.diagnosis._labels import Labels, check_question
 from eigenscape.diagnosis._metrics import check_protocol
 from eigenscape.diagnosis._population import Population
@@ -79,8 +78,8 @@ def evaluate(
     labels = test.labels(question)
     test, labels = test.select(labels != "optimal"), labels[labels != "optimal"]
     allowed = within(train, max_data=max_data, max_width=max_width)
-    rows: list[dict[str, Any]] = []
-    others: dict[str, list[dict[str, Any]]] = {name: [] for name in baselines}
+    rows: list[SeedScore] = []
+    others: dict[str, list[Score]] = {name: [] for name in baselines}
     for seed in seeds:
         mask = allowed if cells is None else allowed & sample_cells(train, question, cells, seed)
         part = train.select(mask)
@@ -90,12 +89,27 @@ def evaluate(
         except InputError as error:
             raise InputError(f"training set of seed {seed}: {error}") from error
         known, clear = clear_labels(part, question)
-        rows.append({"seed": seed, "n_train": int(clear.sum()),
-                     "train_accuracy": tree.train_accuracy, **scores(tree.predict(test), labels),
-                     "thresholds": list(tree.thresholds)})  # fmt: skip
+        got = scores(tree.predict(test), labels)
+        rows.append(
+            SeedScore(
+                seed=seed,
+                n_train=int(clear.sum()),
+                train_accuracy=tree.train_accuracy,
+                thresholds=tree.thresholds,
+                accuracy=got["accuracy"],
+                balanced_accuracy=got["balanced_accuracy"],
+            )
+        )
         for name, found in others.items():
             answers = fit_baseline(name, part.select(clear), known[clear], test, question, seed)
-            found.append({"seed": seed, **scores(answers, labels)})
+            got = scores(answers, labels)
+            found.append(
+                Score(
+                    seed=seed,
+                    accuracy=got["accuracy"],
+                    balanced_accuracy=got["balanced_accuracy"],
+                )
+            )
     prior = scores(MDTree.zero_shot(question, variant).predict(test), labels)
     limits = {"max_data": max_data, "max_width": max_width, "min_width": min_width}
     return EvaluationResult(
@@ -111,6 +125,6 @@ def evaluate(
         majority=100 * float(np.unique(labels, return_counts=True)[1].max() / len(labels)),
         zero_shot=prior["accuracy"],
         zero_shot_balanced=prior["balanced_accuracy"],
-        per_seed=rows,
-        baselines=others,
+        per_seed=tuple(rows),
+        baselines={name: tuple(found) for name, found in others.items()},
     )

@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import numpy as np
 
-from eigenscape.results import Environment, Result
+from eigenscape.results import Result
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
-Scores = list[dict[str, Any]]
 _ZERO_SHOT = "zero-shot constants"
+
+
+class Score(TypedDict):
+    """How often one method was right, for one seed; in per cent.
+
+    Args:
+        seed: of the draw and of the method.
+        accuracy: right answers.
+        balanced_accuracy: mean recall of the two answers.
+    """
+
+    seed: int
+    accuracy: float
+    balanced_accuracy: float
+
+
+class SeedScore(Score):
+    """The same of an MD tree, with what it was fitted to.
+
+    Args:
+        n_train: configurations that it was fitted to.
+        train_accuracy: right answers on those.
+        thresholds: that were found.
+    """
+
+    n_train: int
+    train_accuracy: float | None
+    thresholds: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +60,17 @@ class EvaluationResult(Result):
         majority: the accuracy of always giving the test set's more frequent answer.
         zero_shot: accuracy of the centre of the search box, which no data went into.
         zero_shot_balanced: its balanced accuracy.
-        per_seed: for each seed: ``seed``, ``n_train``, ``train_accuracy``, ``accuracy``,
-            ``balanced_accuracy``, ``thresholds``.
-        baselines: name to ``seed``, ``accuracy``, ``balanced_accuracy`` for each seed.
+        per_seed: the tree's scores for each seed.
+        baselines: name to its scores for each seed.
     """
 
     schema: ClassVar[str] = "eigenscape.diagnosis_evaluation/1"
+    also_written: ClassVar[tuple[str, ...]] = (
+        "accuracy",
+        "balanced_accuracy",
+        "n_train",
+        "thresholds",
+    )
     question: str
     variant: str
     search: str
@@ -51,8 +82,8 @@ class EvaluationResult(Result):
     majority: float
     zero_shot: float
     zero_shot_balanced: float
-    per_seed: Scores
-    baselines: Mapping[str, Scores]
+    per_seed: tuple[SeedScore, ...]
+    baselines: Mapping[str, tuple[Score, ...]]
 
     def _mean(self, name: str) -> float:
         return float(np.mean([row[name] for row in self.per_seed]))
@@ -78,25 +109,6 @@ class EvaluationResult(Result):
         found = np.median([row["thresholds"] for row in self.per_seed], axis=0)
         return tuple(found.tolist())
 
-    def payload(self) -> dict[str, Any]:
-        """Return the scores first, then every field."""
-        rest = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "environment"}
-        return {
-            "accuracy": self.accuracy,
-            "balanced_accuracy": self.balanced_accuracy,
-            "majority": rest.pop("majority"),
-            "zero_shot": rest.pop("zero_shot"),
-            "thresholds": self.thresholds,
-            "n_train": self.n_train,
-            **rest,
-        }
-
-    @classmethod
-    def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
-        """Rebuild from :meth:`payload`."""
-        found = {f.name: data[f.name] for f in fields(cls) if f.name != "environment"}
-        return cls(environment=environment, **found)
-
     def frame(self) -> pd.DataFrame:
         """Return one row for each method: mean and deviation over seeds, balanced accuracy."""
         import pandas as pd
@@ -114,14 +126,8 @@ class EvaluationResult(Result):
         ]
         return pd.DataFrame(rows)
 
-    def plot(self) -> Figure:
-        """Draw accuracy and balanced accuracy of every method, one mark for each seed."""
-        from eigenscape.diagnosis._pictures import draw_evaluation
 
-        return draw_evaluation(self)
-
-
-def _row(name: str, scores: Scores) -> dict[str, Any]:
+def _row(name: str, scores: Sequence[Score]) -> dict[str, Any]:
     found = [row["accuracy"] for row in scores]
     return {
         "method": name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,29 +42,12 @@ class LeafRecord:
         """How many configurations ended here."""
         return sum(self.counts.values())
 
-    @property
-    def purity(self) -> float:
-        """The share of the answer among the configurations that are not optimal."""
-        clear = self.size - self.counts.get("optimal", 0)
-        return self.counts.get(self.label, 0) / clear if clear else float("nan")
-
     def best_action(self) -> tuple[str, float]:
         """Return the action that the answer calls for, and its mean gain."""
         both = ("raise temperature", "lower temperature")
         named = (ACTION_OF[self.label],) if self.label in ACTION_OF else both
         action = max(named, key=lambda name: self.gains[name])
         return action, self.gains[action]
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> LeafRecord:
-        """Rebuild from JSON."""
-        nan = float("nan")
-        gains = {name: nan if value is None else value for name, value in data["gains"].items()}
-        quartiles = {
-            name: (nan, nan) if pair[0] is None else (pair[0], pair[1])
-            for name, pair in data["quartiles"].items()
-        }
-        return cls(**{**data, "gains": gains, "quartiles": quartiles})
 
 
 def leaf_record(

@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eigenscape.diagnosis._diagnosis import Diagnosis
+from eigenscape.diagnosis._draw_tree import draw_prescription
+from eigenscape.diagnosis._evaluation import EvaluationResult, Score
 from eigenscape.diagnosis._labels import ACTIONS
 from eigenscape.diagnosis._metrics import COLUMNS
+from eigenscape.diagnosis._population import Population
+from eigenscape.diagnosis._prescription import Prescription
+from eigenscape.diagnosis._tree import MDTree
+from eigenscape.diagnosis.measuring import Measurement
 from eigenscape.errors import InputError
-from eigenscape.results import PALETTE, new_figure
+from eigenscape.results import PALETTE, new_figure, picture_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from eigenscape.diagnosis._evaluation import EvaluationResult
     from eigenscape.diagnosis._leaves import LeafRecord
-    from eigenscape.diagnosis._population import Population
-    from eigenscape.diagnosis._tree import MDTree
 
 _MAPS = ("test_acc", "train_error", "mode_connectivity_peak", "mode_connectivity", "hessian_t",
          "hessian_e", "CKA")  # fmt: skip
@@ -27,6 +31,7 @@ _COLOURS = ("blue", "vermilion", "green", "orange")
 _INK = PALETTE["black"]
 
 
+@picture_of(Population)
 def draw_population(population: Population) -> Figure:
     """Draw each metric over width and temperature, at the largest amount of data."""
     table = population.table[population.table["data"] == population.table["data"].max()]
@@ -58,6 +63,7 @@ def _ticks(axis: Any, values: Any) -> None:
     axis.set_ticks(shown, [f"{values[i]:.3g}" for i in shown], fontsize=8)
 
 
+@picture_of(MDTree)
 def draw_tree(tree: MDTree) -> Figure:
     """Draw the mean gain of each action in each leaf.
 
@@ -65,8 +71,23 @@ def draw_tree(tree: MDTree) -> Figure:
         InputError: the tree has no population.
     """
     if not tree.leaves:
-        raise InputError("no population, so no gains to draw. Mend: fit the tree to a population")
+        raise InputError("no population, so no gains to draw. Try: fit the tree to a population")
     return draw_gains(tree.leaves, tree.seed_noise)
+
+
+@picture_of(Diagnosis)
+def draw_diagnosis(found: Diagnosis) -> Figure:
+    """Draw the expected gain of each action in the model's leaf, with quartiles.
+
+    Raises:
+        InputError: the tree had no population, so that no gain is known.
+    """
+    if found.leaf is None:
+        raise InputError("no population, so no gains to draw. Try: fit a tree to a population")
+    return draw_gains([found.leaf], found.seed_noise)
+
+
+picture_of(Prescription)(draw_prescription)
 
 
 def draw_gains(leaves: Sequence[LeafRecord], noise: float | None) -> Figure:
@@ -91,9 +112,10 @@ def draw_gains(leaves: Sequence[LeafRecord], noise: float | None) -> Figure:
     return figure
 
 
+@picture_of(EvaluationResult)
 def draw_evaluation(result: EvaluationResult) -> Figure:
     """Draw accuracy and balanced accuracy of every method, a mark for each seed."""
-    methods = {"MD tree": result.per_seed, **result.baselines}
+    methods: dict[str, Sequence[Score]] = {"MD tree": result.per_seed, **result.baselines}
     figure = new_figure(8.0, 1.9 + 0.38 * (len(methods) + 1))
     axis = figure.subplots()
     for i, scores in enumerate(methods.values()):
@@ -118,11 +140,18 @@ def draw_evaluation(result: EvaluationResult) -> Figure:
     return figure
 
 
-def draw_curve(errors: Sequence[float]) -> Figure:
-    """Draw the training error along the curve between two networks."""
+@picture_of(Measurement)
+def draw_curve(found: Measurement) -> Figure:
+    """Draw the training error along the curve between the two networks.
+
+    Raises:
+        InputError: there was one network.
+    """
+    if not found.curve:
+        raise InputError("there was one network, so there is no curve. Try: measure two seeds")
     figure = new_figure(5.0, 3.2)
     axis = figure.subplots()
-    axis.plot(np.linspace(0, 1, len(errors)), errors, "o-", color=PALETTE["blue"])
+    axis.plot(np.linspace(0, 1, len(found.curve)), found.curve, "o-", color=PALETTE["blue"])
     axis.set_xlabel("t (0: the first network, 1: the second)")
     axis.set_ylabel("training error (%)")
     axis.set_ylim(bottom=0)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,12 +24,11 @@ from eigenscape.results import Environment, Result
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 _SHOWN = 5
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True)
 class Population(Result):
     """Trained configurations over a grid of widths, data amounts and temperatures.
 
@@ -39,9 +39,9 @@ class Population(Result):
         name: what reports call it.
         protocol: how the metrics were measured, item by item; a tree that was fitted here refuses
             metrics that state otherwise.
-        table: one row for each configuration; columns as in ``METRICS``, and the knobs ``width``,
-            ``data`` and ``temperature``, ``test_acc`` (%) and four columns of room for improvement
-            (points).
+        columns: name to one value for each configuration; as in ``METRICS``, and the knobs
+            ``width``, ``data`` and ``temperature``, ``test_acc`` (%) and four columns of room for
+            improvement (points).
         notes: what a reader should know, such as configurations that failed.
 
     >>> rows = [{"width": 8, "data": 1, "lr": lr, "test_acc": acc, "train_error": 0.0}
@@ -53,8 +53,30 @@ class Population(Result):
     schema: ClassVar[str] = "eigenscape.population/1"
     name: str
     protocol: Protocol
-    table: pd.DataFrame
+    columns: Mapping[str, NDArray[np.float64]] = field(repr=False)
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        sizes = {values.shape for values in self.columns.values()}
+        if len(sizes) != 1 or len(next(iter(sizes))) != 1:
+            raise InputError(f"{self.name}: the columns of a population are of different lengths")
+        _check(self.table, self.name)
+        needed = ["temperature", *(column for column, _, _ in ACTIONS.values())]
+        lost = [n for n in needed if n not in self.columns or np.isnan(self.columns[n]).any()]
+        if lost:
+            raise InputError(
+                f"{self.name} lacks columns {', '.join(lost)}. Try: make it again from its table"
+            )
+        if not set(self.columns) <= {*COLUMNS, *needed}:
+            unknown = ", ".join(sorted(set(self.columns) - {*COLUMNS, *needed}))
+            raise InputError(f"{self.name} has unknown columns: {unknown}")
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row for each configuration."""
+        import pandas as pd
+
+        return pd.DataFrame(dict(self.columns))
 
     @classmethod
     def from_rows(
@@ -104,7 +126,7 @@ class Population(Result):
         table = table.join(room_for_improvement(table))
         return cls(
             environment=Environment.capture(), name=name, protocol=dict(protocol or {}),
-            table=table, notes=tuple(notes),
+            columns=_columns(table), notes=tuple(notes),
         )  # fmt: skip
 
     def __len__(self) -> int:
@@ -189,38 +211,18 @@ class Population(Result):
         mask = np.asarray(rows, dtype=bool)
         if not mask.any():
             raise InputError(f"no configuration of {self.name} is left. Mend: widen the selection")
-        table = self.table[mask].reset_index(drop=True)
-        return replace(self, table=table)
+        return replace(self, columns={n: values[mask] for n, values in self.columns.items()})
 
-    def payload(self) -> dict[str, Any]:
-        """Return the table column by column."""
-        columns = {name: self.table[name].tolist() for name in self.table.columns}
-        return {
-            "name": self.name,
-            "protocol": dict(self.protocol),
-            "columns": columns,
-            "notes": list(self.notes),
-        }
+    def with_table(self, table: pd.DataFrame) -> Self:
+        """Return the population with other values: a control, or further columns.
 
-    @classmethod
-    def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
-        """Rebuild from :meth:`payload`."""
-        import pandas as pd
+        Args:
+            table: as :attr:`table`; its labels follow from the room for improvement in it.
 
-        try:
-            table = pd.DataFrame(data["columns"]).astype(np.float64)
-        except (ValueError, TypeError) as error:
-            raise InputError(f"the population's columns cannot be read: {error}") from error
-        _check(table, str(data["name"]))
-        needed = ["temperature", *(column for column, _, _ in ACTIONS.values())]
-        lost = [name for name in needed if name not in table or table[name].isna().any()]
-        if lost or not isinstance(data["protocol"], dict):
-            what = f"columns {', '.join(lost)}" if lost else "a protocol"
-            raise InputError(f"the population lacks {what}. Mend: make it again from its table")
-        return cls(
-            environment=environment, name=data["name"], protocol=data["protocol"], table=table,
-            notes=tuple(data.get("notes", ())),
-        )  # fmt: skip
+        Raises:
+            InputError: no table of a population.
+        """
+        return replace(self, columns=_columns(table))
 
     def frame(self) -> pd.DataFrame:
         """Return a copy of the table, with the label for each question."""
@@ -229,11 +231,9 @@ class Population(Result):
             table[f"label_{question}"] = self.labels(question)
         return table
 
-    def plot(self) -> Figure:
-        """Draw each metric over width and temperature, at the largest amount of data."""
-        from eigenscape.diagnosis._pictures import draw_population
 
-        return draw_population(self)
+def _columns(table: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
+    return {str(name): table[name].to_numpy(np.float64) for name in table.columns}
 
 
 def _check(frame: pd.DataFrame, name: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from eigenscape.diagnosis._diagnosis import NO_FAILURE, NOT_KNOWN, Diagnosis, explain
 from eigenscape.diagnosis._health import check_health
@@ -19,7 +19,6 @@ from eigenscape.results import Environment, Result
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 _QUESTION_OF = {
     "raise temperature": "temperature", "lower temperature": "temperature", "widen": "width",
@@ -52,6 +51,7 @@ class Prescription(Result):
     """
 
     schema: ClassVar[str] = "eigenscape.prescription/1"
+    also_written: ClassVar[tuple[str, ...]] = ("verdict", "extrapolating")
     population: str
     metrics: Mapping[str, float]
     diagnoses: tuple[Diagnosis, ...]
@@ -85,44 +85,6 @@ class Prescription(Result):
             return NO_FAILURE if math.isfinite(self.gain) else NOT_KNOWN
         return _VERDICT[self.action]
 
-    def payload(self) -> dict[str, Any]:
-        """Return every field, and the verdict."""
-        return {
-            "verdict": self.verdict,
-            "action": self.action,
-            "gain": self.gain,
-            "ratio": self.ratio,
-            "extrapolating": self.extrapolating,
-            "seed_noise": self.seed_noise,
-            "population": self.population,
-            "metrics": dict(self.metrics),
-            "diagnoses": [found.to_dict() for found in self.diagnoses],
-            "trust": {name: asdict(trust) for name, trust in self.trust.items()},
-            "notes": list(self.notes),
-            "sentences": list(self.sentences),
-        }
-
-    @classmethod
-    def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
-        """Rebuild from :meth:`payload`."""
-        diagnoses = tuple(
-            Diagnosis.from_payload(inner, Environment.from_dict(inner.get("environment") or {}))
-            for inner in data["diagnoses"]
-        )
-        return cls(
-            environment=environment,
-            population=data["population"],
-            metrics={name: _number(value) for name, value in data["metrics"].items()},
-            diagnoses=diagnoses,
-            trust={name: Trust.from_dict(inner) for name, inner in data["trust"].items()},
-            action=data["action"],
-            gain=_number(data["gain"]),
-            ratio=_number(data["ratio"]),
-            seed_noise=data["seed_noise"],
-            notes=tuple(data["notes"]),
-            sentences=tuple(data["sentences"]),
-        )
-
     def frame(self) -> pd.DataFrame:
         """Return one row for each action: expected gain, quartiles, by how much, grounds."""
         import pandas as pd
@@ -140,12 +102,6 @@ class Prescription(Result):
                 "advised": action == self.action, "leaf": leaf.words, "configurations": leaf.size,
             })  # fmt: skip
         return pd.DataFrame(rows)
-
-    def plot(self) -> Figure:
-        """Draw the way through each tree, and the expected gain of each action."""
-        from eigenscape.diagnosis._draw_tree import draw_prescription
-
-        return draw_prescription(self)
 
     def _asked(self, question: str) -> Diagnosis:
         """Return who speaks for an action: its own question, else the temperature's."""
@@ -324,7 +280,3 @@ def _grounds(
         lines += [line for line in found.sentences[3:] if line.startswith("Out of range")]
         lines.append(trust[found.question].words())
     return lines
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)

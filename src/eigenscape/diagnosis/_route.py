@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,8 @@ from eigenscape.diagnosis._shapes import Leaf, Node, TreeShape
 Floats = NDArray[np.float64]
 
 
-class Step(NamedTuple):
+@dataclass(frozen=True)
+class Step:
     """One comparison on the way to a leaf."""
 
     feature: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -22,7 +22,6 @@ from eigenscape.results import Environment, Result
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 SEARCHES = {"paper": paper_search, "exact": exact_search}
 BOXES = ("paper", "population")
@@ -209,19 +208,6 @@ class MDTree(Result):
             )
         return [float(metrics[name]) for name in features]
 
-    def payload(self) -> dict[str, Any]:
-        """Return every field."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "environment"}
-
-    @classmethod
-    def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
-        """Rebuild from :meth:`payload`."""
-        found = {f.name: data[f.name] for f in fields(cls) if f.name != "environment"}
-        found["thresholds"] = tuple(map(float, data["thresholds"]))
-        found["ranges"] = {name: tuple(pair) for name, pair in data["ranges"].items()}
-        found["leaves"] = tuple(LeafRecord.from_dict(leaf) for leaf in data["leaves"])
-        return cls(environment=environment, **found)
-
     def frame(self) -> pd.DataFrame:
         """Return one row for each leaf: answer, counts, mean gain of each action."""
         import pandas as pd
@@ -237,12 +223,6 @@ class MDTree(Result):
         ]
         bare = [{"answer": leaf.label, "when": leaf.words} for leaf in self.shape.leaves]
         return pd.DataFrame(rows or bare)
-
-    def plot(self) -> Figure:
-        """Draw the mean gain of each action in each leaf, with quartiles."""
-        from eigenscape.diagnosis._pictures import draw_tree
-
-        return draw_tree(self)
 
 
 def clear_labels(population: Population, question: str) -> tuple[Labels, NDArray[np.bool_]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
 
 import numpy as np
 
@@ -41,13 +40,6 @@ class Trust:
     gain: float
     best_gain: float
     coin_gain: float
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Rebuild from JSON, where not-a-number is None."""
-        nan = float("nan")
-        values: dict[str, Any] = {k: nan if value is None else value for k, value in data.items()}
-        return cls(**values)
 
     def words(self) -> str:
         """Say it in a sentence."""

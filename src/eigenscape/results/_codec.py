@@ -7,11 +7,12 @@ from dataclasses import MISSING, fields, is_dataclass
 from functools import lru_cache
 from pathlib import PurePath
 from types import NoneType
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_type_hints, is_typeddict
 
 from cattrs import Converter, transform_error
 from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs.gen.typeddicts import make_dict_structure_fn as make_typed_dict
 
 from eigenscape.errors import InputError
 from eigenscape.results import _scalars as scalars
@@ -96,6 +97,7 @@ def _converter() -> Converter:
         converter.register_unstructure_hook_func(is_kind, write)
         converter.register_structure_hook_func(is_kind, read)
     register_containers(converter)
+    converter.register_structure_hook_factory(is_typeddict, lambda k: _typed_dict(k, converter))
     converter.register_unstructure_hook_factory(_is_dataclass, lambda k: _writer(k, converter))
     converter.register_structure_hook_factory(_is_dataclass, lambda k: _reader(k, converter))
     return converter
@@ -165,12 +167,29 @@ def _reader(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
         other, rest = _subclass(kind, value, names) if strip is None else strip(value)
         if other is not kind:
             return converter.get_structure_hook(other)(value, other)
-        missing = [name for name in names if name not in rest]
-        if missing:
-            raise ValueError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
+        _check_there(names, rest)
         return whole(rest, asked)
 
     return read
+
+
+def _typed_dict(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
+    whole = make_typed_dict(kind, converter)
+    names = sorted(kind.__required_keys__)
+
+    def read(value: Any, asked: Any) -> Any:
+        if type(value) is not dict:
+            raise WrongValueError(f"an object ({kind.__name__})", value)
+        _check_there(names, value)
+        return whole(value, asked)
+
+    return read
+
+
+def _check_there(names: list[str], value: dict[str, Any]) -> None:
+    missing = [name for name in names if name not in value]
+    if missing:
+        raise ValueError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
 
 
 def _subclass(kind: Any, value: dict[str, Any], names: list[str]) -> tuple[Any, dict[str, Any]]:

@@ -21,8 +21,8 @@ _PICTURES: dict[type[Result], Callable[..., Figure]] = {}
 def picture_of(kind: type[Result]) -> Callable[[F], F]:
     """Register the function that draws a result: ``result.plot(**options)`` calls it.
 
-    It belongs in the module ``_pictures`` beside the one that defines the result, which is imported
-    when something is drawn, so that no result imports its picture.
+    It belongs in a module ``_pictures`` beside the one that defines the result, or in a package
+    above: that module is imported when something is drawn, so that no result imports its picture.
 
     Args:
         kind: the class of the results.
@@ -60,8 +60,10 @@ def drawing_of(kind: type[Result]) -> Callable[..., Figure]:
 
 def _import_pictures(kind: type) -> None:
     package = kind.__module__.rpartition(".")[0]
-    if package and find_spec(f"{package}._pictures") is not None:
-        importlib.import_module(f"{package}._pictures")
+    while package and kind not in _PICTURES:
+        if find_spec(f"{package}._pictures") is not None:
+            importlib.import_module(f"{package}._pictures")
+        package = package.rpartition(".")[0]
 
 
 def _name(draw: Callable[..., Any]) -> str:

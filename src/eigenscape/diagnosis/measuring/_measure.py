@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,6 @@ from eigenscape.results import Environment, Result
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 Data = tuple[Tensor, Tensor]
 #: Two networks from different seeds have nearly orthogonal updates; two checkpoints of one run have
@@ -43,38 +42,12 @@ class Measurement(Result):
     """
 
     schema: ClassVar[str] = "eigenscape.measurement/1"
-    metrics: dict[str, float]
+    metrics: Mapping[str, float]
     protocol: Protocol
     networks: int
     trace_error: float
     curve: tuple[float, ...]
-    sizes: dict[str, float]
-
-    def payload(self) -> dict[str, Any]:
-        """Return every field."""
-        return {
-            "metrics": self.metrics,
-            "protocol": dict(self.protocol),
-            "networks": self.networks,
-            "trace_error": self.trace_error,
-            "curve": list(self.curve),
-            "sizes": self.sizes,
-        }
-
-    @classmethod
-    def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
-        """Rebuild from :meth:`payload`."""
-        nan = float("nan")
-        metrics = {name: nan if v is None else float(v) for name, v in data["metrics"].items()}
-        return cls(
-            environment=environment,
-            metrics=metrics,
-            protocol=data["protocol"],
-            networks=int(data["networks"]),
-            trace_error=nan if data["trace_error"] is None else float(data["trace_error"]),
-            curve=tuple(data["curve"]),
-            sizes={name: float(value) for name, value in data["sizes"].items()},
-        )
+    sizes: Mapping[str, float]
 
     def frame(self) -> pd.DataFrame:
         """Return one row for each metric, with its unit."""
@@ -83,18 +56,6 @@ class Measurement(Result):
         rows = [(METRICS[name].words, value, METRICS[name].unit)
                 for name, value in self.metrics.items()]  # fmt: skip
         return pd.DataFrame(rows, columns=["metric", "value", "unit"])
-
-    def plot(self) -> Figure:
-        """Draw the training error along the curve between the two networks.
-
-        Raises:
-            InputError: there was one network.
-        """
-        from eigenscape.diagnosis._pictures import draw_curve
-
-        if not self.curve:
-            raise InputError("there was one network, so there is no curve. Mend: measure two seeds")
-        return draw_curve(self.curve)
 
 
 def measure(
