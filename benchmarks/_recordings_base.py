@@ -47,6 +47,10 @@ def spectrum(layer):
     return layer.spectrum
 
 
+def topology_numbers(result):
+    return result.numbers
+
+
 def hessian_trace(result):
     return result.trace, result.trace_stderr
 

@@ -42,6 +42,10 @@ def spectrum(layer):
     return layer.spectrum
 
 
+def topology_numbers(result):
+    return vars(result)
+
+
 def hessian_trace(result):
     return result.trace, result.trace_stderr
 

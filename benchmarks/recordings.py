@@ -352,7 +352,7 @@ def topology() -> Arrays:
         ("wasserstein", wasserstein_distance),
     ):
         found[name] = distance(first, second)
-    numbers = examine_topology(bumps(17, 0)).numbers
+    numbers = names.topology_numbers(examine_topology(bumps(17, 0)))
     plain = {key: value for key, value in numbers.items() if isinstance(value, float | int)}
     return {**found, **{f"numbers.{key}": value for key, value in plain.items()}}
 

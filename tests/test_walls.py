@@ -140,12 +140,11 @@ TRAINING = {
     "eigenscape.diagnosis.growing._training.train_stack": "to become `fit`",
     "eigenscape.diagnosis.measuring._curves.train_bends": "to become the one curve trainer",
     "eigenscape.landscape.paths._bend.train_bend": "to become the one curve trainer",
-    "eigenscape.zoo._training._run_epoch": "to become `fit`",
+    "eigenscape.models._fit._Loop._closed_step": "`fit`, for optimizers that evaluate the loss",
+    "eigenscape.models._fit._Loop._plain_step": "`fit`",
     "eigenscape_studies.laboratory._optimizers.Adam.step": "an optimizer",
     "eigenscape_studies.laboratory._optimizers.GradientDescent.step": "an optimizer",
     "eigenscape_studies.laboratory._walk.walk": "to become `fit`",
-    "eigenscape_studies.networks._operator_training._run_epoch": "to become `fit`",
-    "eigenscape_studies.networks._pinn_training.train_pinn": "to become `fit`",
 }
 _RATE = re.compile(r"\b(lr|\w*rate|velocity|momentum)\b")
 
