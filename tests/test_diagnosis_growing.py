@@ -31,9 +31,8 @@ from eigenscape.diagnosis.growing import _cost, _folder
 from eigenscape.diagnosis.growing._cell import grow_cell, trained_cell, training_rows
 from eigenscape.diagnosis.growing._training import train_stack
 from eigenscape.diagnosis.measuring._metrics import measure_groups
-from eigenscape.diagnosis.measuring._samples import Samples
-from eigenscape.diagnosis.measuring._stack import Stack
 from eigenscape.errors import InputError, TaskError
+from eigenscape.models import NetworkData, Objective
 from eigenscape.zoo import accuracy
 
 FILE = Path(__file__).with_name("_grow_family.py")
@@ -69,9 +68,10 @@ def test_side_by_side_is_one_at_a_time(family, batched):
     plan = plan_of(family, epochs=3)
     inputs, labels = family.train[0][:90], family.train[1][:90]
     networks = [family.network(6, seed) for seed in (0, 1)]
-    stack = Stack.of(networks, batched=batched)
-    samples = Samples.shared((inputs, labels), 2, like=torch.zeros(1))
-    found = train_stack(stack, samples, rates=[0.05, 0.2], seeds=[0, 1], plan=plan)
+    samples = NetworkData.shared(inputs, labels, 2)
+    start = Objective(networks, nn.functional.cross_entropy, samples, check=False)
+    start._batched = batched
+    found = train_stack(start, rates=[0.05, 0.2], seeds=[0, 1], plan=plan)
     for i, (rate, seed) in enumerate(((0.05, 0), (0.2, 1))):
         generator = torch.Generator().manual_seed(seed)
         order = [torch.randperm(90, generator=generator) for _ in range(3)]
@@ -82,16 +82,16 @@ def test_side_by_side_is_one_at_a_time(family, batched):
 
 def test_a_network_does_not_feel_the_others(family):
     plan = plan_of(family)
-    whole, _ = trained_cell(family, [plan], 3, 60)
-    one, _ = trained_cell(family, [replace(plan, rates=(0.1,))], 3, 60)
-    torch.testing.assert_close(whole.points[2:4], one.points, rtol=1e-4, atol=1e-5)
+    whole = trained_cell(family, [plan], 3, 60)
+    one = trained_cell(family, [replace(plan, rates=(0.1,))], 3, 60)
+    torch.testing.assert_close(whole.center[2:4], one.center, rtol=1e-4, atol=1e-5)
 
 
 def test_one_that_diverges_does_not_hurt_the_others(family):
     plan = plan_of(family, rates=(0.1, 1e25))
-    stack, _ = trained_cell(family, [plan], 3, 60)
-    assert stack.points[:2].isfinite().all()
-    assert not stack.points[2:].isfinite().all()
+    networks = trained_cell(family, [plan], 3, 60)
+    assert networks.center[:2].isfinite().all()
+    assert not networks.center[2:].isfinite().all()
     (found,) = grow_cell(family, [plan], 3, 60)
     assert [row["lr"] for row in found["rows"]] == [0.1]
     assert "learning rate 1e+25: not finite" in found["failed"][0]
@@ -99,16 +99,17 @@ def test_one_that_diverges_does_not_hurt_the_others(family):
 
 def test_rows_are_what_measuring_says(family):
     plan = plan_of(family)
-    stack, samples = trained_cell(family, [plan], 6, 120)
+    networks = trained_cell(family, [plan], 6, 120)
     (found,) = grow_cell(family, [plan], 6, 120)
     models = []
     for row in (2, 3):  # the second rate's two seeds
         model = family.network(6, 0)
-        model.load_state_dict(stack.state(row))
+        model.load_state_dict(networks.state(row))
         models.append(model)
-    pair = Stack.of(models)
-    held_out = Samples.shared(family.test, 2, like=pair.points)
-    own = measure_groups(pair, [range(2)], samples.networks([2, 3]), held_out, QUICK)[0].metrics
+    samples = networks.data.select([2, 3])
+    pair = Objective(models, nn.functional.cross_entropy, samples, check=False)
+    held_out = NetworkData.shared(*family.test, 2)
+    own = measure_groups(pair, [range(2)], held_out, QUICK)[0].metrics
     row = found["rows"][1]
     assert {name: row[name] for name in own} == pytest.approx(own, rel=1e-3, abs=0.01)
     each = [100 * accuracy(model, *family.test) for model in models]

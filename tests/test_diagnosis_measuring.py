@@ -9,14 +9,11 @@ from torch.nn.functional import cross_entropy
 
 from eigenscape.diagnosis import Measurement, MeasureOptions, measure, models_and_data
 from eigenscape.diagnosis._metrics import protocol_differences
-from eigenscape.diagnosis.measuring._curves import curve_errors, error_of, train_bends
-from eigenscape.diagnosis.measuring._metrics import measure_groups
-from eigenscape.diagnosis.measuring._samples import Samples
-from eigenscape.diagnosis.measuring._stack import Stack, check_logits
-from eigenscape.diagnosis.measuring._traces import traces
+from eigenscape.diagnosis.measuring._curves import curve_errors, error_of, logits_of, train_bends
+from eigenscape.diagnosis.measuring._metrics import measure_groups, traces
 from eigenscape.errors import InputError
 from eigenscape.landscape import connect, model_cka, trace
-from eigenscape.models import Objective, build
+from eigenscape.models import NetworkData, Objective, build
 from eigenscape.zoo import MLP, SmallCNN, accuracy, digits, train
 
 QUICK = MeasureOptions(curve_steps=30, probes=8)
@@ -36,17 +33,22 @@ def models(data):
     return found
 
 
-def shared(data, count):
-    return Samples.shared(data, count, like=torch.zeros(1))
+def side_by_side(models, data, *, batched=None):
+    """Networks on the same data."""
+    samples = NetworkData.shared(*data, len(models))
+    found = Objective(models, cross_entropy, samples, check=False)
+    if batched is not None:
+        found._batched = batched
+    return found
 
 
 def test_a_stack_answers_like_its_models(models, data):
-    stack, samples = Stack.of(models), shared(data, 3)
+    networks = side_by_side(models, data)
     with torch.no_grad():
         own = torch.stack([model.eval()(data[0]) for model in models])
-    torch.testing.assert_close(stack.outputs(samples), own, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(logits_of(networks), own, rtol=1e-5, atol=1e-5)
     errors = [100 * (1 - accuracy(model, *data)) for model in models]
-    assert error_of(stack, samples).tolist() == pytest.approx(errors)
+    assert error_of(networks).tolist() == pytest.approx(errors)
 
 
 @pytest.mark.parametrize("make", [lambda: MLP(64, [6], 10), lambda: SmallCNN(1, 10)])
@@ -55,17 +57,17 @@ def test_vmap_and_the_loop_agree(make, data):
     some = [build(make, seed) for seed in range(2)]
     if isinstance(some[0], SmallCNN):
         inputs = inputs.reshape(-1, 1, 8, 8)
-    samples = Samples.shared((inputs, labels), 2, like=torch.zeros(1))
-    one, many = (Stack.of(some, batched=batched) for batched in (False, True))
-    torch.testing.assert_close(one.outputs(samples), many.outputs(samples), rtol=1e-4, atol=1e-5)
+    one, many = (side_by_side(some, (inputs, labels), batched=b) for b in (False, True))
+    torch.testing.assert_close(logits_of(one), logits_of(many), rtol=1e-4, atol=1e-5)
     options = MeasureOptions(curve_steps=5, probes=4)
-    torch.testing.assert_close(
-        traces(one, samples, options), traces(many, samples, options), rtol=1e-3, atol=1e-3
-    )
-    bends = [
-        train_bends(stack.take([0]), stack.take([1]), samples.networks([0]), options)
-        for stack in (one, many)
-    ]
+    torch.testing.assert_close(traces(one, options), traces(many, options), rtol=1e-3, atol=1e-3)
+    pairs = [networks.select([0, 0]), networks.select([1, 1])] if (networks := one) else []
+    twice = [many.select([0, 0]), many.select([1, 1])]
+    for stack in (pairs, twice):
+        assert all(side.networks == 2 for side in stack)
+    for side in pairs:
+        side._batched = False
+    bends = [train_bends(*stack, options) for stack in (pairs, twice)]
     torch.testing.assert_close(*bends, rtol=1e-3, atol=1e-4)
 
 
@@ -86,34 +88,34 @@ def test_the_curve_is_that_of_connect(models, data):
         models[0], models[1], cross_entropy, data, epochs=5, batch_size=64,
         learning_rate=options.curve_rate, seed=0,
     )  # fmt: skip
-    stack = Stack.of(models)
-    bend = train_bends(stack.take([0]), stack.take([1]), shared(data, 1), options)[0]
+    networks = side_by_side(models, data)
+    bend = train_bends(networks.select([0]), networks.select([1]), options)[0]
     torch.testing.assert_close(bend, found.bend, rtol=1e-4, atol=1e-5)
-    errors = curve_errors(stack.take([0]), stack.take([1]), shared(data, 1), options)[0]
+    errors = curve_errors(networks.select([0]), networks.select([1]), options)[0]
     # batch norm's statistics are gathered over larger batches here
     assert errors.tolist() == pytest.approx(list(found.curve.train_error), abs=2.0)
 
 
 def test_the_ends_of_a_curve_are_the_ends_without_batch_norm(data):
     pair = [build(lambda: MLP(64, [8], 10, batch_norm=False), seed) for seed in range(2)]
-    stack = Stack.of(pair)
-    errors = curve_errors(stack.take([0]), stack.take([1]), shared(data, 1), QUICK)[0]
+    networks = side_by_side(pair, data)
+    errors = curve_errors(networks.select([0]), networks.select([1]), QUICK)[0]
     own = [100 * (1 - accuracy(model, *data)) for model in pair]
     assert [errors[0].item(), errors[-1].item()] == pytest.approx(own)
 
 
 def test_a_curve_between_equal_points_starts_as_that_point(data):
     model = build(lambda: MLP(64, [8], 10), 0)
-    stack = Stack.of([model])
+    network = side_by_side([model], data)
     still = MeasureOptions(curve_steps=1, curve_rate=1e-12)
-    bend = train_bends(stack, stack, shared(data, 1), still)
-    torch.testing.assert_close(bend, stack.points)
+    bend = train_bends(network, network, still)
+    torch.testing.assert_close(bend[0], network.center)
 
 
 def test_the_trace_is_that_of_the_hessian(models, data):
     some = data[0][:200], data[1][:200]
     exact = [trace(Objective(m, cross_entropy, some), samples=10_000).value for m in models]
-    found = traces(Stack.of(models), shared(data, 3), MeasureOptions(probes=256))
+    found = traces(side_by_side(models, data), MeasureOptions(probes=256))
     error = found.std(dim=1) / math.sqrt(256)
     for i, value in enumerate(exact):
         assert abs(found[i].mean() - value) < 4 * error[i]
@@ -125,14 +127,14 @@ def test_one_probe_is_exact_for_a_diagonal_hessian():
     model = nn.Linear(3, 2, bias=False)
     nn.init.zeros_(model.weight)
     data = torch.eye(3), torch.zeros(3, dtype=torch.int64)
-    found = traces(Stack.of([model]), shared(data, 1), MeasureOptions(probes=64))
+    found = traces(side_by_side([model], data), MeasureOptions(probes=64))
     # per input: v^T [[1,-1],[-1,1]] v / 4 / 3 is 0 or 1/3; the mean over signs is 1/6 each
     assert set(found.round(decimals=5).unique().tolist()) <= {0.0, 0.33333, 0.66667, 1.0}
     assert found.mean().item() == pytest.approx(0.5, abs=0.15)
 
 
 def test_similarity_is_that_of_model_cka(models, data):
-    (found,) = measure_groups(Stack.of(models[:2]), [range(2)], shared(data, 2), None, QUICK)
+    (found,) = measure_groups(side_by_side(models[:2], data), [range(2)], None, QUICK)
     expected = model_cka(models[0], models[1], data).value
     assert found.metrics["CKA"] == pytest.approx(expected, abs=1e-6)
 
@@ -158,10 +160,10 @@ def test_a_configuration_is_the_mean_of_its_seeds(models, data):
 
 
 def test_groups_do_not_feel_each_other(models, data):
-    stack = Stack.of([*models, *models])
-    both = measure_groups(stack, [range(2), range(3, 5)], shared(data, 6), None, QUICK)
+    networks = side_by_side([*models, *models], data)
+    both = measure_groups(networks, [range(2), range(3, 5)], None, QUICK)
     assert both[0].metrics["mode_connectivity_peak"] == both[1].metrics["mode_connectivity_peak"]
-    (one,) = measure_groups(Stack.of(models[:2]), [range(2)], shared(data, 2), None, QUICK)
+    (one,) = measure_groups(side_by_side(models[:2], data), [range(2)], None, QUICK)
     assert both[0].metrics == pytest.approx(one.metrics, rel=1e-4)
 
 
@@ -205,8 +207,7 @@ def test_other_architectures_are_refused(models, data):
 def test_a_broken_network_has_no_error(models, data):
     broken = build(lambda: MLP(64, [8, 8], 10), 0)
     broken.head.weight.data.fill_(float("nan"))
-    stack = Stack.of([models[0], broken])
-    errors = error_of(stack, shared(data, 2))
+    errors = error_of(side_by_side([models[0], broken], data))
     assert errors[0].isfinite()
     assert errors[1].isnan()
 
@@ -220,9 +221,9 @@ def test_options_say_all_that_is_wrong():
         MeasureOptions.from_protocol({"classes": 10})
 
 
-def test_outputs_must_be_logits():
+def test_outputs_must_be_logits(data):
     with pytest.raises(InputError, match="classifiers"):
-        check_logits(torch.ones(2, 3), nn.Linear(1, 1))
+        logits_of(side_by_side([nn.Linear(64, 1)], data))
 
 
 def test_what_a_user_hands_over(models, data):
@@ -247,8 +248,8 @@ def test_data_sorted_by_class_are_mixed_for_the_trace(models, data):
     ordered = data[0][by_class], data[1][by_class]
     some, whole = (MeasureOptions(curve_steps=1, probes=8, hessian_samples=n) for n in (40, 256))
     found = measure(models[0], ordered, options=some).metrics["hessian_t"]
-    first = Samples.shared(ordered, 1, like=torch.zeros(1))
-    assert found != pytest.approx(math.log(traces(Stack.of(models[:1]), first, some).mean()))
+    first = side_by_side(models[:1], ordered)
+    assert found != pytest.approx(math.log(traces(first, some).mean()))
     alike = [measure(models[0], d, options=whole).metrics["hessian_t"] for d in (data, ordered)]
     assert alike[0] == pytest.approx(alike[1], rel=1e-4)
 
@@ -285,7 +286,7 @@ def test_real_inputs_are_given_in_the_networks_type(models, data):
     [nn.Linear(63, 10), nn.Sequential(nn.Linear(64, 10), nn.Unflatten(1, (2, 2)))],
 )
 def test_a_forward_pass_that_fails_is_one_sentence(model, data):
-    with pytest.raises(InputError, match="failed on a batch with"):
+    with pytest.raises(InputError, match="failed on batch 0 with"):
         measure(model, data, options=QUICK)
 
 

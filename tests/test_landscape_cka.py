@@ -166,7 +166,7 @@ def test_mixup_has_one_share_for_a_batch():
 
 
 def test_inputs_that_cannot_be_mixed():
-    with pytest.raises(InputError, match="Mend: mixup=None"):
+    with pytest.raises(InputError, match="Try: mixup=None"):
         mixup(torch.arange(3), 16.0, np.random.default_rng(0))
     with pytest.raises(InputError, match="above 0"):
         mixup(torch.ones(3), 0.0, np.random.default_rng(0))

@@ -147,7 +147,7 @@ def test_classification_error_finds_the_classes():
         (torch.zeros(3, 2), torch.zeros(4, dtype=torch.long)),
         ({"logits": 1}, labels),
     ]:
-        with pytest.raises(InputError, match="Mend: give error=f"):
+        with pytest.raises(InputError, match="Try: give error=f"):
             classification_error(outputs, targets)
     with pytest.raises(InputError, match="every label"):
         classification_error(scores, torch.full((2, 3), -100))
@@ -347,7 +347,7 @@ class Scaled(nn.Module):
 
 
 def test_a_module_that_cannot_be_drawn_anew():
-    with pytest.raises(InputError, match=r"no reset_parameters.*Scaled.*Mend: init="):
+    with pytest.raises(InputError, match=r"no reset_parameters.*Scaled.*Try: init="):
         connect(Scaled(), Scaled(), CE, toy_data(), init="random")
 
 

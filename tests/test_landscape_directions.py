@@ -31,7 +31,7 @@ def seeded(model, seed=0):
 
 
 def objective_of(model, inputs):
-    return Objective(model, None, [inputs], forward=lambda m, x: m(x).square().mean(), check=False)
+    return Objective(model, None, inputs, forward=lambda m, x: m(x).square().mean(), check=False)
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_bad_directions_are_refused(mlp, make, message):
 
 
 def test_nothing_but_biases_to_move_is_refused(mlp):
-    biases = Objective(mlp.model, MSE, _data(mlp), parameters=["*.bias"])
+    biases = Objective(mlp.model, MSE, _data(mlp), include=["*.bias"])
     with pytest.raises(InputError, match="lead nowhere"):
         random_directions(biases)
     assert len(random_directions(biases, ignore_1d=False)) == 2

@@ -497,7 +497,7 @@ def test_a_second_derivative_that_is_not_finite_is_named():
     root = Objective(
         model, None, torch.ones(1, 1), forward=lambda m, b: (m.theta**2).sum().sqrt() + b.sum()
     )
-    with pytest.raises(InputError, match=r"not finite.*no second derivative.*Mend"):
+    with pytest.raises(InputError, match=r"not finite.*no second derivative.*Try"):
         top_eigenpairs(root)
 
 

@@ -9,7 +9,6 @@ from torch.func import functional_call
 from torch.utils.data import DataLoader, TensorDataset
 
 from eigenscape.errors import InputError
-from eigenscape.landscape import restricted
 from eigenscape.models import Objective, ParameterSpace
 
 CE, MSE = nn.functional.cross_entropy, nn.functional.mse_loss
@@ -57,16 +56,18 @@ def test_gradient_agrees_with_finite_differences():
     objective = Objective(classifier(), CE, data())
     step = tensors(objective.space.count, seed=6)
     ends = objective.values([objective.center + 1e-6 * step, objective.center - 1e-6 * step])
-    assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(float(objective.gradient() @ step), rel=1e-6)
+    assert float(ends[0] - ends[1]) / 2e-6 == pytest.approx(
+        float(objective.gradient() @ step), rel=1e-6
+    )
 
 
 def test_gauss_newton_is_the_hessian_of_a_linear_model_and_never_negative():
     model = fill(nn.Linear(4, 2)).double()
     objective = Objective(model, MSE, (tensors(9, 4), tensors(9, 2, seed=1)))
     eye = torch.eye(objective.space.count, dtype=torch.float64)
-    assert torch.allclose(objective.ggn_product(eye), objective.hvp(eye), atol=1e-12)
+    assert torch.allclose(objective.hvp(eye, kind="ggn"), objective.hvp(eye), atol=1e-12)
     curved = Objective(classifier(), CE, data())
-    whole = curved.ggn_product(torch.eye(curved.space.count, dtype=torch.float64))
+    whole = curved.hvp(torch.eye(curved.space.count, dtype=torch.float64), kind="ggn")
     assert float(torch.linalg.eigvalsh(whole).min()) > -1e-12
 
 
@@ -181,7 +182,7 @@ def test_complex_parameters_are_two_real_coordinates_each():
 
 def test_restricted_objectives_are_blocks_of_the_whole():
     objective = Objective(classifier(), CE, data())
-    block = restricted(objective, ["2.*"])
+    block = objective.restricted(["2.*"])
     place = slice(objective.space.slices["2.weight"].start, objective.space.count)
     eye = torch.eye(block.space.count, dtype=torch.float64)
     assert torch.allclose(block.hvp(eye), dense(objective)[place, place], atol=1e-12)
@@ -219,13 +220,13 @@ SHUFFLED = DataLoader(TensorDataset(*data(dtype=torch.float32)), batch_size=5, s
         (lambda: Objective(classifier(), None, data()), "expected a mapping"),
         (lambda: Objective(nn.Linear(4, 3, device="meta"), CE, data()), "one device"),
         (lambda: Objective(classifier().requires_grad_(False), CE, data()), "requires a gradient"),
-        (lambda: Objective(classifier(), CE, data(), parameters=["x*"]), "no parameter matches"),
+        (lambda: Objective(classifier(), CE, data(), include=["x*"]), "no parameter matches"),
         (
             lambda: Objective(classifier(), CE, data()).value(torch.zeros(3)),
             "a point has the shape",
         ),
         (lambda: Objective(classifier(), CE, data()).hvp(torch.zeros(3)), "vectors have the shape"),
-        (lambda: restricted(Objective(classifier(), CE, data()), ["y"]), "no parameter matches"),
+        (lambda: Objective(classifier(), CE, data()).restricted(["y"]), "no parameter matches"),
     ],
 )
 def test_bad_input_is_refused_in_words(make, message):
@@ -246,7 +247,7 @@ def test_gauss_newton_without_outputs_is_refused():
         classifier(), None, data(), forward=lambda model, batch: CE(model(batch[0]), batch[1])
     )
     with pytest.raises(InputError, match="alone"):
-        objective.ggn_product(objective.center)
+        objective.hvp(objective.center, kind="ggn")
 
 
 def test_joining_names_every_tensor_that_does_not_fit():

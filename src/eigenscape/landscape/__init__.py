@@ -5,7 +5,7 @@ Directions
     :func:`difference_directions`, :func:`plane_through` (all give :class:`Directions`),
     :func:`rayleigh_quotients`, :data:`Normalization`, :data:`Unit`.
 Grids
-    :func:`sample` (a :class:`Landscape`; :class:`Estimate` of its cost), :func:`restricted`.
+    :func:`sample` (a :class:`Landscape`; :class:`Estimate` of its cost).
 Curvature
     :func:`hessian` (a :class:`HessianResult`), :func:`top_eigenpairs` (:class:`Eigenpairs`),
     :func:`trace` (a :class:`TraceEstimate` of :class:`GroupTrace`), :func:`spectral_density`
@@ -13,13 +13,13 @@ Curvature
 Paths
     :func:`connect` (a :class:`Connectivity` of :class:`PathValues`, under :class:`CurveOptions`),
     :func:`mode_connectivity`, :func:`mode_connectivity_peak`, :func:`path_barrier`,
-    :func:`classification_error`, :func:`bezier_point`, :func:`bend_share`, :func:`bend_rate`.
+    :func:`classification_error`, :func:`check_twins`, :func:`train_curves`,
+    :func:`bezier_point`, :func:`bend_share`, :func:`bend_rate`.
 Similarity
     :func:`linear_cka`, :func:`model_cka` (a :class:`ModelCKA`), :func:`cka_matrix`,
-    :func:`mean_over_pairs`, :func:`parameter_distance`, :func:`mixup`.
+    :func:`mean_over_pairs`, :func:`parameter_distance`, :func:`mixup`, :func:`probe_inputs`.
 """
 
-from eigenscape.landscape.curvature._curvature_restrict import restricted as restricted
 from eigenscape.landscape.curvature._density import SpectralDensity as SpectralDensity
 from eigenscape.landscape.curvature._density import spectral_density as spectral_density
 from eigenscape.landscape.curvature._eigenpairs import Eigenpairs as Eigenpairs
@@ -28,6 +28,7 @@ from eigenscape.landscape.curvature._hessian import hessian as hessian
 from eigenscape.landscape.curvature._hessian_result import HessianResult as HessianResult
 from eigenscape.landscape.curvature._trace import GroupTrace as GroupTrace
 from eigenscape.landscape.curvature._trace import TraceEstimate as TraceEstimate
+from eigenscape.landscape.curvature._trace import hessian_traces as hessian_traces
 from eigenscape.landscape.curvature._trace import trace as trace
 from eigenscape.landscape.grid._direction_makers import (
     difference_directions as difference_directions,
@@ -43,9 +44,10 @@ from eigenscape.landscape.grid._landscape import Landscape as Landscape
 from eigenscape.landscape.grid._sample import sample as sample
 from eigenscape.landscape.grid._sample_estimate import Estimate as Estimate
 from eigenscape.landscape.grid._trajectory import trajectory_directions as trajectory_directions
-from eigenscape.landscape.paths._bezier import bend_rate as bend_rate
-from eigenscape.landscape.paths._bezier import bend_share as bend_share
-from eigenscape.landscape.paths._bezier import bezier_point as bezier_point
+from eigenscape.landscape.paths._bend import bend_rate as bend_rate
+from eigenscape.landscape.paths._bend import bend_share as bend_share
+from eigenscape.landscape.paths._bend import bezier_point as bezier_point
+from eigenscape.landscape.paths._bend import train_curves as train_curves
 from eigenscape.landscape.paths._classification_error import (
     classification_error as classification_error,
 )
@@ -58,7 +60,9 @@ from eigenscape.landscape.paths._path_metrics import (
     mode_connectivity_peak as mode_connectivity_peak,
 )
 from eigenscape.landscape.paths._path_metrics import path_barrier as path_barrier
+from eigenscape.landscape.paths._twin_check import check_twins as check_twins
 from eigenscape.landscape.similarity._cka import linear_cka as linear_cka
+from eigenscape.landscape.similarity._features import probe_inputs as probe_inputs
 from eigenscape.landscape.similarity._mixup import mixup as mixup
 from eigenscape.landscape.similarity._model_cka import ModelCKA as ModelCKA
 from eigenscape.landscape.similarity._model_cka import cka_matrix as cka_matrix
@@ -84,12 +88,14 @@ __all__ = [
     "bend_rate",
     "bend_share",
     "bezier_point",
+    "check_twins",
     "cka_matrix",
     "classification_error",
     "connect",
     "difference_directions",
     "hessian",
     "hessian_directions",
+    "hessian_traces",
     "linear_cka",
     "mean_over_pairs",
     "mixup",
@@ -99,12 +105,13 @@ __all__ = [
     "parameter_distance",
     "path_barrier",
     "plane_through",
+    "probe_inputs",
     "random_directions",
     "rayleigh_quotients",
-    "restricted",
     "sample",
     "spectral_density",
     "top_eigenpairs",
     "trace",
+    "train_curves",
     "trajectory_directions",
 ]

@@ -1,23 +1,41 @@
-"""Models: a network with data, as functions of its parameters; and how networks are trained.
+"""Models: networks with data, as functions of their parameters; and how networks are trained.
 
 Functions of parameters
-    :class:`Objective`, :class:`ParameterSpace`.
+    :class:`Objective`: the loss of k networks of one architecture on fixed :class:`Data` (or
+    :class:`NetworkData`, samples of each network's own), over a :class:`ParameterSpace`; under a
+    :data:`BatchNormPolicy`; products with a :data:`Matrix`.
 Language models
     :class:`LanguageModel`, its :class:`Perplexity` on :class:`Tokens`.
 Training
     :func:`fit` (a :class:`Fit`; its :class:`TrainingLog`), :class:`Callback`, :class:`Recipe`,
     :class:`Schedule`, :func:`clipped`.
 Seeds and modes
-    :func:`build`, :func:`seeded`, :func:`mode_restored`.
+    :func:`build`, :func:`seeded`; :func:`evaluating`, :func:`mode_restored`,
+    :func:`twice_differentiable`, :func:`device_of`, :func:`batch_norms`,
+    :func:`batch_norm_statistics`; :func:`call_with` other tensors; :func:`tensors_of` a batch.
 """
 
 from eigenscape.models._callback import Callback as Callback
+from eigenscape.models._calls import Forward as Forward
+from eigenscape.models._calls import Loss as Loss
+from eigenscape.models._calls import call_with as call_with
+from eigenscape.models._data import Data as Data
 from eigenscape.models._fit import fit as fit
 from eigenscape.models._fit_state import Fit as Fit
 from eigenscape.models._fit_state import TrainingLog as TrainingLog
 from eigenscape.models._language import LanguageModel as LanguageModel
 from eigenscape.models._modes import BatchNormPolicy as BatchNormPolicy
+from eigenscape.models._modes import batch_norm_statistics as batch_norm_statistics
+from eigenscape.models._modes import batch_norms as batch_norms
+from eigenscape.models._modes import device_of as device_of
+from eigenscape.models._modes import evaluating as evaluating
 from eigenscape.models._modes import mode_restored as mode_restored
+from eigenscape.models._modes import twice_differentiable as twice_differentiable
+from eigenscape.models._nested import Batch as Batch
+from eigenscape.models._nested import tensors_of as tensors_of
+from eigenscape.models._network_data import NetworkData as NetworkData
+from eigenscape.models._objective import MATRICES as MATRICES
+from eigenscape.models._objective import Matrix as Matrix
 from eigenscape.models._objective import Objective as Objective
 from eigenscape.models._parameters import ParameterSpace as ParameterSpace
 from eigenscape.models._perplexity import Perplexity as Perplexity
@@ -29,10 +47,17 @@ from eigenscape.models._recipe import clipped as clipped
 from eigenscape.models._tokens import Tokens as Tokens
 
 __all__ = [
+    "MATRICES",
+    "Batch",
     "BatchNormPolicy",
     "Callback",
+    "Data",
     "Fit",
+    "Forward",
     "LanguageModel",
+    "Loss",
+    "Matrix",
+    "NetworkData",
     "Objective",
     "ParameterSpace",
     "Perplexity",
@@ -40,9 +65,16 @@ __all__ = [
     "Schedule",
     "Tokens",
     "TrainingLog",
+    "batch_norm_statistics",
+    "batch_norms",
     "build",
+    "call_with",
     "clipped",
+    "device_of",
+    "evaluating",
     "fit",
     "mode_restored",
     "seeded",
+    "tensors_of",
+    "twice_differentiable",
 ]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from eigenscape.errors import InputError
-from eigenscape.models._batches import Batch
 from eigenscape.models._modes import BATCH_NORM_POLICIES
+from eigenscape.models._nested import Batch
 
 Forward = Callable[..., Any]  # (model, batch); a model of any class
 Loss = Callable[[Any, Any], Tensor]
@@ -23,25 +24,43 @@ class Bound(nn.Module):
     def __init__(self, model: nn.Module, forward: Forward) -> None:
         super().__init__()
         self.model = model
-        self._forward = forward
+        self.answer = forward
 
     def forward(self, batch: Batch) -> Any:
         """Call ``forward(model, batch)``."""
-        return self._forward(self.model, batch)
+        return self.answer(self.model, batch)
+
+
+def call_with(module: nn.Module, tensors: Mapping[str, Tensor], *args: Any, **kwargs: Any) -> Any:
+    """Call a module with other parameters and buffers than its own.
+
+    Args:
+        module: stays as it is.
+        tensors: by name; the module's own serve where there are none. Buffers that the forward pass
+            writes to are written here.
+        args: of the call.
+        kwargs: of the call.
+
+    >>> linear = nn.Linear(1, 1, bias=False)
+    >>> call_with(linear, {"weight": torch.tensor([[2.0]])}, torch.tensor([[3.0]]))
+    tensor([[6.]])
+    """
+    return functional_call(module, dict(tensors), args, kwargs)
 
 
 def check_arguments(
-    model: object, loss: object, batch_norm: str, dtype: torch.dtype | None
+    models: Sequence[object], loss: object, batch_norm: str, dtype: torch.dtype | None
 ) -> None:
     """Refuse arguments of another kind, all at once."""
-    wrong = []
-    if isinstance(model, torch.jit.ScriptModule):
-        wrong.append(
-            "model is TorchScript, whose parameters cannot be replaced for a call. Mend: "
-            "give the module it was made from"
-        )
-    elif not isinstance(model, nn.Module):
-        wrong.append(f"model is a {type(model).__name__}; expected a torch.nn.Module")
+    wrong = [] if models else ["there are no models; expected one or more"]
+    for model in models:
+        if isinstance(model, torch.jit.ScriptModule):
+            wrong.append(
+                "model is TorchScript, whose parameters cannot be replaced for a call. Try: "
+                "give the module it was made from"
+            )
+        elif not isinstance(model, nn.Module):
+            wrong.append(f"model is a {type(model).__name__}; expected a torch.nn.Module")
     if loss is not None and not callable(loss):
         wrong.append(f"loss is a {type(loss).__name__}; expected loss(outputs, targets) -> scalar")
     if batch_norm not in BATCH_NORM_POLICIES:
@@ -53,13 +72,17 @@ def check_arguments(
         raise InputError("; ".join(wrong))
 
 
-def device_of(model: nn.Module) -> torch.device:
-    """Return the one device of a model."""
-    devices = {tensor.device for tensor in model.parameters()}
+def one_device_of(models: Sequence[nn.Module]) -> torch.device:
+    """Return the one device of all parameters of models.
+
+    Raises:
+        InputError: several devices, or tensors that hold no values.
+    """
+    devices = {tensor.device for model in models for tensor in model.parameters()}
     if len(devices) > 1 or any(device.type == "meta" for device in devices):
         raise InputError(
             f"the model's parameters lie on {', '.join(sorted(map(str, devices)))}; expected one "
-            "device that holds values. Mend: model.to('cpu')"
+            "device that holds values. Try: model.to('cpu')"
         )
     return devices.pop()
 
@@ -84,7 +107,7 @@ def _forward_pair(model: nn.Module, batch: Batch) -> Any:
     if not (isinstance(batch, tuple | list) and len(batch) == 2):
         raise InputError(
             f"a batch is a {type(batch).__name__}; expected a pair (inputs, targets). "
-            "Mend: Objective(..., forward=lambda model, batch: (outputs, targets)), or loss=None "
+            "Try: Objective(..., forward=lambda model, batch: (outputs, targets)), or loss=None "
             "for mappings that the model answers with .loss"
         )
     return model(batch[0]), batch[1]
@@ -94,14 +117,14 @@ def _forward_keywords(model: nn.Module, batch: Batch) -> Any:
     if not isinstance(batch, Mapping):
         raise InputError(
             f"there is no loss and a batch is a {type(batch).__name__}; expected a mapping that "
-            "the model takes as keywords and answers with .loss. Mend: give a loss, or "
+            "the model takes as keywords and answers with .loss. Try: give a loss, or "
             "forward=lambda model, batch: the scalar loss"
         )
     answer = model(**batch)
     loss = getattr(answer, "loss", None)
     if loss is None:
         raise InputError(
-            f"the model answered with a {type(answer).__name__} that has no loss. Mend: put the "
+            f"the model answered with a {type(answer).__name__} that has no loss. Try: put the "
             "labels into the batch, or give forward=lambda model, batch: the scalar loss"
         )
     return loss
@@ -117,7 +140,7 @@ def scalar(loss: Any, index: int) -> Tensor:
         )
         raise InputError(
             f"the loss of batch {index} is {seen}; expected one real number, the mean over the "
-            "samples. Mend: reduction='mean'"
+            "samples. Try: reduction='mean'"
         )
     return loss.reshape(())
 

@@ -1,55 +1,59 @@
-"""Gradients, Hessian and Gauss-Newton products of an objective, batch by batch."""
+"""Gradients, Hessian and Gauss-Newton products of an objective, batch by batch.
+
+A leaf is ``(P,)`` for one network and ``(k, P)`` for k side by side: the gradient of the sum of k
+losses is that of each, because no network's loss depends on another's parameters.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.func import grad_and_value
 
 from eigenscape.errors import InputError
 from eigenscape.models._modes import evaluating, twice_differentiable
+from eigenscape.models._side_by_side import side_by_side
 
 if TYPE_CHECKING:
-    from eigenscape.models._batches import Batch
+    from eigenscape.models._nested import Batch
     from eigenscape.models._objective import Objective
 
-# What one batch adds: from the leaf (P,), the model's tensors, the batch and its number.
+# What one batch adds: from the leaf, the model's tensors, the batch and its number.
 _Piece = Callable[[Tensor, Mapping[str, Tensor], "Batch", int], Tensor]
 
 
 def gradient(objective: Objective, point: Tensor) -> Tensor:
-    """Return the gradient ``(P,)`` in float64."""
+    """Return the gradient in float64, in the shape of the point."""
 
     def piece(leaf: Tensor, tensors: Mapping[str, Tensor], batch: Batch, index: int) -> Tensor:
-        return _backward(attached(objective.batch_loss(tensors, batch, index)), leaf)
+        return _backward(attached(objective.batch_losses(tensors, batch, index)).sum(), leaf)
 
     return _mean(objective, point, piece)
 
 
-def hessian_product(objective: Objective, vectors: Tensor, point: Tensor) -> Tensor:
-    """Return the Hessian times ``vectors`` ``(P,)`` or ``(P, k)``, in float64."""
-    columns = _columns(objective, vectors)
+def hessian_products(objective: Objective, columns: Sequence[Tensor], point: Tensor) -> Tensor:
+    """Return the Hessian times vectors shaped like the point, stacked on axis 1, in float64."""
 
     def piece(leaf: Tensor, tensors: Mapping[str, Tensor], batch: Batch, index: int) -> Tensor:
-        loss = attached(objective.batch_loss(tensors, batch, index))
-        slope = _backward(loss, leaf, create=True)
+        losses = attached(objective.batch_losses(tensors, batch, index))
+        slope = _backward(losses.sum(), leaf, create=True)
         return torch.stack([_backward(slope, leaf, v, retain=True) for v in columns], dim=1)
 
-    return _mean(objective, point, piece).reshape(vectors.shape)
+    return _mean(objective, point, piece)
 
 
-def ggn_product(objective: Objective, vectors: Tensor, point: Tensor) -> Tensor:
-    """Return the Gauss-Newton matrix times ``vectors`` ``(P,)`` or ``(P, k)``, in float64."""
-    columns = _columns(objective, vectors)
+def ggn_products(objective: Objective, columns: Sequence[Tensor], point: Tensor) -> Tensor:
+    """Return the Gauss-Newton matrix times vectors, as :func:`hessian_products` does."""
 
     def piece(leaf: Tensor, tensors: Mapping[str, Tensor], batch: Batch, index: int) -> Tensor:
         outputs, targets = _outputs(objective, tensors, batch, index)
         knob = torch.zeros_like(outputs, requires_grad=True)
         pulled = _backward(outputs, leaf, knob, create=True)  # J^T knob, linear in knob
         free = outputs.detach().requires_grad_()
-        slope = _backward(objective.loss_of(free, targets), free, create=True)
+        slope = _backward(_losses_of(objective, free, targets).sum(), free, create=True)
         products = []
         for vector in columns:
             pushed = _backward(pulled, knob, vector, retain=True)  # J v
@@ -57,7 +61,54 @@ def ggn_product(objective: Objective, vectors: Tensor, point: Tensor) -> Tensor:
             products.append(_backward(outputs, leaf, bent, retain=True))
         return torch.stack(products, dim=1)
 
-    return _mean(objective, point, piece).reshape(vectors.shape)
+    return _mean(objective, point, piece)
+
+
+PRODUCTS = {"hessian": hessian_products, "ggn": ggn_products}
+
+
+def slope(
+    objective: Objective, point: Tensor, batch: Batch, fixed: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Return one network's loss on a batch and its gradient ``(P,)``, in the mode it is in."""
+    leaf = point.detach().requires_grad_()
+    with torch.enable_grad():
+        loss = objective.training_loss({**fixed, **objective.named(leaf)}, batch)
+        return loss.detach(), _backward(attached(loss), leaf)
+
+
+def slopes_side_by_side(
+    objective: Objective, points: Tensor, batch: Batch, fixed: dict[str, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Return every network's loss on a batch ``(k,)`` and its gradient ``(k, P)``."""
+
+    def loss(point: Tensor, others: Mapping[str, Tensor], some: Batch) -> Tensor:
+        return objective.training_loss({**others, **objective.named(point)}, some)
+
+    with twice_differentiable():  # kernels that vmap knows
+        slopes, losses = side_by_side(
+            grad_and_value(loss), (points, fixed), batch, each=bool(objective.data.networks)
+        )
+    return losses.detach(), slopes
+
+
+class HeldGraph:
+    """Hessian products of one network on a single batch, all from one first backward pass."""
+
+    def __init__(self, objective: Objective) -> None:
+        batch, _ = next(iter(objective.data))
+        train_norms = objective.batch_norm == "batch"
+        evaluation = evaluating(objective.model, train_norms=train_norms)
+        with twice_differentiable(), evaluation, torch.enable_grad():
+            self._leaf = objective.center.detach().clone().requires_grad_()
+            loss = objective.batch_loss(objective.tensors(self._leaf), batch)
+            self._slope = _backward(attached(loss), self._leaf, create=True)
+
+    def __call__(self, vectors: Tensor) -> Tensor:
+        """Return the products with ``(P,)`` or ``(P, m)`` in float64."""
+        columns = vectors.reshape(self._leaf.shape[0], -1).to(self._leaf.dtype).T
+        products = [_backward(self._slope, self._leaf, column, retain=True) for column in columns]
+        return torch.stack(products, dim=1).double().reshape(vectors.shape)
 
 
 def attached(loss: Tensor) -> Tensor:
@@ -69,7 +120,7 @@ def attached(loss: Tensor) -> Tensor:
     if not loss.requires_grad:
         raise InputError(
             "the loss has no gradient in the parameters: the forward pass or the loss detaches "
-            "(torch.no_grad, .detach(), .item(), numpy). Mend: leave them out; evaluation needs no "
+            "(torch.no_grad, .detach(), .item(), numpy). Try: leave them out; evaluation needs no "
             "no_grad of yours"
         )
     return loss
@@ -78,22 +129,21 @@ def attached(loss: Tensor) -> Tensor:
 def _outputs(
     objective: Objective, tensors: Mapping[str, Tensor], batch: Batch, index: int
 ) -> tuple[Tensor, object]:
-    outcome = objective.outputs(tensors, batch, index)
+    outcome = objective.batch_answers(tensors, batch, index)
     if not (isinstance(outcome, tuple) and len(outcome) == 2 and isinstance(outcome[0], Tensor)):
         raise InputError(
             "Gauss-Newton products need the outputs of the model, but forward returns the loss "
-            "alone. Mend: let forward return (outputs, targets), and give the loss as loss="
+            "alone. Try: let forward return (outputs, targets), and give the loss as loss="
         )
     return outcome
 
 
-def _columns(objective: Objective, vectors: Tensor) -> list[Tensor]:
-    count = objective.space.count
-    if vectors.ndim not in (1, 2) or vectors.shape[0] != count:
-        raise InputError(
-            f"vectors have the shape {tuple(vectors.shape)}; expected ({count},) or ({count}, k)"
-        )
-    return list(vectors.reshape(count, -1).to(objective.device, objective.dtype).T)
+def _losses_of(objective: Objective, outputs: Tensor, targets: object) -> Tensor:
+    if objective.networks == 1:
+        return objective.loss_of(outputs, targets)
+    own = isinstance(targets, Tensor)  # each network's, as they came out side by side
+    found: Tensor = side_by_side(objective.loss_of, (outputs,), targets, each=own)
+    return found
 
 
 def _mean(objective: Objective, point: Tensor, piece: _Piece) -> Tensor:
@@ -101,17 +151,17 @@ def _mean(objective: Objective, point: Tensor, piece: _Piece) -> Tensor:
     if objective.batch_norm == "recompute":
         raise InputError(
             "derivatives through recomputed batch norm statistics are not defined batch by batch. "
-            "Mend: Objective(..., batch_norm='frozen') or 'batch'"
+            "Try: Objective(..., batch_norm='frozen') or 'batch'"
         )
     total = torch.zeros((), dtype=torch.float64, device=objective.device)
     train_norms = objective.batch_norm == "batch"
     with twice_differentiable(), evaluating(objective.model, train_norms=train_norms):
-        for index, (batch, count) in enumerate(objective.data):
+        for index, (batch, weight) in enumerate(objective.data):
             with torch.enable_grad():
                 leaf = point.detach().to(objective.device, objective.dtype, copy=True)
                 leaf.requires_grad_()
                 part = piece(leaf, objective.tensors(leaf), batch, index)
-            total = total + part.detach().double() * (count / objective.data.count)
+            total = total + part.detach().double() * (weight / objective.data.count)
     return total
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from eigenscape.errors import InputError
-from eigenscape.models._batches import Batch, sample_count, tensors_of
+from eigenscape.models._nested import Batch, tensors_of, term_count
 
 #: From an epoch, from 0, to the example numbers of each of its steps, ``(b,)`` or ``(k, b)``.
 Order = Callable[[int], Iterable[Tensor]]
@@ -157,7 +157,7 @@ class Feed:
     def _read(self) -> Iterator[Drawn]:
         start, known = 0, _keeps_order(self._data)
         for batch in self._data:
-            size = sample_count(batch)
+            size = term_count(batch)
             rows = next((len(tensor) for tensor in tensors_of(batch) if tensor.ndim), size)
             numbers = torch.arange(start, start + rows, device=self._device) if known else None
             start += rows

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from eigenscape.errors import InputError
-from eigenscape.models._batches import Batch
+from eigenscape.models._nested import Batch
 
 #: ``loss(outputs, targets)``, and by keyword what it names of :data:`GIVEN`.
 FitLoss = Callable[..., Tensor]

@@ -23,6 +23,20 @@ def batch_norms(model: nn.Module) -> dict[str, _BatchNorm]:
     }
 
 
+def batch_norm_statistics(model: nn.Module) -> list[str]:
+    """Return the names of the batch norms' running statistics among a model's buffers."""
+    return [
+        f"{prefix}{'.' if prefix else ''}{name}"
+        for prefix, norm in batch_norms(model).items()
+        for name, _ in norm.named_buffers()
+    ]
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Return where the model's first parameter lives, or the CPU."""
+    return next((weight.device for weight in model.parameters()), torch.device("cpu"))
+
+
 @contextmanager
 def mode_restored(model: nn.Module) -> Iterator[None]:
     """Put every module back, after the block, into the mode (training or not) it was found in.

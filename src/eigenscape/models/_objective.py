@@ -1,77 +1,94 @@
-"""The objective: a scalar loss of the parameters of a model on fixed data."""
+"""The objective: a scalar loss of the parameters of k networks on fixed data."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any
+import copy
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from eigenscape.errors import EigenscapeError, InputError
-from eigenscape.models._batches import Batch, Batches
+from eigenscape.errors import InputError
+from eigenscape.models import _derivatives, _objective_checks
 from eigenscape.models._calls import (
     Bound,
     Forward,
     Loss,
     check_arguments,
     default_forward,
-    device_of,
-    doubled,
     doubled_loss,
     dtype_of,
-    fresh,
-    scalar,
+    one_device_of,
 )
-from eigenscape.models._derivatives import ggn_product, gradient, hessian_product
+from eigenscape.models._data import Data
+from eigenscape.models._evaluation import Evaluation
 from eigenscape.models._modes import (
     BatchNormPolicy,
-    batch_norms,
+    batch_norm_statistics,
     evaluating,
+    twice_differentiable,
 )
+from eigenscape.models._nested import Batch
 from eigenscape.models._parameters import ParameterSpace
+from eigenscape.models._side_by_side import NotBatchedError, stacked_tensors, worth_it
+
+Matrix = Literal["hessian", "ggn"]
+MATRICES: tuple[Matrix, ...] = get_args(Matrix)
+_AnswerT = TypeVar("_AnswerT")
 
 
-class Objective:
-    """The mean loss of a model on fixed data, as a function of its parameters.
+class Objective(Evaluation):
+    """The mean loss of k networks of one architecture on fixed data, of their parameters.
 
-    ``f(theta) = sum_b n_b loss_b(theta) / sum_b n_b`` over batches b of n_b samples each. The model
-    runs in evaluation mode on copies of its tensors: neither its parameters nor its buffers nor its
-    mode are changed, also when an evaluation fails. Means over batches are taken in float64, and so
-    is the loss of a batch when the model's outputs are known (``forward`` returns a pair).
+    ``f(theta) = sum_b n_b loss_b(theta) / sum_b n_b`` over batches b of weight n_b, for each
+    network. The models run in evaluation mode on copies of their tensors: neither their parameters
+    nor their buffers nor their modes are changed, also when an evaluation fails. Means over batches
+    are taken in float64, and so is the loss of a batch when the model's outputs are known
+    (``forward`` returns a pair).
+
+    One model is k = 1. Several small ones (200,000 parameters or fewer) are evaluated side by side
+    by ``torch.vmap``, equal to one by one up to rounding; larger ones one after the other, which is
+    faster for them.
 
     Args:
-        model: any module. Its trainable parameters span the landscape.
+        model: any module, or several of one architecture. Its trainable parameters span the
+            landscape.
         loss: from outputs and targets to a scalar, the mean over the samples of the batch. None
-            when ``forward`` returns the loss itself.
-        batches: one batch, or an iterable of batches that is the same at every pass.
+            when ``forward`` returns the loss itself. May be left out: ``Objective(model, data)``.
+        data: one batch or several, of any kind that :class:`Data` understands.
         forward: from model and batch to ``(outputs, targets)``, or to the scalar loss. By default a
             batch is a pair ``(inputs, targets)``; with no ``loss``, a mapping is handed to the
             model as keywords and the loss is the ``.loss`` of what it returns, as in transformers.
-        size: from a batch to its number of samples; by default the length of its first tensor.
+        size: from a batch to the number of terms that its loss is a mean over. By default the
+            examples; of a mapping with ``labels``, as in transformers, and of integer targets some
+            of which are -100, those that are not -100. Where the loss does not depend on the first
+            label of a row (a causal language model predicts ``labels[:, 1:]``), without those.
         batch_norm: ``"frozen"`` keeps the running statistics of the model as it is (the default of
             Li et al. 2018); ``"recompute"`` gathers them anew at each point, by a cumulative mean
             over one more pass (Garipov et al. 2018); ``"batch"`` uses those of each batch.
-        parameters: globs over parameter names that span the landscape; None for all trainable ones.
+        include: globs over parameter names that span the landscape; None for all trainable ones.
+        exclude: globs over names of parameters that stay fixed.
         dtype: in which the model is evaluated; None for float64 if all parameters are, else
             float32 (also for half-precision models).
-        check: evaluate twice and refuse a loss that is not repeatable.
+        check: evaluate twice and refuse a loss that is not finite, not a mean or not repeatable.
+            False: nothing is evaluated beforehand.
 
     Attributes:
         space: names and shapes of the parameters that are moved (a :class:`ParameterSpace`).
-        center: the model's own parameters, ``(P,)``.
-        loss_at_center: the loss of the model as it is.
-        noise: the difference between two evaluations at the center.
-        data: the number of samples (``count``) and of batches, and the ``hash`` of the data.
-        fixed: the model's other tensors, copies, as :meth:`tensors` names them.
-        norm_statistics: names of the batch norms' running statistics among them.
+        center: the models' own parameters: ``(P,)`` for one model, ``(k, P)`` for several.
+        models: as they were given; the first of them serves as the architecture of all.
+        networks: k.
+        noise: the difference between two evaluations at the center, the largest of the networks.
+        data: the :class:`Data`.
+        fixed: the models' other tensors, copies, as :meth:`tensors` names them; ``(k, ...)`` for
+            several models.
 
     Raises:
         InputError: no data, data that differ between two passes, a loss that is not a scalar, not
-            finite or not repeatable, a model on several devices, a policy that does not exist.
+            finite or not repeatable, a model on several devices, models of several architectures.
 
     >>> model = nn.Linear(1, 1, bias=False)
     >>> _ = nn.init.constant_(model.weight, 3.0)
@@ -79,51 +96,289 @@ class Objective:
     >>> objective = Objective(model, nn.functional.mse_loss, (inputs, 0 * inputs))
     >>> objective.value(), objective.gradient(), objective.hvp(torch.ones(1))   # 5/2 w^2 at w = 3
     (22.5, tensor([15.], dtype=torch.float64), tensor([5.], dtype=torch.float64))
+    >>> both = Objective([model, model], nn.functional.mse_loss, (inputs, 0 * inputs))
+    >>> both.values(torch.tensor([[3.0], [1.0]])).tolist(), both.gradients().tolist()
+    ([22.5, 2.5], [[15.0], [15.0]])
     """
 
     def __init__(
         self,
-        model: nn.Module,
-        loss: Loss | None,
-        batches: Batch | Iterable[Batch],
+        model: nn.Module | Sequence[nn.Module],
+        loss: Loss | None = None,
+        data: Batch | Iterable[Batch] | Data = None,
         *,
         forward: Forward | None = None,
-        size: Callable[[Batch], int] | None = None,
+        size: Callable[[Batch], float] | None = None,
         batch_norm: BatchNormPolicy = "frozen",
-        parameters: Sequence[str] | None = None,
+        include: Sequence[str] | None = None,
+        exclude: Sequence[str] | None = None,
         dtype: torch.dtype | None = None,
         check: bool = True,
     ) -> None:
-        check_arguments(model, loss, batch_norm, dtype)
-        self.space = ParameterSpace.of(model, parameters)
+        if data is None and loss is not None and not callable(loss):
+            loss, data = None, loss
+        models = list(model) if isinstance(model, list | tuple) else [model]
+        check_arguments(models, loss, batch_norm, dtype)
+        if data is None:
+            raise InputError("there are no data. Try: Objective(model, loss, data)")
+        self.models, self.batch_norm = tuple(models), batch_norm
+        self.model = models[0]
+        self.space = ParameterSpace.of(self.model, include, exclude)
+        self.device, self.dtype = one_device_of(models), dtype or dtype_of(self.model)
         self._live: tuple[str, ...] = ()  # tensors that the forward pass writes to
-        self.model, self.batch_norm = model, batch_norm
-        self.device, self.dtype = device_of(model), dtype or dtype_of(model)
-        self._loss, self._bound = loss, Bound(model, forward or default_forward(loss))
+        self._loss, self._bound = loss, Bound(self.model, forward or default_forward(loss))
         self._exact_loss = doubled_loss(loss)
         self._graph = False  # whether the forward pass itself differentiates by its inputs
-        with torch.no_grad():
-            self.center = self.space.join(dict(model.named_parameters()), self.dtype)
-            moved = set(self.space.names)
-            self.fixed = {
-                f"model.{name}": self._cast(tensor.detach())
-                for name, tensor in (*model.named_parameters(), *model.named_buffers())
-                if name not in moved
-            }
-        self.norm_statistics = [
-            f"model.{prefix}{'.' if prefix else ''}{name}"
-            for prefix, norm in batch_norms(model).items()
-            for name, _ in norm.named_buffers()
-        ]
-        self.data = Batches(batches, self.device, self.dtype, size)
-        self.loss_at_center = self.value()
+        self._said: tuple[str, ...] = ()
+        self._losses: Tensor | None = None
+        self.center, self.fixed = stacked_tensors(models, self.space, self.device, self.dtype)
+        self._batched = len(models) > 1 and worth_it(self.model, self.space)
+        self.norm_statistics = [f"model.{name}" for name in batch_norm_statistics(self.model)]
         self.noise = 0.0
-        self._check_center(repeat=check)
+        self.data = self._given(Data.of(data, size=size))
+        if check:
+            _objective_checks.check(self, weigh=size is None and not isinstance(data, Data))
 
-    # ------------------------------------------------------------------ evaluation
+    # ------------------------------------------------------------------ k networks
+
+    def values(self, points: Tensor | Sequence[Tensor] | None = None) -> Tensor:
+        """Return the loss of each network, ``(k,)`` in float64 on the CPU.
+
+        Args:
+            points: ``(k, P)``, one for each network; of one model any number of points; None for
+                the models as they are.
+
+        Raises:
+            InputError: a model or its loss failed, or points of another shape.
+        """
+        rows = self._rows(points)
+
+        def together() -> Tensor:
+            train_norms = self.batch_norm == "batch"
+            with self.grad_mode(), self._side_by_side(train_norms=train_norms):
+                tensors = self.tensors(rows)
+                if self.batch_norm == "recompute" and self.norm_statistics:
+                    tensors = self.renormed(tensors)
+                total = torch.zeros(self.networks, dtype=torch.float64, device=self.device)
+                for index, (batch, weight) in enumerate(self.data):
+                    losses = self.batch_losses(tensors, batch, index, exact=True)
+                    total += losses.detach().double() * weight
+                return (total / self.data.count).cpu()
+
+        def alone(network: Objective, row: Tensor) -> Tensor:
+            return torch.tensor(network.value(row), dtype=torch.float64)
+
+        return self._each(rows, together, alone)
+
+    def outputs(self, points: Tensor | None = None) -> list[Tensor]:
+        """Return the outputs of every network, batch by batch: each ``(k, n, ...)``.
+
+        Args:
+            points: as for :meth:`values`.
+
+        Raises:
+            InputError: ``forward`` returns the loss alone, or outputs that are no tensor.
+        """
+        rows = self._rows(points)
+
+        def together() -> tuple[Tensor, ...]:
+            train_norms = self.batch_norm == "batch"
+            with self.grad_mode(), self._side_by_side(train_norms=train_norms):
+                return self._outputs(self.tensors(rows))
+
+        def alone(network: Objective, row: Tensor) -> tuple[Tensor, ...]:
+            train_norms = self.batch_norm == "batch"
+            with network.grad_mode(), evaluating(network.model, train_norms=train_norms):
+                return network._outputs(network.tensors(row))
+
+        return list(self._each(rows, together, alone))
+
+    def gradients(self, points: Tensor | None = None) -> Tensor:
+        """Return the gradient of each network, ``(k, P)`` in float64.
+
+        Args:
+            points: as for :meth:`values`.
+
+        Raises:
+            InputError: batch norm's statistics are recomputed, or the loss has no gradient.
+        """
+        rows = self._rows(points)
+        return self._each(rows, lambda: _derivatives.gradient(self, rows), _derivatives.gradient)
+
+    def products(self, points: Tensor | None, vectors: Tensor, kind: Matrix = "hessian") -> Tensor:
+        """Return the Hessian of each network times m vectors, ``(k, m, P)`` in float64.
+
+        By double backward on kernels that can be differentiated twice; a ReLU counts as linear on
+        each side of its kink.
+
+        Args:
+            points: as for :meth:`values`.
+            vectors: ``(k, m, P)``, or ``(m, P)`` for all networks.
+            kind: ``"hessian"``, or ``"ggn"`` for the generalised Gauss-Newton matrix.
+
+        Raises:
+            InputError: vectors of another shape; or see :meth:`gradients`.
+        """
+        rows = self._rows(points)
+        if kind not in MATRICES:
+            raise InputError(f"kind is {kind!r}; expected one of {', '.join(MATRICES)}")
+        wanted = (len(rows), vectors.shape[-2] if vectors.ndim > 1 else 0, self.space.count)
+        if (
+            vectors.ndim not in (2, 3)
+            or (wanted[0], *vectors.shape[-2:]) != wanted
+            or (vectors.ndim == 3 and len(vectors) != len(rows))
+        ):
+            raise InputError(
+                f"vectors have the shape {tuple(vectors.shape)}; expected (k, m, P) or (m, P) with "
+                f"k = {len(rows)} and P = {self.space.count}"
+            )
+        spread = vectors.to(self.device, self.dtype).expand(len(rows), *vectors.shape[-2:])
+        product = _derivatives.PRODUCTS[kind]
+        own = iter(spread)
+        return self._each(
+            rows,
+            lambda: product(self, list(spread.unbind(dim=1)), rows),
+            lambda network, row: product(network, list(next(own)), row).T,
+        )
+
+    def slopes(
+        self, points: Tensor, batch: Batch, fixed: dict[str, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return each network's loss ``(k,)`` on one batch, and its gradient ``(k, P)``.
+
+        The inner step of a training, in whatever mode the caller holds :attr:`model`.
+
+        Args:
+            points: ``(k, P)``.
+            batch: one batch of :attr:`data`, or of data of the same kind: where each network has
+                samples of its own, tensors ``(k, b, ...)``.
+            fixed: the other tensors, as :attr:`fixed`. The forward pass writes batch norm's running
+                statistics into them. None for copies that are thrown away.
+        """
+        rows = self._rows(points)
+        if fixed is None:
+            fixed = self._spare()
+        if self._batched:
+            try:
+                return _derivatives.slopes_side_by_side(self, rows, batch, fixed)
+            except NotBatchedError as error:
+                self._give_up_batching(error)
+        found = []
+        for i, row in enumerate(rows):
+            some, others = _own(self, batch, i), _own_fixed(self, fixed, i)
+            found.append(_derivatives.slope(self.network(i), row, some, others))
+        losses, slopes = zip(*found, strict=True)
+        return torch.stack(losses), torch.stack(slopes)
+
+    def operator(self, kind: Matrix = "hessian") -> Callable[[Tensor], Tensor]:
+        """Return a function that multiplies vectors of one model, as :meth:`hvp` does.
+
+        Many products at the center: on a single batch they share one forward and one first backward
+        pass, whose graph is held, at no higher peak of memory.
+
+        Args:
+            kind: ``"hessian"``, or ``"ggn"`` for the generalised Gauss-Newton matrix.
+
+        Raises:
+            InputError: another word for the matrix; or see :meth:`hvp`.
+        """
+        if kind not in MATRICES:
+            raise InputError(f"matrix is {kind!r}; expected one of {', '.join(MATRICES)}")
+        self._point(None)
+        if kind == "hessian" and self.data.batches == 1 and self.batch_norm != "recompute":
+            return _derivatives.HeldGraph(self)
+        return partial(self.hvp, kind=kind)
+
+    # ------------------------------------------------------------------ other views
+
+    def network(self, place: int) -> Objective:
+        """Return the objective of one of the networks."""
+        if self.networks == 1:
+            return self
+        fixed = {name: tensor[place] for name, tensor in self.fixed.items()}
+        other = self._copy(self.models[place : place + 1], self.center[place], fixed)
+        other.data = self.data.network(place) if self.data.networks else self.data
+        other._batched = False
+        return other
+
+    def select(self, places: Sequence[int]) -> Objective:
+        """Return the objective of some of the networks, in that order; copies."""
+        index = torch.tensor(list(places), device=self.device)
+        several = self.networks > 1
+        other = self._copy(
+            tuple(self.models[place] for place in index.tolist()),
+            self.center[index] if several else self.center.expand(len(index), -1).clone(),
+            {
+                name: tensor[index] if several else tensor.expand(len(index), *tensor.shape).clone()
+                for name, tensor in self.fixed.items()
+            },
+        )
+        if len(index) == 1:
+            return other._alone(self.data.network(int(index)) if self.data.networks else self.data)
+        other._batched = worth_it(self.model, self.space)
+        if self.data.networks:
+            other.data = self.data.select(index.tolist())
+        return other
+
+    def at(self, points: Tensor, fixed: dict[str, Tensor] | None = None) -> Objective:
+        """Return the same networks with other parameters, in the shape of :attr:`center`."""
+        if points.shape != self.center.shape:
+            raise InputError(
+                f"points have the shape {tuple(points.shape)}; expected {tuple(self.center.shape)}"
+            )
+        return self._copy(self.models, points, self.fixed if fixed is None else fixed)
+
+    def on(self, data: Any) -> Objective:
+        """Return the same networks on other data."""
+        other = self._copy(self.models, self.center, self.fixed)
+        other.data = other._given(Data.of(data))
+        return other
+
+    def with_batch_norm(self, policy: BatchNormPolicy) -> Objective:
+        """Return the same objective under another batch-norm policy."""
+        other = self._copy(self.models, self.center, self.fixed)
+        other.batch_norm = policy
+        return other
+
+    def restricted(
+        self, include: Sequence[str] | None = None, exclude: Sequence[str] | None = None
+    ) -> Objective:
+        """Return the same objective over fewer of its parameters, the others held fixed.
+
+        Its Hessian is the diagonal block of the whole one.
+
+        Args:
+            include: globs over parameter names, such as ``"layers.0.*"``.
+            exclude: globs over those that are held fixed.
+
+        Raises:
+            InputError: a glob that matches nothing, or parameters that are held fixed already.
+        """
+        space = ParameterSpace.of(self.model, include or list(self.space.names), exclude)
+        held = sorted(set(space.names) - set(self.space.names))
+        if held:
+            raise InputError(
+                f"the objective holds fixed what the globs name: {', '.join(held[:5])}. Try: name "
+                "parameters that it moves"
+            )
+        parts, moved = self.space.split(self.center), set(space.names)
+        rest = {f"model.{name}": part for name, part in parts.items() if name not in moved}
+        center = space.join(parts, torch.float64).to(self.device, self.dtype)
+        other = self._copy(self.models, center, {**self.fixed, **rest})
+        other.space, other._losses, other.noise = space, self._losses, self.noise
+        return other
+
+    # ------------------------------------------------------------------ one model
+
+    @property
+    def loss_at_center(self) -> float:
+        """The loss of the one model as it is."""
+        if self._losses is None:
+            self._losses = torch.tensor([self.value()], dtype=torch.float64)
+        return float(self._losses[0])
 
     def value(self, point: Tensor | None = None) -> float:
-        """Return the loss at a point.
+        """Return the loss of one model at a point.
 
         Args:
             point: ``(P,)``; None for the model as it is.
@@ -131,238 +386,137 @@ class Objective:
         Raises:
             InputError: the model or its loss failed, or the point has another length.
         """
-        tensors = self.tensors(self.center if point is None else point)
+        tensors = self.tensors(self._point(point))
         with self.grad_mode(), evaluating(self.model, train_norms=self.batch_norm == "batch"):
             return self.value_of(tensors)
 
-    def grad_mode(self) -> AbstractContextManager[object]:
-        """Return the context for evaluations: no graph, unless the forward pass needs one."""
-        return torch.enable_grad() if self._graph else torch.no_grad()
-
-    def values(self, points: Iterable[Tensor]) -> list[float]:
-        """Return the loss at each of several points ``(P,)``."""
-        return [self.value(point) for point in points]
-
-    def value_of(self, tensors: Mapping[str, Tensor]) -> float:
-        """Return the loss for a model's tensors, as :meth:`tensors` names them.
-
-        The inner loop of :meth:`value`, for callers that hold the model in evaluation mode.
-        """
-        if self.batch_norm == "recompute" and self.norm_statistics:
-            tensors = self.renormed(tensors)
-        tensors = self._unwritten(tensors)
-        total = 0.0
-        for index, (batch, count) in enumerate(self.data):
-            total += float(self.batch_loss(tensors, batch, index, exact=True).detach()) * count
-        return total / self.data.count
-
-    def tensors(self, point: Tensor) -> dict[str, Tensor]:
-        """Return every tensor of the model at a point, for ``torch.func.functional_call``."""
-        point = point.to(self.device, self.dtype)
-        moved = {f"model.{name}": part for name, part in self.space.split(point).items()}
-        return self._unwritten({**self.fixed, **moved})
-
-    def outputs(self, tensors: Mapping[str, Tensor], batch: Batch, index: int = 0) -> Any:
-        """Return what ``forward`` gives for one batch.
-
-        Raises:
-            InputError: the model failed; its own error is the cause.
-        """
-        try:
-            return functional_call(self._bound, dict(tensors), (batch,))
-        except EigenscapeError:
-            raise
-        except Exception as error:
-            if "does not require grad" in str(error) and not torch.is_grad_enabled():
-                self._graph = True  # such as a loss with derivatives in its inputs
-                with torch.enable_grad():
-                    return self.outputs(tensors, batch, index)
-            raise InputError(
-                f"the model failed on batch {index} with {type(error).__name__}: {error}. "
-                "Mend: check that model(inputs), or forward(model, batch), runs on such a batch"
-            ) from error
-
-    def batch_loss(
-        self, tensors: Mapping[str, Tensor], batch: Batch, index: int = 0, *, exact: bool = False
-    ) -> Tensor:
-        """Return the scalar loss of one batch.
-
-        Args:
-            tensors: as :meth:`tensors` gives them.
-            batch: one batch.
-            index: its number, for messages.
-            exact: take the loss of the outputs in float64.
-
-        Raises:
-            InputError: the model or the loss failed, or the loss is not a real scalar.
-        """
-        if self.batch_norm == "batch" and self.norm_statistics:
-            tensors = {**tensors, **{name: tensors[name].clone() for name in self.norm_statistics}}
-        outcome = self.outputs(tensors, batch, index)
-        if self._loss is not None and isinstance(outcome, tuple) and len(outcome) == 2:
-            outcome = self.loss_of(*outcome, exact=exact)
-        return scalar(outcome, index)
-
-    def loss_of(self, outputs: Any, targets: Any, *, exact: bool = False) -> Tensor:
-        """Return the loss of outputs and targets; ``exact`` takes floating tensors to float64.
-
-        Raises:
-            InputError: there is no loss function, or it failed.
-        """
-        if self._loss is None:
-            raise InputError("forward returns outputs and targets, but the objective has no loss")
-        if exact and self._exact_loss is not None:
-            try:
-                return self._exact_loss(doubled(outputs), doubled(targets))
-            except Exception:  # a loss that holds float32 tensors of its own: taken as it is
-                self._exact_loss = None
-        try:
-            return self._loss(outputs, targets)
-        except Exception as error:
-            shapes = [tuple(x.shape) for x in (outputs, targets) if isinstance(x, Tensor)]
-            raise InputError(
-                f"the loss failed with {type(error).__name__}: {error} (outputs and targets of "
-                f"shapes {shapes}). Mend: check that loss(outputs, targets) runs on such a batch"
-            ) from error
-
-    # ------------------------------------------------------------------ derivatives
-
     def gradient(self, point: Tensor | None = None) -> Tensor:
-        """Return the gradient at a point, ``(P,)`` in float64."""
-        return gradient(self, self.center if point is None else point)
+        """Return the gradient of one model at a point, ``(P,)`` in float64."""
+        return _derivatives.gradient(self, self._point(point))
 
-    def hvp(self, vectors: Tensor, point: Tensor | None = None) -> Tensor:
-        """Return Hessian-vector products at a point.
-
-        By double backward on kernels that can be differentiated twice; a ReLU counts as linear on
-        each side of its kink.
+    def hvp(self, vectors: Tensor, point: Tensor | None = None, kind: Matrix = "hessian") -> Tensor:
+        """Return Hessian products of one model, in float64 and in the shape of ``vectors``.
 
         Args:
-            vectors: ``(P,)``, or ``(P, k)`` for k products that share their first backward pass.
+            vectors: ``(P,)``, or columns ``(P, m)`` that share their first backward pass.
             point: ``(P,)``; None for the model as it is.
-
-        Returns:
-            The products in float64, in the shape of ``vectors``.
-        """
-        return hessian_product(self, vectors, self.center if point is None else point)
-
-    def ggn_product(self, vectors: Tensor, point: Tensor | None = None) -> Tensor:
-        """Return products with the generalised Gauss-Newton matrix ``J^T H_out J``.
-
-        J is the Jacobian of the outputs, H_out the Hessian of the loss in the outputs: the Hessian
-        without the curvature of the model (Schraudolph 2002). It is positive semi-definite for a
-        loss that is convex in the outputs.
-
-        Args:
-            vectors: ``(P,)`` or ``(P, k)``.
-            point: ``(P,)``; None for the model as it is.
+            kind: ``"hessian"``, or ``"ggn"`` for ``J^T H_out J``: J is the Jacobian of the outputs,
+                H_out the Hessian of the loss in the outputs. It is the Hessian without the
+                curvature of the model (Schraudolph 2002), positive semi-definite for a loss that is
+                convex in the outputs.
 
         Raises:
-            InputError: ``forward`` returns the loss alone, so that the outputs are not known.
+            InputError: vectors of another shape; or, for ``"ggn"``, ``forward`` returns the loss
+                alone, so that the outputs are not known.
         """
-        return ggn_product(self, vectors, self.center if point is None else point)
-
-    # ------------------------------------------------------------------ set-up
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was done differently for this model or loss, for results to repeat."""
-        found = []
-        if self._loss is not None and self._exact_loss is None:
-            found.append("the loss does not run in float64; it is taken in the model's own type")
-        if self._graph:
-            found.append("the forward pass differentiates, so evaluations build its graph")
-        if self._live:
-            found.append(f"the forward pass writes to {len(self._live)} tensors; each evaluation "
-                         "starts from the model's own")  # fmt: skip
-        return tuple(found)
-
-    def _unwritten(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return tensors with copies of those that the forward pass writes to."""
-        return {**tensors, **{name: tensors[name].clone() for name in self._live}}
-
-    def _cast(self, tensor: Tensor) -> Tensor:
-        return tensor.detach().to(
-            self.device, self.dtype if tensor.is_floating_point() else tensor.dtype, copy=True
-        )
-
-    def renormed(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return tensors with the batch norms' statistics gathered anew: a cumulative mean."""
-        anew = {name: fresh(name, tensors[name]) for name in self.norm_statistics}
-        seen, norms = 0, batch_norms(self.model).values()
-        found = [(norm, norm.momentum) for norm in norms]
-        try:
-            with evaluating(self.model, train_norms=True):
-                for index, (batch, count) in enumerate(self.data):
-                    seen += count
-                    for norm in norms:
-                        norm.momentum = count / seen
-                    self.outputs({**tensors, **anew}, batch, index)
-        finally:
-            for norm, momentum in found:
-                norm.momentum = momentum
-        return {**tensors, **anew}
-
-    def _check_tensors(self) -> None:
-        """Look for what the forward pass wrote to."""
-        owned = dict(self.model.named_parameters())
-        if not torch.equal(self.center, self.space.join(owned, self.dtype)):
+        count = self.space.count
+        if vectors.ndim not in (1, 2) or vectors.shape[0] != count:
             raise InputError(
-                "the forward pass changes parameters in place (an Embedding with max_norm does), "
-                "so the loss at a point is not a function of the point. Mend: max_norm=None"
+                f"vectors have the shape {tuple(vectors.shape)}; expected ({count},) or "
+                f"({count}, m)"
             )
-        own = {**owned, **dict(self.model.named_buffers())}
-        found = []
-        for name, tensor in self.fixed.items():
-            if not torch.equal(tensor, fresh := self._cast(own[name.removeprefix("model.")])):
-                self.fixed[name] = fresh
-                found.append(name)
-        self._live = tuple(found)
-        if found:
-            self.loss_at_center = self.value()
+        columns = list(vectors.reshape(count, -1).to(self.device, self.dtype).T)
+        found = _derivatives.PRODUCTS[kind](self, columns, self._point(point))
+        return found.reshape(vectors.shape)
 
-    def _check_mean(self) -> None:
-        """Give every sample of the first batch twice: a mean stays, a sum doubles."""
-        batch, _ = next(iter(self.data))
-        with self.grad_mode(), evaluating(self.model, train_norms=self.batch_norm == "batch"):
-            outcome = self.outputs(self.tensors(self.center), batch)
-        pair = isinstance(outcome, tuple) and len(outcome) == 2
-        if self._loss is None or not pair or not all(isinstance(x, Tensor) and x.ndim
-                                                     for x in outcome):  # fmt: skip
-            return
-        with torch.no_grad():
-            once = float(self.loss_of(*outcome, exact=True))
+    # ------------------------------------------------------------------ inside
+
+    def _copy(
+        self, models: tuple[nn.Module, ...], center: Tensor, fixed: dict[str, Tensor]
+    ) -> Objective:
+        other = copy.copy(self)
+        other.models = models  # the first of all serves as the architecture of each
+        other.center, other.fixed, other._losses = center, fixed, None
+        return other
+
+    def _alone(self, data: Data) -> Objective:
+        """Return an objective with one row as that of one model, on its data."""
+        fixed = {name: tensor[0] for name, tensor in self.fixed.items()}
+        other = self._copy(self.models, self.center[0], fixed)
+        other.data, other._batched = data, False
+        return other
+
+    def state(self, place: int = 0) -> dict[str, Tensor]:
+        """Return one network as a state dict, in the storage types of the model."""
+        own = self.network(place)
+        tensors = {**own.fixed, **own.named(own.center)}
+        model = self.model
+        kinds = {n: t.dtype for n, t in (*model.named_parameters(), *model.named_buffers())}
+        return {n: tensors[f"model.{n}"].detach().to(kind, copy=True) for n, kind in kinds.items()}
+
+    def _given(self, data: Data) -> Data:
+        """Return data in the models' type, where they are; refuse those of other networks."""
+        data = data.to(self.device, self.dtype)
+        if data.networks not in (None, self.networks):
+            raise InputError(
+                f"the data are of {data.networks} networks, and there are {self.networks}"
+            )
+        return data.network(0) if data.networks and self.networks == 1 else data
+
+    def _point(self, point: Tensor | None) -> Tensor:
+        if self.networks > 1:
+            raise InputError(
+                f"the objective is of {self.networks} networks; value, gradient and hvp are of "
+                "one. Try: values, gradients and products, or network(i)"
+            )
+        return self.center if point is None else point
+
+    def _rows(self, points: Tensor | Sequence[Tensor] | None) -> Tensor:
+        """Return points ``(k, P)``; of one model any number of them."""
+        if points is None:
+            return self.center.reshape(-1, self.space.count)
+        rows = points if isinstance(points, Tensor) else torch.stack(list(points))
+        if rows.ndim != 2 or (self.networks > 1 and len(rows) != self.networks):
+            raise InputError(
+                f"points have the shape {tuple(rows.shape)}; expected ({self.networks}, "
+                f"{self.space.count}), a row for each network"
+            )
+        return rows
+
+    def _each(
+        self,
+        rows: Tensor,
+        together: Callable[[], _AnswerT],
+        alone: Callable[[Objective, Tensor], _AnswerT],
+    ) -> _AnswerT:
+        """Do it side by side where that pays and works, else one after the other."""
+        if self._batched:
             try:
-                twice = float(self.loss_of(*(torch.cat((x, x)) for x in outcome), exact=True))
-            except InputError:  # a loss for batches of one size
-                return
-        if once and abs(twice / once - 2) < 1e-3:
-            raise InputError(
-                "the loss doubles when every sample is given twice: it is a sum, so that its value "
-                "would depend on how the data are cut. Mend: reduction='mean'"
-            )
+                return together()
+            except NotBatchedError as error:
+                self._give_up_batching(error)
+        one = self.networks == 1
+        found = [alone(self if one else self.network(i), row) for i, row in enumerate(rows)]
+        return _stacked(found)
 
-    def _check_center(self, *, repeat: bool) -> None:
-        if not math.isfinite(self.loss_at_center):
-            broken = [n for n, t in self.space.split(self.center).items() if not t.isfinite().all()]
-            because = (
-                f"parameters that are not finite: {', '.join(broken[:5])}"
-                if broken
-                else ("all parameters are finite; the outputs, or the data, are not")
-            )
-            raise InputError(
-                f"the loss of the model as it is is {self.loss_at_center}; {because}. Mend: give a "
-                "model with a finite loss"
-            )
-        self._check_tensors()
-        if not repeat:
-            return
-        self._check_mean()
-        again = self.value()
-        self.noise = abs(again - self.loss_at_center)
-        if self.noise > 1e-5 * max(abs(self.loss_at_center), 1e-30):
-            raise InputError(
-                f"the loss is not repeatable: {self.loss_at_center:.9g}, then {again:.9g} on the "
-                "same parameters and data. Mend: dropout or noise that is drawn inside the forward "
-                "pass must obey model.eval()"
-            )
+    def _give_up_batching(self, error: NotBatchedError) -> None:
+        self._batched = False
+        self._said += (f"the networks run one after the other: {error}",)
+
+    @contextmanager
+    def _side_by_side(self, *, train_norms: bool) -> Iterator[None]:
+        """Hold the architecture in evaluation mode, on kernels that vmap knows."""
+        with ExitStack() as stack:
+            stack.enter_context(evaluating(self.model, train_norms=train_norms))
+            if self.networks > 1:
+                stack.enter_context(twice_differentiable())
+            yield
+
+
+def _own(objective: Objective, batch: Batch, place: int) -> Batch:
+    """Return one network's part of a batch."""
+    if objective.networks == 1 or not objective.data.networks:
+        return batch
+    return tuple(part[place] for part in batch)
+
+
+def _own_fixed(objective: Objective, fixed: dict[str, Tensor], place: int) -> dict[str, Tensor]:
+    if objective.networks == 1:
+        return fixed
+    return {name: tensor[place] for name, tensor in fixed.items()}
+
+
+def _stacked(found: Sequence[Any]) -> Any:
+    if isinstance(found[0], tuple):
+        return tuple(_stacked(parts) for parts in zip(*found, strict=True))
+    return torch.stack(list(found))

@@ -1,9 +1,10 @@
-"""The space that a landscape lives in: chosen parameters of a model as one flat vector."""
+"""Chosen parameters of a model as one flat vector."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from math import prod
 
@@ -17,7 +18,8 @@ from eigenscape.errors import InputError
 class ParameterSpace:
     """Names and shapes of the parameters that are moved, and how they lie in one vector.
 
-    A complex parameter takes two real coordinates for each of its numbers.
+    A complex parameter takes two real coordinates for each of its numbers. Points are ``(..., P)``:
+    one network is ``(P,)``, k networks are ``(k, P)``.
 
     Args:
         names: as ``model.named_parameters()`` gives them; a tied tensor occurs once.
@@ -36,36 +38,35 @@ class ParameterSpace:
     complex_names: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, model: nn.Module, patterns: Sequence[str] | None = None) -> ParameterSpace:
-        """Return the space of a model's trainable parameters, or of those that match a pattern.
+    def of(
+        cls,
+        model: nn.Module,
+        include: Sequence[str] | None = None,
+        exclude: Sequence[str] | None = None,
+    ) -> ParameterSpace:
+        """Return the space of a model's trainable parameters, or of those that globs choose.
 
         Args:
             model: any module.
-            patterns: globs over parameter names, such as ``"layers.0.*"``; None for all that
+            include: globs over parameter names, such as ``"layers.0.*"``; None for all that
                 require a gradient.
+            exclude: globs over the names of those that stay fixed.
 
         Raises:
-            InputError: nothing to move, or a pattern that matches nothing.
+            InputError: nothing to move, a glob that matches nothing, or parameters that are no
+                real numbers.
         """
         owned = dict(model.named_parameters())
+        _check_globs(owned, include, exclude)
         chosen = {
             name: tensor
             for name, tensor in owned.items()
-            if (
-                tensor.requires_grad
-                if patterns is None
-                else any(fnmatchcase(name, pattern) for pattern in patterns)
-            )
+            if (tensor.requires_grad if include is None else _matches(name, include))
+            and not _matches(name, exclude or ())
         }
-        idle = [p for p in patterns or () if not any(fnmatchcase(name, p) for name in owned)]
-        if idle or not chosen:
-            seen = ", ".join(list(owned)[:8]) or "none"
-            what = (
-                f"no parameter matches {', '.join(map(repr, idle))}"
-                if idle
-                else ("no parameter of the model requires a gradient")
-            )
-            raise InputError(f"{what}; the model's parameters: {seen}{' ...' * (len(owned) > 8)}")
+        if not chosen:
+            why = "is left over" if include or exclude else "of the model requires a gradient"
+            raise InputError(f"no parameter {why}; the model's parameters: {_some(list(owned))}")
         strange = [n for n, t in chosen.items() if not (t.is_floating_point() or t.is_complex())]
         if strange:
             raise InputError(f"parameters that are no real numbers cannot move: {strange}")
@@ -97,32 +98,37 @@ class ParameterSpace:
             start += size
         return places
 
-    def split(self, vector: Tensor) -> dict[str, Tensor]:
-        """Return the parts of a vector ``(P,)`` in the parameters' shapes.
+    def split(self, points: Tensor) -> dict[str, Tensor]:
+        """Return the parts of points ``(..., P)``, each ``(..., *shape)``.
 
         They are views, but for a complex part that begins at an odd place: that is a copy.
 
         Raises:
             InputError: another length.
         """
-        if tuple(vector.shape) != (self.count,):
+        if points.ndim < 1 or points.shape[-1] != self.count:
             raise InputError(
-                f"a point has the shape {tuple(vector.shape)}; expected ({self.count},), one "
+                f"a point has the shape {tuple(points.shape)}; expected (..., {self.count}), one "
                 "coordinate for each number in the parameters that are moved"
             )
-        parts = {}
+        lead, parts = points.shape[:-1], {}
         for name, shape, part in zip(
-            self.names, self.shapes, torch.split(vector, list(self.sizes)), strict=True
+            self.names, self.shapes, torch.split(points, list(self.sizes), dim=-1), strict=True
         ):
             if name in self.complex_names:
-                aligned = part.clone() if part.storage_offset() % 2 else part
-                parts[name] = torch.view_as_complex(aligned.reshape(*shape, 2))
+                odd = part.storage_offset() % 2 or any(step % 2 for step in part.stride()[:-1])
+                aligned = part.clone() if odd else part
+                parts[name] = torch.view_as_complex(aligned.reshape(*lead, *shape, 2))
             else:
-                parts[name] = part.view(shape)
+                parts[name] = part.view(*lead, *shape)
         return parts
 
-    def join(self, tensors: Mapping[str, Tensor], dtype: torch.dtype) -> Tensor:
-        """Return named tensors as one new vector ``(P,)``.
+    def join(self, tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
+        """Return named tensors ``(..., *shape)`` as new points ``(..., P)``.
+
+        Args:
+            tensors: by name; others than those of the space are left out.
+            dtype: of the points; None for float64 where a tensor is that wide, else float32.
 
         Raises:
             InputError: a tensor is missing or has another shape; all of them are named.
@@ -131,14 +137,54 @@ class ParameterSpace:
             f"{name}: {tuple(tensors[name].shape) if name in tensors else 'missing'}, "
             f"expected {shape}"
             for name, shape in zip(self.names, self.shapes, strict=True)
-            if name not in tensors or tuple(tensors[name].shape) != shape
+            if name not in tensors or not _ends_with(tensors[name], shape)
         ]
         if wrong:
             raise InputError("tensors do not fit the parameters: " + "; ".join(wrong))
+        leads = {
+            name: tuple(tensors[name].shape[: tensors[name].ndim - len(shape)])
+            for name, shape in zip(self.names, self.shapes, strict=True)
+        }
+        if len(set(leads.values())) > 1:
+            raise InputError(f"tensors have different first axes, {leads}; expected the same")
+        (lead,) = set(leads.values())
+        if dtype is None:
+            wide = (torch.float64, torch.complex128)
+            held = any(tensors[name].dtype in wide for name in self.names)
+            dtype = torch.float64 if held else torch.float32
         parts = []
-        for name in self.names:
+        for name, size in zip(self.names, self.sizes, strict=True):
             tensor = tensors[name].detach()
             if name in self.complex_names:
                 tensor = torch.view_as_real(tensor.to(torch.complex128))
-            parts.append(tensor.to(dtype).reshape(-1))
-        return torch.cat(parts)
+            parts.append(tensor.to(dtype).reshape(*lead, size))
+        return torch.cat(parts, dim=-1)
+
+
+def _ends_with(tensor: Tensor, shape: tuple[int, ...]) -> bool:
+    return tuple(tensor.shape[max(tensor.ndim - len(shape), 0) :]) == shape
+
+
+def _matches(name: str, globs: Sequence[str]) -> bool:
+    return any(name == glob or fnmatchcase(name, glob) for glob in globs)
+
+
+def _check_globs(
+    owned: Mapping[str, Tensor], include: Sequence[str] | None, exclude: Sequence[str] | None
+) -> None:
+    wrong = []
+    for word, globs in (("include", include), ("exclude", exclude)):
+        if isinstance(globs, str):
+            wrong.append(f"{word} is the string {globs!r}; expected a list of globs: [{globs!r}]")
+            continue
+        idle = [g for g in globs or () if not any(_matches(name, [g]) for name in owned)]
+        for glob in idle:
+            near = get_close_matches(glob, list(owned), n=3, cutoff=0.4)
+            names = f"near: {', '.join(near)}" if near else f"there are: {_some(list(owned))}"
+            wrong.append(f"no parameter matches {glob!r} of {word} ({names})")
+    if wrong:
+        raise InputError("; ".join(wrong))
+
+
+def _some(names: Sequence[str]) -> str:
+    return (", ".join(names[:8]) or "none") + " ..." * (len(names) > 8)

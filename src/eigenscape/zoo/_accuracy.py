@@ -6,12 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from eigenscape.errors import InputError
-from eigenscape.models import mode_restored
-
-
-def device_of(model: nn.Module) -> torch.device:
-    """Return where the model's first parameter lives, or the CPU."""
-    return next((weight.device for weight in model.parameters()), torch.device("cpu"))
+from eigenscape.models import device_of, mode_restored
 
 
 def accuracy(model: nn.Module, inputs: Tensor, labels: Tensor, *, batch_size: int = 1024) -> float:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from eigenscape.errors import CheckpointError, UnsafeCheckpointError
-from eigenscape.models._random import build
+from eigenscape.models import build
 from eigenscape.zoo._cifar_resnet import DEPTHS, CifarResNet, cifar_resnet
 
 _FIRST_STAGE = re.compile(r"layer1\.(\d+)\.conv1\.weight")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from eigenscape.errors import InputError
-from eigenscape.models._random import build
+from eigenscape.models import build
 
 _HEAD = "head."
 _WIDE = 4  # a block's hidden layer over its width

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from eigenscape.diagnosis.growing._family import Family
 from eigenscape.diagnosis.growing._plan import GrowPlan
 from eigenscape.diagnosis.growing._training import train_stack
 from eigenscape.diagnosis.measuring._curves import error_of
 from eigenscape.diagnosis.measuring._metrics import measure_groups
-from eigenscape.diagnosis.measuring._samples import Samples
-from eigenscape.diagnosis.measuring._stack import Stack
+from eigenscape.models import NetworkData, Objective
 from eigenscape.runs import single_thread
 from eigenscape.zoo import noisy_labels
 
@@ -39,14 +39,14 @@ def grow_cell(
         sentence for each that did not.
     """
     with single_thread():  # many small tensors; and sums that are the same bit for bit
-        stack, samples = trained_cell(family, plans, width, data)
+        networks = trained_cell(family, plans, width, data)
         seeds = plans[0].seeds
-        groups = [range(start, start + seeds) for start in range(0, len(stack), seeds)]
-        held_out = Samples.shared(family.test, len(stack), like=stack.points)
-        found = measure_groups(stack, groups, samples, held_out, plans[0].measuring)
-        accuracy = (100 - error_of(stack, held_out)).view(-1, seeds).numpy()
+        groups = [range(start, start + seeds) for start in range(0, networks.networks, seeds)]
+        held_out = NetworkData.shared(*family.test, networks.networks)
+        found = measure_groups(networks, groups, held_out, plans[0].measuring)
+        accuracy = (100 - error_of(networks.on(held_out))).view(-1, seeds).numpy()
     rows = [
-        _row(plan, width, data, rate, stack.space.count) for plan in plans for rate in plan.rates
+        _row(plan, width, data, rate, networks.space.count) for plan in plans for rate in plan.rates
     ]
     for row, measured, each in zip(rows, found, accuracy, strict=True):
         row |= {"test_acc": float(each.mean()), "test_acc_sd": float(each.std(ddof=1))}
@@ -55,25 +55,23 @@ def grow_cell(
     return [_sorted(rows[start : start + count]) for start in range(0, len(rows), count)]
 
 
-def trained_cell(
-    family: Family, plans: Sequence[GrowPlan], width: int, data: int
-) -> tuple[Stack, Samples]:
-    """Return the trained networks of a cell, ordered by plan, rate and seed, and their data."""
+def trained_cell(family: Family, plans: Sequence[GrowPlan], width: int, data: int) -> Objective:
+    """Return the trained networks of a cell, ordered by plan, rate and seed, on their data."""
     seeds = {plan: [plan.first_seed + i for i in range(plan.seeds)] for plan in plans}
     models = {
         s: family.network(width, s) for s in sorted({s for own in seeds.values() for s in own})
     }
     place = {seed: i for i, seed in enumerate(models)}
     order = [(plan, rate, s) for plan in plans for rate in plan.rates for s in seeds[plan]]
-    start = Stack.of(list(models.values())).take([place[seed] for _, _, seed in order])
     data_of = {plan: training_rows(family, plan, data) for plan in plans}
     rows, labels = (torch.stack([data_of[plan][i] for plan, _, _ in order]) for i in (0, 1))
-    samples = Samples(family.train[0], rows, labels).to(start.points)
-    stack = train_stack(
-        start, samples, rates=[rate for _, rate, _ in order], seeds=[seed for _, _, seed in order],
+    samples = NetworkData(family.train[0], rows, labels)
+    several = [list(models.values())[place[seed]] for _, _, seed in order]
+    start = Objective(several, functional.cross_entropy, samples, check=False)
+    return train_stack(
+        start, rates=[rate for _, rate, _ in order], seeds=[seed for _, _, seed in order],
         plan=plans[0],
     )  # fmt: skip
-    return stack, samples
 
 
 def training_rows(family: Family, plan: GrowPlan, data: int) -> tuple[Tensor, Tensor]:

@@ -6,14 +6,14 @@ import time
 from dataclasses import dataclass, replace
 
 import torch
+from torch.nn import functional
 
 from eigenscape.diagnosis.growing._family import Family
 from eigenscape.diagnosis.growing._plan import GrowPlan
 from eigenscape.diagnosis.growing._training import train_stack
 from eigenscape.diagnosis.measuring._curves import train_bends
-from eigenscape.diagnosis.measuring._samples import Samples
-from eigenscape.diagnosis.measuring._stack import Stack
 from eigenscape.errors import InputError
+from eigenscape.models import NetworkData, Objective
 from eigenscape.runs import single_thread
 
 _STEPS = 3  # that are timed, after one that is not
@@ -120,22 +120,22 @@ def _time(family: Family, plan: GrowPlan, width: int) -> tuple[float, float]:
     """Return the seconds of one step of training, and of one of the curves, of a whole cell."""
     some = min(plan.data)
     models = [family.network(width, seed) for seed in range(plan.seeds)]
-    stack = Stack.of(models).take([i for _ in plan.rates for i in range(plan.seeds)])
-    some_data = family.train[0][:some], family.train[1][:some]
-    samples = Samples.shared(some_data, len(stack), like=stack.points)
-    first, second = (stack.take(range(i, len(stack), plan.seeds)) for i in (0, 1))
-    rates, seeds = [min(plan.rates)] * len(stack), [0] * len(stack)
+    several = [models[i] for _ in plan.rates for i in range(plan.seeds)]
+    samples = NetworkData.shared(family.train[0][:some], family.train[1][:some], len(several))
+    networks = Objective(several, functional.cross_entropy, samples, check=False)
+    first, second = (networks.select(range(i, len(several), plan.seeds)) for i in (0, 1))
+    short_data = networks.on(samples.first(min(plan.batch_size, some)))
+    rates, seeds = [min(plan.rates)] * len(several), [0] * len(several)
     found = []
     with single_thread(), torch.random.fork_rng(devices=[]):
         for count in (1, 1 + _STEPS):
-            size = min(plan.batch_size, some)
             short = replace(plan, epochs=count)
             start = time.perf_counter()
-            train_stack(stack, samples.first(size), rates=rates, seeds=seeds, plan=short)
+            train_stack(short_data, rates=rates, seeds=seeds, plan=short)
             trained = time.perf_counter() - start
             options = replace(plan.measuring, curve_steps=count)
             start = time.perf_counter()
-            train_bends(first, second, samples.networks(range(len(first))), options)
+            train_bends(first, second, options)
             found.append((trained, time.perf_counter() - start))
     (a, b), (c, d) = found
     return max(c - a, 0.0) / _STEPS, max(d - b, 0.0) / _STEPS

@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from eigenscape.diagnosis.measuring._curves import logits_of
 from eigenscape.diagnosis.measuring._measure import check_data
-from eigenscape.diagnosis.measuring._samples import Samples
-from eigenscape.diagnosis.measuring._stack import Stack
 from eigenscape.errors import InputError
-from eigenscape.models import build
+from eigenscape.models import Objective, build
 from eigenscape.results import ContentHash, canonical
 from eigenscape.runs import call_user_function, split_reference
 
@@ -113,9 +113,9 @@ class Family:
 
     def _answers(self, width: int) -> Tensor:
         """Return what a new network says to a few samples, ``(n, classes)``."""
-        stack = Stack.of([self.network(width, 0)])
         some = self.train[0][:_PROBED], self.train[1][:_PROBED]
-        return stack.outputs(Samples.shared(some, 1, like=stack.points))[0]
+        network = Objective(self.network(width, 0), functional.cross_entropy, some, check=False)
+        return logits_of(network)[0]
 
     @property
     def fingerprint(self) -> str:

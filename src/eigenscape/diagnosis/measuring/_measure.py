@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from eigenscape.diagnosis._metrics import METRICS, Protocol
 from eigenscape.diagnosis.measuring._metrics import measure_groups
 from eigenscape.diagnosis.measuring._options import MeasureOptions
-from eigenscape.diagnosis.measuring._samples import Samples
-from eigenscape.diagnosis.measuring._stack import Stack
 from eigenscape.errors import InputError
-from eigenscape.landscape.paths._twin_check import check_twins
+from eigenscape.landscape import check_twins
+from eigenscape.models import Data, NetworkData, Objective
 from eigenscape.results import Environment, Result
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Data = tuple[Tensor, Tensor]
+Pair = tuple[Tensor, Tensor]
 #: Two networks from different seeds have nearly orthogonal updates; two checkpoints of one run have
 #: not. Above this cosine of their parameters they are taken for one run.
 _SAME_RUN = 0.9
@@ -60,9 +60,9 @@ class Measurement(Result):
 
 def measure(
     models: nn.Module | Sequence[nn.Module],
-    train: Data,
+    train: Any,
     *,
-    test: Data | None = None,
+    test: Any = None,
     options: MeasureOptions | None = None,
 ) -> Measurement:
     """Measure a configuration as the populations of this package are measured.
@@ -72,7 +72,8 @@ def measure(
 
     Args:
         models: classifiers; they stay as found.
-        train: what they were trained on: inputs ``(n, ...)`` and int64 labels ``(n,)``.
+        train: what they were trained on: inputs ``(n, ...)`` and int64 labels ``(n,)``, one batch
+            or several (:class:`~eigenscape.models.Data`).
         test: held-out data, for ``test_error`` and ``test_loss``.
         options: the protocol; None for the default one. For a diagnosis, take the population's:
             ``MeasureOptions.from_protocol(population.protocol)``.
@@ -88,47 +89,54 @@ def measure(
     """
     options = options or MeasureOptions()
     several = [models] if isinstance(models, nn.Module) else list(models)
-    train = check_data(train, "train")
-    test = None if test is None else check_data(test, "test")
-    stack = Stack.of(several)
-    for one, other in combinations(range(len(several)), 2):
-        check_twins(several[one], several[other], stack.space)
-        _check_runs(stack, one, other)
+    inputs, labels = check_data(train, "train")
+    held_out = None if test is None else check_data(test, "test")
     count = len(several)
-    if count > 1 and len(train[1]) < 2:
+    # the trace is of the first samples, and data may be sorted by class
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(options.seed))
+    seen = NetworkData.shared(inputs[order], labels[order], max(count, 1))
+    networks = Objective(several, functional.cross_entropy, seen, check=False)
+    for one, other in combinations(range(count), 2):
+        check_twins(several[one], several[other], networks.space)
+        _check_runs(networks, one, other)
+    if count > 1 and len(labels) < 2:
         raise InputError("train has one sample; a curve needs two or more")
-    order = torch.randperm(
-        len(train[1]), generator=torch.Generator().manual_seed(options.seed)
-    )  # the trace is of the first samples, and data may be sorted by class
-    seen = Samples.shared((train[0][order], train[1][order]), count, like=stack.points)
-    held_out = None if test is None else Samples.shared(test, count, like=stack.points)
+    unseen = None if held_out is None else NetworkData.shared(*held_out, count)
     with torch.random.fork_rng(devices=[]):
-        found = measure_groups(stack, [range(count)], seen, held_out, options)[0]
-        classes = stack.outputs(seen.first(1)).shape[-1]
+        found = measure_groups(networks, [range(count)], unseen, options)[0]
+        classes = networks.outputs()[0].shape[-1]
     return Measurement(
-        environment=Environment.capture(device=str(stack.device), seed=options.seed),
+        environment=Environment.capture(device=str(networks.device), seed=options.seed),
         metrics=found.metrics,
         protocol=options.to_protocol(classes=classes),
         networks=count,
         trace_error=found.trace_error,
         curve=found.curve,
-        sizes={"data_amount": float(len(train[1])), "para_amount": float(stack.space.count)},
+        sizes={"data_amount": float(len(labels)), "para_amount": float(networks.space.count)},
     )
 
 
-def check_data(data: Any, name: str) -> Data:
+def check_data(data: Any, name: str) -> Pair:
     """Return inputs and labels, or say what is wrong with them.
+
+    Args:
+        data: anything that :class:`~eigenscape.models.Data` understands as pairs.
+        name: for messages.
 
     Raises:
         InputError: not a pair of tensors, no samples, or labels that are no class numbers.
     """
-    pair = isinstance(data, tuple | list) and len(data) == 2
-    if not (pair and all(isinstance(part, Tensor) and part.ndim for part in data)):
+    pair = isinstance(data, tuple | list) and len(data) == 2  # a pair is checked as it is
+    whole = data if pair and all(isinstance(part, Tensor) for part in data) else (
+        Data.of(data).whole()
+    )  # fmt: skip
+    pair = isinstance(whole, tuple | list) and len(whole) == 2
+    if not (pair and all(isinstance(part, Tensor) and part.ndim for part in whole)):
         raise InputError(
             f"{name} is a {type(data).__name__}; expected a pair of tensors: inputs (n, ...) and "
-            "int64 labels (n,). Mend: torch.stack the samples of your data set"
+            "int64 labels (n,). Try: torch.stack the samples of your data set"
         )
-    inputs, labels = data
+    inputs, labels = whole
     if len(inputs) != len(labels) or not len(labels) or labels.ndim != 1:
         raise InputError(
             f"{name} has inputs {tuple(inputs.shape)} and labels {tuple(labels.shape)}; expected "
@@ -141,11 +149,11 @@ def check_data(data: Any, name: str) -> Data:
     return inputs, labels.long()
 
 
-def _check_runs(stack: Stack, one: int, other: int) -> None:
+def _check_runs(networks: Objective, one: int, other: int) -> None:
     # vectors are left out: norms start at 1 in every run
-    wide = [name for name, shape in zip(stack.space.names, stack.space.shapes, strict=True)
+    wide = [name for name, shape in zip(networks.space.names, networks.space.shapes, strict=True)
             if len(shape) > 1]  # fmt: skip
-    parts = [stack.space.split(stack.points[row]) for row in (one, other)]
+    parts = [networks.space.split(networks.center[row]) for row in (one, other)]
     first, second = (torch.cat([part[name].double().flatten() for name in wide or part])
                      for part in parts)  # fmt: skip
     cosine = float(torch.nn.functional.cosine_similarity(first, second, dim=0))
@@ -153,5 +161,5 @@ def _check_runs(stack: Stack, one: int, other: int) -> None:
         raise InputError(
             f"networks {one} and {other} are nearly the same point (cosine {cosine:.3f}): two "
             "checkpoints of one run, or copies. Connectivity within a run is another quantity. "
-            "Mend: train a second network from another seed, or diagnose from one checkpoint"
+            "Try: train a second network from another seed, or diagnose from one checkpoint"
         )

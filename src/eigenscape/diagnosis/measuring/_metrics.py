@@ -12,13 +12,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from eigenscape.diagnosis.measuring._curves import curve_errors, error_of
+from eigenscape.diagnosis.measuring._curves import curve_errors, error_of, logits_of, targets_of
 from eigenscape.diagnosis.measuring._options import MeasureOptions
-from eigenscape.diagnosis.measuring._samples import Samples
-from eigenscape.diagnosis.measuring._stack import Stack
-from eigenscape.diagnosis.measuring._traces import traces
-from eigenscape.landscape import linear_cka, mode_connectivity, mode_connectivity_peak
-from eigenscape.landscape.similarity._features import probe_inputs
+from eigenscape.landscape import (
+    hessian_traces,
+    linear_cka,
+    mode_connectivity,
+    mode_connectivity_peak,
+    probe_inputs,
+)
+from eigenscape.models import NetworkData, Objective
 
 _CKA_BATCH = 128
 
@@ -38,33 +41,31 @@ class Measured(NamedTuple):
 
 
 def measure_groups(
-    stack: Stack,
+    networks: Objective,
     groups: Sequence[Sequence[int]],
-    train: Samples,
-    test: Samples | None,
+    test: NetworkData | None,
     options: MeasureOptions,
 ) -> list[Measured]:
     """Return the metrics of each configuration.
 
     Args:
-        stack: the networks of all configurations.
-        groups: the rows of the stack that are the seeds of one configuration. The curve joins the
-            first two; the similarity is the mean over all pairs.
-        train: what each was trained on, labels as they were trained on; the same for the networks
-            of one configuration.
+        networks: those of all configurations, each on what it was trained on, labels as they were
+            trained on; the same for the networks of one configuration.
+        groups: the networks that are the seeds of one configuration. The curve joins the first two;
+            the similarity is the mean over all pairs.
         test: held-out data, or None.
         options: the protocol.
     """
-    seen = [{"train_error": error_of(stack, train), "train_loss": _losses(stack, train)}]
+    seen = [{"train_error": error_of(networks), "train_loss": _losses(networks)}]
     if test is not None:
-        seen.append({"test_error": error_of(stack, test), "test_loss": _losses(stack, test)})
-    found_traces = traces(stack, train, options)
+        held_out = networks.on(test)
+        seen.append({"test_error": error_of(held_out), "test_loss": _losses(held_out)})
+    found_traces = traces(networks, options)
     pairs = [group[:2] for group in groups if len(group) > 1]
     curves = iter(())
     if pairs:
-        starts, ends = (stack.take([pair[i] for pair in pairs]) for i in (0, 1))
-        theirs = train.networks([pair[0] for pair in pairs])
-        curves = iter(curve_errors(starts, ends, theirs, options).tolist())
+        starts, ends = (networks.select([pair[i] for pair in pairs]) for i in (0, 1))
+        curves = iter(curve_errors(starts, ends, options).tolist())
     found = []
     for group in groups:
         rows = list(group)
@@ -75,15 +76,26 @@ def measure_groups(
         curve = tuple(next(curves)) if len(rows) > 1 else ()
         if curve:
             metrics |= _connectivity(curve)
-            metrics["CKA"] = _similarity(stack.take(rows), train.networks(rows), options)
+            metrics["CKA"] = _similarity(networks.select(rows), options)
         found.append(Measured(metrics, trace_error, curve))
     return found
 
 
-def _losses(stack: Stack, samples: Samples) -> Tensor:
-    outputs = stack.outputs(samples).double()
+def traces(networks: Objective, options: MeasureOptions) -> Tensor:
+    """Return Hutchinson's estimate for each network and probe, ``(k, probes)``.
+
+    Of the Hessian of the mean cross-entropy on the first ``hessian_samples`` samples, in evaluation
+    mode, over all trained parameters.
+    """
+    assert isinstance(networks.data, NetworkData)
+    some = networks.on(networks.data.first(options.hessian_samples))
+    return hessian_traces(some, probes=options.probes, seed=options.seed)
+
+
+def _losses(networks: Objective) -> Tensor:
+    outputs = logits_of(networks).double()
     each = functional.cross_entropy(
-        outputs.flatten(0, 1), samples.labels.flatten(), reduction="none"
+        outputs.flatten(0, 1), targets_of(networks).flatten(), reduction="none"
     )
     return each.view(len(outputs), -1).mean(dim=1).cpu()
 
@@ -106,22 +118,24 @@ def _connectivity(curve: Sequence[float]) -> dict[str, float]:
     }
 
 
-def _similarity(stack: Stack, samples: Samples, options: MeasureOptions) -> float:
+def _similarity(networks: Objective, options: MeasureOptions) -> float:
     """Return the CKA of softmax outputs on mixed inputs, the mean over pairs.
 
     NaN for inputs that cannot be mixed (tokens), and for outputs that do not vary.
     """
-    if not samples.pool.is_floating_point():
+    assert isinstance(networks.data, NetworkData)
+    inputs = networks.data.network(0).whole()[0]
+    if not inputs.is_floating_point():
         return math.nan
     mixed = torch.cat(
         probe_inputs(
-            samples.pool[samples.rows[0]], batches=-(-options.cka_samples // _CKA_BATCH),
-            batch_size=_CKA_BATCH, alpha=options.mixup, seed=options.seed,
+            inputs, batches=-(-options.cka_samples // _CKA_BATCH), batch_size=_CKA_BATCH,
+            alpha=options.mixup, seed=options.seed,
         )
     )[: options.cka_samples]  # fmt: skip
     labels = torch.zeros(len(mixed), dtype=torch.int64)
-    inputs = Samples.shared((mixed, labels), len(stack), like=stack.points)
-    shares = stack.outputs(inputs).double().softmax(dim=2).cpu()
+    some = networks.on(NetworkData.shared(mixed, labels, networks.networks))
+    shares = logits_of(some).double().softmax(dim=2).cpu()
     if not bool(shares.isfinite().all()):
         return math.nan
     return float(np.mean([linear_cka(x, y) for x, y in combinations(shares, 2)]))

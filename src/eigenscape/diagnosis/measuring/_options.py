@@ -108,7 +108,7 @@ class MeasureOptions:
         if missing:
             raise InputError(
                 "the population does not state how its metrics were measured in enough detail to "
-                f"measure a model the same way (it lacks {', '.join(missing)}). Mend: grow a "
+                f"measure a model the same way (it lacks {', '.join(missing)}). Try: grow a "
                 "population ('eigenscape diagnose grow'), or hand over a model's metrics, measured "
                 "as the population's were, as a JSON file"
             )

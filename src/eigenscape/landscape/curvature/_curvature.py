@@ -1,22 +1,21 @@
-"""The matrix whose spectrum is asked for, known by its products alone."""
+"""The matrix whose spectrum is asked for, known by its products alone; and its diagonal blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from eigenscape.errors import InputError
-from eigenscape.models._derivatives import attached
-from eigenscape.models._modes import evaluating, twice_differentiable
+from eigenscape.models import Matrix
 
 if TYPE_CHECKING:
-    from eigenscape.models._objective import Objective
+    from eigenscape.models import Objective, ParameterSpace
 
-Matrix = Literal["hessian", "ggn"]
-MATRICES: tuple[Matrix, ...] = get_args(Matrix)
+Grouping = Literal["layer", "block"]
+GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 
 
 class Curvature:
@@ -35,14 +34,7 @@ class Curvature:
     """
 
     def __init__(self, objective: Objective, matrix: Matrix = "hessian") -> None:
-        if matrix not in MATRICES:
-            raise InputError(f"matrix is {matrix!r}; expected one of {', '.join(MATRICES)}")
-        self._product: Callable[[Tensor], Tensor] = (
-            objective.hvp if matrix == "hessian" else objective.ggn_product
-        )
-        single = objective.data.batches == 1 and objective.batch_norm != "recompute"
-        if matrix == "hessian" and single:
-            self._product = _OneBatch(objective)
+        self._product = objective.operator(matrix)
         self.count, self.device = objective.space.count, objective.device
         self.precision = torch.finfo(objective.dtype).eps
         self.products = 0
@@ -58,7 +50,7 @@ class Curvature:
         if not bool(torch.isfinite(answer).all()):
             raise InputError(
                 "a Hessian-vector product is not finite: the loss has no second derivative here. "
-                "Mend: look for square roots of zero, norms at zero or an overflow; "
+                "Try: look for square roots of zero, norms at zero or an overflow; "
                 "Objective(..., dtype=torch.float64)"
             )
         return answer
@@ -74,38 +66,63 @@ class Curvature:
         return drawn.to(self.device)
 
 
-class _OneBatch:
-    """Hessian products on a single batch, all from one forward and one first backward pass.
-
-    The graph that every product needs is held between the products, at no higher peak of memory.
-    """
-
-    def __init__(self, objective: Objective) -> None:
-        batch, _ = next(iter(objective.data))
-        train_norms = objective.batch_norm == "batch"
-        evaluation = evaluating(objective.model, train_norms=train_norms)
-        with twice_differentiable(), evaluation, torch.enable_grad():
-            self._leaf = objective.center.detach().clone().requires_grad_()
-            loss = objective.batch_loss(objective.tensors(self._leaf), batch)
-            self._slope = self._backward(attached(loss), None, create=True)
-
-    def __call__(self, vectors: Tensor) -> Tensor:
-        columns = vectors.reshape(self._leaf.shape[0], -1).to(self._leaf.dtype).T
-        products = [self._backward(self._slope, column) for column in columns]
-        return torch.stack(products, dim=1).double().reshape(vectors.shape)
-
-    def _backward(self, output: Tensor, vector: Tensor | None, *, create: bool = False) -> Tensor:
-        answer = None
-        if output.requires_grad:
-            (answer,) = torch.autograd.grad(
-                output, self._leaf, vector, create_graph=create, retain_graph=True,
-                allow_unused=True,
-            )  # fmt: skip
-        return torch.zeros_like(self._leaf) if answer is None else answer
-
-
 def whole_number(name: str, value: object, lowest: int) -> list[str]:
     """Return the complaint, if any, about a number that must be whole and not too small."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= lowest:
         return []
     return [f"{name} is {value!r}; expected a whole number of {lowest} or more"]
+
+
+class Groups:
+    """Which coordinates of the parameter vector lie in which layer or block.
+
+    Args:
+        space: the parameters.
+        by: ``"layer"``: the module that owns the parameter; ``"block"``: the name up to its first
+            number, such as ``layer1.0`` of ``layer1.0.conv1.weight``; None: no groups.
+
+    Raises:
+        InputError: another word.
+    """
+
+    def __init__(self, space: ParameterSpace, by: Grouping | None) -> None:
+        if by is not None and by not in GROUPINGS:
+            raise InputError(f"groups is {by!r}; expected one of {', '.join(GROUPINGS)}, or None")
+        owners = [] if by is None else [group_of(name, by) for name in space.names]
+        self.names = tuple(dict.fromkeys(owners))
+        places = torch.tensor([self.names.index(owner) for owner in owners], dtype=torch.int64)
+        self._member = places.repeat_interleave(torch.tensor(space.sizes)) if owners else None
+        self.sizes = [
+            sum(size for size, owner in zip(space.sizes, owners, strict=True) if owner == name)
+            for name in self.names
+        ]
+
+    def sums(self, entries: Tensor) -> Tensor:
+        """Add up ``entries`` ``(P, k)`` within each group: ``(k, groups)`` on the CPU."""
+        if self._member is None:
+            return torch.zeros(entries.shape[1], 0, dtype=entries.dtype)
+        total = entries.new_zeros(len(self.names), entries.shape[1])
+        return total.index_add_(0, self._member.to(entries.device), entries).T.cpu()
+
+
+def group_of(name: str, by: Grouping) -> str:
+    """Return the layer or the block of a parameter.
+
+    >>> group_of("layer1.0.conv1.weight", "layer"), group_of("layer1.0.conv1.weight", "block")
+    ('layer1.0.conv1', 'layer1.0')
+    >>> group_of("head.weight", "block"), group_of("scale", "layer")
+    ('head', 'scale')
+    """
+    return ".".join(_up_to_number(name) if by == "block" else _owner(name))
+
+
+def _owner(name: str) -> list[str]:
+    parts = name.split(".")
+    return parts[:-1] or parts
+
+
+def _up_to_number(name: str) -> Iterator[str]:
+    for part in _owner(name):
+        yield part
+        if part.isdigit():
+            return

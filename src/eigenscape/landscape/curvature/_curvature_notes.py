@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from eigenscape.models._modes import evaluating, twice_differentiable
+from eigenscape.models import evaluating, twice_differentiable
 
 if TYPE_CHECKING:
     from eigenscape.landscape.curvature._density import SpectralDensity
     from eigenscape.landscape.curvature._trace import TraceEstimate
-    from eigenscape.models._objective import Objective
+    from eigenscape.models import Objective
 
 #: A share of the loss, or of the largest eigenvalue, that is worth a sentence.
 _NOTABLE = 1e-3

@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from eigenscape.errors import InputError
-from eigenscape.landscape.curvature._curvature import Curvature, Matrix, whole_number
+from eigenscape.landscape.curvature._curvature import Curvature, whole_number
 from eigenscape.landscape.curvature._lanczos import Lanczos
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from eigenscape.models._objective import Objective
+    from eigenscape.models import Matrix, Objective
 
 _KAPPA = 3.0
 _MARGIN = 5.0

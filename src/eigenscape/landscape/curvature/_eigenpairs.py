@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from eigenscape.errors import InputError
-from eigenscape.landscape.curvature._curvature import Curvature, Matrix, whole_number
+from eigenscape.landscape.curvature._curvature import Curvature, whole_number
 from eigenscape.landscape.curvature._lanczos import Lanczos
 
 if TYPE_CHECKING:
-    from eigenscape.models._objective import Objective
+    from eigenscape.models import Matrix, Objective
 
 Which = Literal["largest", "smallest", "magnitude", "both"]
 WHICH: tuple[Which, ...] = get_args(Which)

@@ -9,23 +9,22 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 
 from eigenscape.errors import InputError
-from eigenscape.landscape.curvature._curvature import Matrix
-from eigenscape.landscape.curvature._curvature_groups import Grouping
+from eigenscape.landscape.curvature._curvature import Grouping
 from eigenscape.landscape.curvature._curvature_notes import (
     eigenvalue_notes,
     estimate_notes,
     point_notes,
 )
-from eigenscape.landscape.curvature._curvature_restrict import restricted
 from eigenscape.landscape.curvature._density import spectral_density
 from eigenscape.landscape.curvature._eigenpairs import top_eigenpairs
 from eigenscape.landscape.curvature._hessian_result import HessianResult
 from eigenscape.landscape.curvature._trace import TraceMethod, trace
+from eigenscape.models import Matrix
 from eigenscape.results import Environment
 from eigenscape.runs import Progress
 
 if TYPE_CHECKING:
-    from eigenscape.models._objective import Objective
+    from eigenscape.models import Objective
     from eigenscape.runs import ProgressCallback
 
 Ends = Literal["largest", "both"]
@@ -76,7 +75,7 @@ def hessian(
     if ends not in get_args(Ends):
         raise InputError(f"ends is {ends!r}; expected one of {', '.join(get_args(Ends))}")
     if parameters is not None:
-        objective = restricted(objective, parameters)
+        objective = objective.restricted(parameters)
     both = ends == "both"
     if both and 2 * k > objective.space.count:
         raise InputError(
@@ -112,7 +111,7 @@ def hessian(
         matrix=matrix,
         model=type(objective.model).__name__,
         parameters=objective.space.count,
-        samples=objective.data.count,
+        samples=round(objective.data.count),
         data_hash=objective.data.hash,
         loss=objective.loss_at_center,
         gradient_norm=gradient_norm,

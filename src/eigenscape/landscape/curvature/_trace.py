@@ -10,11 +10,10 @@ import torch
 from torch import Tensor
 
 from eigenscape.errors import InputError
-from eigenscape.landscape.curvature._curvature import Curvature, Matrix, whole_number
-from eigenscape.landscape.curvature._curvature_groups import Grouping, Groups
+from eigenscape.landscape.curvature._curvature import Curvature, Grouping, Groups, whole_number
 
 if TYPE_CHECKING:
-    from eigenscape.models._objective import Objective
+    from eigenscape.models import Matrix, Objective
 
 TraceMethod = Literal["hutchinson", "hutch++"]
 TRACE_METHODS: tuple[TraceMethod, ...] = get_args(TraceMethod)
@@ -123,6 +122,33 @@ def trace(
             more = probes.draw(min(_CHUNK, max_samples - curvature.products))
             found = torch.cat((found, more))
     return _estimate(probes.known, found, curvature.products, method, members)
+
+
+def hessian_traces(objective: Objective, *, probes: int = 32, seed: int = 0) -> Tensor:
+    """Estimate the trace of the Hessian of each of k networks: ``(k, probes)`` in float64.
+
+    Hutchinson's ``v^T H v`` for each network and probe, Rademacher vectors that are the same for
+    all networks; the mean over the probes estimates the trace.
+
+    Args:
+        objective: of the networks, at their center.
+        probes: random vectors.
+        seed: of the vectors.
+
+    >>> from eigenscape.models import Objective
+    >>> models = [torch.nn.Linear(3, 1), torch.nn.Linear(3, 1)]
+    >>> data = (torch.eye(3), torch.ones(3, 1))
+    >>> objective = Objective(models, torch.nn.functional.mse_loss, data)
+    >>> hessian_traces(objective, probes=64).mean(dim=1).round().tolist()
+    [4.0, 4.0]
+    """
+    generator = torch.Generator().manual_seed(seed)
+    coins = torch.randint(2, (probes, objective.space.count), generator=generator)
+    signs = (2 * coins - 1).to(objective.device, objective.dtype)
+    parts = [
+        (some * objective.products(None, some)).sum(dim=-1) for some in torch.split(signs, _CHUNK)
+    ]
+    return torch.cat(parts, dim=1).cpu()
 
 
 class _Probes:

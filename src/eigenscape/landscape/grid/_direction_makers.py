@@ -17,7 +17,7 @@ from eigenscape.landscape.grid._directions import Directions, check_count
 from eigenscape.landscape.grid._model_points import ModelPoint, point_of
 
 if TYPE_CHECKING:
-    from eigenscape.models._objective import Objective
+    from eigenscape.models import Objective
 
 # Half-widths. Filter-normalised directions are as long as the weights: Li et al. (2018) draw -1..1.
 _RANDOM_RADIUS = 1.0

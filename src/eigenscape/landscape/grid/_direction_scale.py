@@ -11,7 +11,7 @@ from torch.nn.modules.conv import _ConvTransposeNd
 from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
-    from eigenscape.models._objective import Objective
+    from eigenscape.models import Objective
 
 Normalization = Literal["filter", "layer", "model", "none"]
 NORMALIZATIONS: tuple[Normalization, ...] = get_args(Normalization)

@@ -13,7 +13,7 @@ from eigenscape.checkpoints import Checkpoint, open_checkpoint
 from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
-    from eigenscape.models._objective import Objective
+    from eigenscape.models import Objective
 
 ModelPoint = nn.Module | Mapping[str, Tensor] | str | os.PathLike[str] | Checkpoint | Tensor
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eigenscape.errors import InputError
-from eigenscape.landscape.curvature._curvature_restrict import restricted
 from eigenscape.landscape.grid._direction_makers import hessian_directions, random_directions
 from eigenscape.landscape.grid._direction_scale import Normalization
 from eigenscape.landscape.grid._directions import Directions, Unit, check_unit
@@ -33,7 +32,7 @@ from eigenscape.runs import Progress
 
 if TYPE_CHECKING:
     from eigenscape.landscape.grid._shortcut import Shortcut
-    from eigenscape.models._objective import Objective
+    from eigenscape.models import Objective
     from eigenscape.runs import ProgressCallback
 
 DirectionsLike = Directions | Literal["random", "hessian"]
@@ -106,7 +105,7 @@ def sample(
     ([-1.0, -0.5, 0.0, 0.5, 1.0], [0.0, 0.25, 1.0, 2.25, 4.0])
     """
     if layers is not None:
-        objective = restricted(objective, [layers] if isinstance(layers, str) else layers)
+        objective = objective.restricted([layers] if isinstance(layers, str) else layers)
     n = _dimensions(directions, dim, normalize)
     check_unit(unit or "direction")
     check_grid_size(steps, 1.0 if radius is None else radius, n)

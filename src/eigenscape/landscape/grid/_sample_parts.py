@@ -17,7 +17,7 @@ from eigenscape.results import Environment, content_hash, dumps, read_object, re
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from eigenscape.models._objective import Objective
+    from eigenscape.models import Objective
 
 _SCHEMA = "eigenscape.landscape-run/1"
 _PART = re.compile(r"part-(\d+)-(\d+)\.npy")

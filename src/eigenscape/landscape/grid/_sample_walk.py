@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from eigenscape.models._modes import evaluating
+from eigenscape.models import evaluating
 
 if TYPE_CHECKING:
     from eigenscape.landscape.grid._shortcut import Shortcut
-    from eigenscape.models._objective import Objective
+    from eigenscape.models import Objective
 
 
 class Walk:

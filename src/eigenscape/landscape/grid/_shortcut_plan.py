@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from eigenscape.errors import InputError
 from eigenscape.landscape.grid._shortcut import Kept, Outputs, Precomputed, Shortcut, Source
 from eigenscape.landscape.grid._shortcut_trace import Call, hooked, traced
-from eigenscape.models._modes import batch_norms
+from eigenscape.models import batch_norms, call_with
 
 if TYPE_CHECKING:
     from eigenscape.landscape.grid._sample_walk import Walk
-    from eigenscape.models._objective import Objective
+    from eigenscape.models import Objective
 
 # An Embedding is linear in its weights too, but looking rows up costs less than adding them.
 _LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -187,7 +186,7 @@ def _filled(
         for name in linear:
             args, kwargs = given.pop(name)
             parts[name][-1] += [
-                None if column is None else functional_call(modules[name], column, args, kwargs)
+                None if column is None else call_with(modules[name], column, *args, **kwargs)
                 for column in columns[name]
             ]
     precomputed = {name: Precomputed(batches) for name, batches in parts.items()}

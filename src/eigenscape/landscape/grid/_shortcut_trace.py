@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from eigenscape.models._batches import tensors_of
+from eigenscape.models import tensors_of
 
 _SAMPLE = 4096
 _PLAIN = (Tensor, str, int, float, bool, type(None))

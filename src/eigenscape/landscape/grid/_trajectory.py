@@ -12,7 +12,7 @@ from eigenscape.landscape.grid._directions import Directions
 from eigenscape.landscape.grid._model_points import ModelPoint, point_of
 
 if TYPE_CHECKING:
-    from eigenscape.models._objective import Objective
+    from eigenscape.models import Objective
 
 _MARGIN = 1.1
 

@@ -47,5 +47,5 @@ def _class_axis(outputs: Any, targets: Any) -> int:
         seen = f"outputs of type {type(outputs).__name__}, targets of {type(targets).__name__}"
     raise InputError(
         f"the error of a classifier needs scores (n, classes) and labels (n,); seen: {seen}. "
-        "Mend: give error=f with f(outputs, targets) the mean error over a batch"
+        "Try: give error=f with f(outputs, targets) the mean error over a batch"
     )

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from eigenscape.landscape.paths._bend import first_bend, train_bend
-from eigenscape.landscape.paths._bezier import bezier_point
+from eigenscape.errors import InputError
+from eigenscape.landscape.paths._bend import bezier_point, first_bend, train_curves
 from eigenscape.landscape.paths._classification_error import classification_error
 from eigenscape.landscape.paths._connectivity import Connectivity
-from eigenscape.landscape.paths._curve_data import in_order, shuffled
 from eigenscape.landscape.paths._curve_options import CurveOptions
 from eigenscape.landscape.paths._path import ErrorMeasure, PathValues, measure_point
 from eigenscape.landscape.paths._twin_check import check_twins
-from eigenscape.models._batches import Batch, Batches
-from eigenscape.models._calls import Forward, Loss
-from eigenscape.models._objective import Objective
-from eigenscape.models._parameters import ParameterSpace
+from eigenscape.models import Batch, Data, Forward, Loss, Objective, ParameterSpace
 from eigenscape.results import Environment
 from eigenscape.runs import Progress, ProgressCallback
 
@@ -100,12 +97,13 @@ def connect(
         seed=seed,
     )
     check_twins(model_a, model_b, ParameterSpace.of(model_a))
+    whole = Data.of(data)
     objective = Objective(
-        model_a, loss, in_order(data, batch_size), forward=forward, batch_norm="recompute"
+        model_a, loss, whole.cut(batch_size), forward=forward, batch_norm="recompute"
     )
     held_out = None
     if test is not None:
-        held_out = Batches(in_order(test, batch_size), objective.device, objective.dtype)
+        held_out = Data.of(test).cut(batch_size).to(objective.device, objective.dtype)
     start = objective.center
     end = objective.space.join(dict(model_b.named_parameters()), start.dtype).to(start.device)
     bend = first_bend(objective, start, end, init, seed)
@@ -115,13 +113,8 @@ def connect(
 
     ends = measure(start), measure(end)  # before the training: bad data should not cost it
     tell = _teller(epochs + 2 * (points - 2), progress)
-    bend, losses = train_bend(
-        objective,
-        (start, end),
-        bend,
-        lambda generator: shuffled(data, batch_size, objective, generator),
-        options,
-        lambda epoch: tell(f"epoch {epoch + 1}"),
+    bend, losses = _train(
+        objective, (start, end), bend, whole, options, lambda epoch: tell(f"epoch {epoch + 1}")
     )
     ts = torch.linspace(0, 1, points, dtype=torch.float64).tolist()
     paths = []
@@ -140,10 +133,52 @@ def connect(
         error_name=_error_name(error),
         training_loss=losses,
         distance=math.sqrt(float((start.double() - end.double()).square().sum())),
-        samples=objective.data.count,
+        samples=round(objective.data.count),
         data_hash=objective.data.hash,
         bend=bend,
     )
+
+
+def _train(
+    objective: Objective,
+    ends: tuple[Tensor, Tensor],
+    bend: Tensor,
+    data: Data,
+    options: CurveOptions,
+    on_epoch: Callable[[int], object],
+) -> tuple[Tensor, tuple[float, ...]]:
+    """Return the trained bend ``(P,)`` and the mean loss of each epoch, without weight decay.
+
+    Raises:
+        InputError: the loss or the bend stops being finite.
+    """
+    generator = torch.Generator().manual_seed(options.seed)
+    data = data.to(objective.device, objective.dtype)
+
+    def steps() -> Iterator[tuple[float, Batch]]:
+        for epoch in range(options.epochs):
+            batches = list(data.epoch(options.batch_size, generator))
+            for step, (batch, _) in enumerate(batches):
+                yield (epoch + step / len(batches)) / options.epochs, batch
+
+    trained = train_curves(
+        objective, (ends[0][None], ends[1][None]), bend[None], steps(), generator,
+        learning_rate=options.learning_rate, momentum=options.momentum,
+        weight_decay=options.weight_decay,
+    )  # fmt: skip
+    losses = []
+    for epoch in range(options.epochs):
+        total = 0.0
+        for bends, loss in islice(trained, objective.data.batches):
+            bend, total = bends[0], total + float(loss)
+        if not (math.isfinite(total) and bool(bend.isfinite().all())):
+            raise InputError(
+                f"the curve diverged in epoch {epoch + 1}, at a learning rate of "
+                f"{options.learning_rate:g}. Try: learning_rate={options.learning_rate / 10:g}"
+            )
+        losses.append(total / objective.data.batches)
+        on_epoch(epoch)
+    return bend, tuple(losses)
 
 
 def _error_name(error: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,7 @@ import torch
 from torch import Tensor
 
 from eigenscape.errors import InputError
-from eigenscape.models._batches import Batch, Batches
-from eigenscape.models._calls import scalar
-from eigenscape.models._modes import evaluating
-from eigenscape.models._objective import Objective
+from eigenscape.models import Data, Objective, evaluating
 
 ErrorMeasure = Callable[[Any, Any], float | Tensor]
 
@@ -42,7 +39,7 @@ class PathValues:
 
 
 def measure_point(
-    objective: Objective, point: Tensor, test: Batches | None, error: ErrorMeasure
+    objective: Objective, point: Tensor, test: Data | None, error: ErrorMeasure
 ) -> tuple[float, ...]:
     """Return train loss and error at a point, then those on test data where there are any.
 
@@ -62,7 +59,7 @@ def measure_point(
     if not all(math.isfinite(value) for value in values):
         raise InputError(
             f"losses and errors at a point of a path are {values}; expected finite numbers. "
-            "Mend: look for nan in the models and in the data"
+            "Try: look for nan in the models and in the data"
         )
     return values
 
@@ -70,20 +67,18 @@ def measure_point(
 def _loss_and_error(
     objective: Objective,
     tensors: dict[str, Tensor],
-    data: Iterable[tuple[Batch, int]],
+    data: Data,
     error: ErrorMeasure,
 ) -> tuple[float, ...]:
     loss_sum = error_sum = 0.0
-    samples = 0
-    for index, (batch, count) in enumerate(data):
-        outcome = objective.outputs(tensors, batch, index)
+    for index, (batch, weight) in enumerate(data):
+        outcome = objective.answer(tensors, batch, index)
         if not (isinstance(outcome, tuple) and len(outcome) == 2):
             raise InputError(
                 f"forward returned a {type(outcome).__name__}; a curve needs (outputs, targets), "
                 "for the error as well as the loss"
             )
-        loss = scalar(objective.loss_of(*outcome, exact=True), index)
-        loss_sum += float(loss) * count
-        error_sum += float(error(*outcome)) * count
-        samples += count
-    return loss_sum / samples, error_sum / samples
+        loss = objective.scalar_loss(outcome, index, exact=True)
+        loss_sum += float(loss) * weight
+        error_sum += float(error(*outcome)) * weight
+    return loss_sum / data.count, error_sum / data.count

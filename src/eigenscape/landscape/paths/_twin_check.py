@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from eigenscape.errors import InputError
-from eigenscape.models._modes import batch_norms
-from eigenscape.models._parameters import ParameterSpace
+from eigenscape.models import ParameterSpace, batch_norm_statistics
 
 _SHOWN = 5
 
@@ -35,7 +34,7 @@ def check_twins(model_a: nn.Module, model_b: nn.Module, space: ParameterSpace) -
     if fixed:
         raise InputError(
             f"tensors that do not move along a path differ between the models: {fixed[:_SHOWN]}. "
-            "Mend: requires_grad_(True) for parameters; equal buffers"
+            "Try: requires_grad_(True) for parameters; equal buffers"
         )
 
 
@@ -56,12 +55,7 @@ def _other_shapes(model_a: nn.Module, model_b: nn.Module) -> list[str]:
 
 
 def _other_fixed(model_a: nn.Module, model_b: nn.Module, space: ParameterSpace) -> list[str]:
-    statistics = {
-        f"{prefix}{'.' if prefix else ''}{name}"
-        for prefix, norm in batch_norms(model_a).items()
-        for name, _ in norm.named_buffers()
-    }
-    free = statistics | set(space.names)
+    free = {*batch_norm_statistics(model_a), *space.names}
     tensors_a, tensors_b = _tensors(model_a), _tensors(model_b)
     return [
         name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from eigenscape.errors import InputError
 from eigenscape.landscape.similarity._mixup import mixup
-from eigenscape.models._batches import moved, tensors_of
-from eigenscape.models._modes import evaluating
+from eigenscape.models import Data, evaluating, tensors_of
 
 
 def probe_inputs(
@@ -23,9 +22,9 @@ def probe_inputs(
     """Return the batches of inputs that models are compared on.
 
     Args:
-        data: inputs, or ``(inputs, targets)``, of which ``batches * batch_size`` samples (all, if
-            there are fewer) are drawn without replacement; or an iterable of such batches, of which
-            the first ``batches`` are taken.
+        data: one batch, inputs or ``(inputs, targets)``, of which ``batches * batch_size`` samples
+            (all, if there are fewer) are drawn without replacement; or several, of which the first
+            ``batches`` are taken. :class:`~eigenscape.models.Data` decides which.
         batches: how many.
         batch_size: samples of each, where the data are tensors.
         alpha: of :func:`mixup` within each batch; None for the inputs as they are.
@@ -37,17 +36,13 @@ def probe_inputs(
     if batches < 1 or batch_size < 1:
         raise InputError(f"batches is {batches}, batch_size {batch_size}; expected 1 or more")
     generator = np.random.default_rng(seed)
-    whole = data[0] if isinstance(data, tuple) and data else data
-    if isinstance(whole, Tensor):
+    held = Data.of(data)
+    if held.batches == 1:
+        whole = _inputs_of(next(iter(held))[0])
         order = torch.from_numpy(generator.permutation(len(whole))[: batches * batch_size])
         chosen = [whole[part.to(whole.device)] for part in torch.split(order, batch_size)]
-    elif isinstance(data, Iterable):
-        chosen = [_inputs_of(batch) for batch in islice(data, batches)]
     else:
-        raise InputError(f"the data is a {type(data).__name__}; expected tensors or batches")
-    chosen = [inputs for inputs in chosen if len(inputs)]
-    if not chosen:
-        raise InputError("there are no inputs to compare models on. Mend: give some data")
+        chosen = [_inputs_of(batch) for batch, _ in islice(held, batches)]
     return [mixup(x, alpha, generator) for x in chosen] if alpha is not None else chosen
 
 
@@ -80,7 +75,8 @@ def features(model: nn.Module, inputs: Sequence[Tensor], outputs: str) -> list[T
     with torch.no_grad(), evaluating(model), _caught(layer) as seen:
         for batch in inputs:
             seen.clear()
-            answer = model(moved(batch, example.device, example.dtype))
+            real = batch.is_floating_point()
+            answer = model(batch.to(example.device, example.dtype if real else None))
             if layer is not None:
                 answer = seen[-1] if seen else None
             found.append(_flat(answer, outputs, len(batch)))
@@ -124,7 +120,7 @@ def _flat(answer: Any, outputs: str, count: int) -> Tensor:
         if tensor.ndim != 2 or tensor.shape[1] < 2:
             raise InputError(
                 f"softmax needs logits (n, classes); the model's are {tuple(tensor.shape)}. "
-                "Mend: outputs='logits', or the name of a layer"
+                "Try: outputs='logits', or the name of a layer"
             )
         return flat.softmax(dim=1).cpu()
     return flat.cpu()

@@ -27,7 +27,7 @@ def mixup(inputs: Tensor, alpha: float, generator: np.random.Generator) -> Tenso
     """
     if not inputs.is_floating_point():
         raise InputError(
-            f"the inputs are {inputs.dtype}, and mixup mixes real numbers. Mend: mixup=None"
+            f"the inputs are {inputs.dtype}, and mixup mixes real numbers. Try: mixup=None"
         )
     if not 0 < alpha < float("inf"):
         raise InputError(f"mixup is {alpha}; expected the alpha of Beta(alpha, alpha), above 0")

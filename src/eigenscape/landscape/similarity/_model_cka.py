@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from eigenscape.errors import InputError
 from eigenscape.landscape.similarity._cka import linear_cka
 from eigenscape.landscape.similarity._features import features, probe_inputs
-from eigenscape.models._batches import Batch
+from eigenscape.models import Batch
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from eigenscape.errors import InputError
-from eigenscape.models._parameters import ParameterSpace
+from eigenscape.models import ParameterSpace
 
 
 def parameter_distance(model_a: nn.Module, model_b: nn.Module) -> float:
