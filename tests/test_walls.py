@@ -121,7 +121,6 @@ def test_imports_go_in_no_circle():
     assert not circles, "\n".join(map(str, circles))
 
 
-@pytest.mark.xfail(strict=True, reason="the stack and the shortcuts still call by themselves")
 def test_calls_with_other_tensors_are_made_in_one_room():
     rooms = {
         room(module)
@@ -138,8 +137,7 @@ def test_calls_with_other_tensors_are_made_in_one_room():
 #: Every function that changes parameters, and why it is one beside `fit`.
 TRAINING = {
     "eigenscape.diagnosis.growing._training.train_stack": "to become `fit`",
-    "eigenscape.diagnosis.measuring._curves.train_bends": "to become the one curve trainer",
-    "eigenscape.landscape.paths._bend.train_bend": "to become the one curve trainer",
+    "eigenscape.landscape.paths._bend.train_curves": "moves bends, not networks: at a new t a step",
     "eigenscape.models._fit._Loop._closed_step": "`fit`, for optimizers that evaluate the loss",
     "eigenscape.models._fit._Loop._plain_step": "`fit`",
     "eigenscape_studies.laboratory._optimizers.Adam.step": "an optimizer",

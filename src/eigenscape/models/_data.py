@@ -113,7 +113,7 @@ class Data:
     @property
     def numbers(self) -> tuple[Tensor, ...]:
         """The example numbers of each batch: 0 ... ``examples`` - 1, in order."""
-        return torch.arange(self.examples).split(list(self._rows))
+        return torch.split(torch.arange(self.examples), list(self._rows))
 
     def to(self, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Data:
         """Return the same data with tensors on a device, floating ones in a dtype."""

@@ -128,10 +128,11 @@ class Evaluation:
         """Return the loss of one batch: a scalar for one model, ``(k,)`` side by side."""
         if self.networks == 1:
             return self.batch_loss(tensors, batch, index, exact=exact)
-        return side_by_side(
+        losses: Tensor = side_by_side(
             lambda own, some: self.batch_loss(own, some, index, exact=exact),
             (dict(tensors),), batch, each=bool(self.data.networks),
         )  # fmt: skip
+        return losses
 
     def batch_answers(self, tensors: Mapping[str, Tensor], batch: Batch, index: int = 0) -> Any:
         """Return :meth:`answer` for one model, or for all side by side."""
@@ -177,7 +178,7 @@ class Evaluation:
     def renormed(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return tensors with the batch norms' statistics gathered anew: a cumulative mean."""
         anew = {name: fresh(name, tensors[name]) for name in self.norm_statistics}
-        seen, norms = 0, batch_norms(self.model).values()
+        seen, norms = 0.0, batch_norms(self.model).values()
         found = [(norm, norm.momentum) for norm in norms]
         try:
             with evaluating(self.model, train_norms=True):

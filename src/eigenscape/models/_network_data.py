@@ -134,7 +134,8 @@ class NetworkData(Data):
         networks, samples = self._rows_of.shape
         self.networks = networks
         parts = split_places(torch.arange(samples), _AT_ONCE)
-        self._rows = self._weights = tuple(len(part) for part in parts)
+        self._rows = tuple(len(part) for part in parts)
+        self._weights: tuple[float, ...] = self._rows
         self.understood = f"{samples} samples of each of {networks} networks"
 
 

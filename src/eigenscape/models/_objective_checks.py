@@ -34,7 +34,7 @@ def check(objective: Objective, *, weigh: bool) -> None:
             "batches are weighted by their labels that are not -100, without the first of each "
             "row, on which the loss does not depend: a causal language model",
         )
-    losses = []
+    losses: list[float] = []
     for single in singles:
         single.data = objective.data.network(len(losses)) if objective.data.networks else (
             objective.data

@@ -328,7 +328,7 @@ def _landscape(
         gram=tuple(map(tuple, directions.gram.tolist())),
         rayleigh=directions.rayleigh,
         parameters=objective.space.count,
-        samples=objective.data.count,
+        samples=round(objective.data.count),
         data_hash=objective.data.hash,
         batch_norm=objective.batch_norm,
         dtype=str(objective.dtype).removeprefix("torch."),
