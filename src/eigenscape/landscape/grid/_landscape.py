@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from eigenscape.errors import InputError
 from eigenscape.landscape.grid._directions import Unit
-from eigenscape.models._modes import BatchNormPolicy
+from eigenscape.models import BatchNormPolicy
 from eigenscape.results import Result, decode
 
 if TYPE_CHECKING:
