@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from eigenscape.errors import InputError
-from eigenscape.landscape.curvature._curvature import Matrix
 from eigenscape.landscape.curvature._density import SpectralDensity
 from eigenscape.landscape.curvature._trace import GroupTrace
+from eigenscape.models import Matrix
 from eigenscape.results import Result
 
 if TYPE_CHECKING:
