@@ -36,6 +36,7 @@ print(peak() - before, total)
 """
 
 
+@pytest.mark.slow
 def test_reading_one_by_one_takes_three_tensors_at_most(tmp_path):
     if not Path("/proc/self/status").exists():
         pytest.skip("the peak is read from /proc, which this system lacks")

@@ -155,6 +155,7 @@ def test_a_width_that_fails_is_named_and_the_rest_kept(tmp_path):
         grow(family, broken, engine="threads", jobs=1)
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_is_bit_for_bit_the_same(tmp_path):
     family = load_family(f"{FILE}:family")
     plan = plan_of(family, epochs=60)

@@ -160,6 +160,7 @@ def test_what_no_data_gives(clean, noisy):
     assert (small == (labels == "small")[:, None]).mean() == pytest.approx(0.818, abs=0.005)
 
 
+@pytest.mark.slow
 def test_exact_search_against_the_papers(clean, noisy):
     labels = noisy.labels("temperature")
     clear = noisy.select(labels != "optimal")

@@ -388,6 +388,7 @@ def cifar(images):
     return Objective(model, nn.functional.cross_entropy, ((pixels - mean) / std, labels))
 
 
+@pytest.mark.slow
 def test_the_largest_eigenvalue_of_a_published_network():
     found = top_eigenpairs(cifar(40))
     assert float(found.values) == pytest.approx(101.372, rel=1e-4)

@@ -144,6 +144,7 @@ def test_engines_agree(checkpoint, tmp_path, engine):
     assert [layer.alpha_hill for layer in rows] == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_killed_half_way_continues(tmp_path):
     """A real SIGKILL of the command, then the same command again."""
     generator = torch.Generator().manual_seed(2)

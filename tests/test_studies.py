@@ -60,6 +60,7 @@ def test_the_loss_effect_is_stated_from_the_measurements(study):
     assert len(re.findall(r"95 % interval [+-]\d", text)) == 2
 
 
+@pytest.mark.slow
 def test_page_is_self_contained_and_small(study, tmp_path):
     result, _, _ = study
     path = write_study_page(result, tmp_path / "report.html")

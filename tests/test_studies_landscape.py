@@ -42,6 +42,7 @@ def profiles(tmp_path_factory):
         profiles_run.PLANS = kept
 
 
+@pytest.mark.slow
 def test_topology_measures_every_network(topology):
     result, _ = topology
     table = result.table("networks")
@@ -56,6 +57,7 @@ def test_topology_measures_every_network(topology):
     assert "not significant" in " ".join(claim.measured for claim in result.claims)
 
 
+@pytest.mark.slow
 def test_topology_resumes_and_repeats(topology):
     result, folder = topology
     again = run_study("landscape_topology", folder=folder, jobs=1)
@@ -66,6 +68,7 @@ def test_topology_resumes_and_repeats(topology):
         }
 
 
+@pytest.mark.slow
 def test_profiles_measure_every_dimension(profiles):
     result, _ = profiles
     table = result.table("networks")
@@ -78,6 +81,7 @@ def test_profiles_measure_every_dimension(profiles):
     assert len(result.claims) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", ["topology", "profiles"])
 def test_pages_and_round_trip(study, request, tmp_path):
     result, _ = request.getfixturevalue(study)

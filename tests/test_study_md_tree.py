@@ -31,6 +31,7 @@ def study():
         return run_study("md_tree", engine="threads", jobs=1)
 
 
+@pytest.mark.slow
 def test_published_scores_stand_in_the_claims(study):
     by_name = {claim.name: claim for claim in study.claims}
     assert len(by_name) == 12

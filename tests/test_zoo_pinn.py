@@ -366,6 +366,7 @@ def test_a_slow_convection_is_learned():
     assert log.final_loss < 2e-3
 
 
+@pytest.mark.slow
 def test_a_fast_convection_is_not_learned_in_the_same_time():
     problem = networks.convection(30.0, n_collocation=400)
     model, _ = networks.train_pinn(problem, max_iterations=400)

@@ -65,6 +65,7 @@ def digits_accuracy(depth, *, residual, seed=0):
     return zoo.accuracy(model, data.test_inputs, data.test_labels)
 
 
+@pytest.mark.slow
 def test_shortcuts_help_a_deep_network():
     assert digits_accuracy(24, residual=True) > digits_accuracy(24, residual=False) > 0.5
 

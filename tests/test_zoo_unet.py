@@ -164,6 +164,7 @@ def trained(learning_rate, split):
     return networks.mean_iou(model, split.test_inputs, split.test_labels), log
 
 
+@pytest.mark.slow
 def test_train_takes_masks_and_a_tiny_rate_learns_less():
     split = networks.shapes(240)
     good, log = trained(1e-2, split)
