@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
+from eigenscape.errors import InputError
 from eigenscape.results import Result
 from eigenscape.spectra import SpectraResult
 
@@ -31,6 +32,10 @@ class CheckupResult(Result):
     facts: Mapping[str, str]
     examined: Mapping[str, SpectraResult]
     around: Mapping[str, Result] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.examined:
+            raise InputError("a check-up without an examination; expected one or more")
 
     def frame(self) -> pd.DataFrame:
         """Return the layer tables, one below the other, with a column that says which."""

@@ -70,6 +70,12 @@ class Diagnosis(Result):
     outside: tuple[str, ...]
     sentences: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        if not {step.feature for step in self.path} <= set(self.shape.features):
+            raise InputError(f"the path has other metrics than {', '.join(self.shape.features)}")
+        if self.leaf is not None:
+            self.leaf.check(self.question)
+
     @property
     def named_action(self) -> str | None:
         """The action of the leaf's own answer, whatever it gains; None where it names no knob."""

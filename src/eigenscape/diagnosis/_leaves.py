@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eigenscape.diagnosis._labels import ACTION_OF, ACTIONS, ANSWERS
+from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
     from eigenscape.diagnosis._population import Population
@@ -41,6 +42,17 @@ class LeafRecord:
     def size(self) -> int:
         """How many configurations ended here."""
         return sum(self.counts.values())
+
+    def check(self, question: str) -> None:
+        """Refuse a record that lacks an answer or an action.
+
+        Raises:
+            InputError: naming what is missing.
+        """
+        answers = [name for name in (*ANSWERS[question], "optimal") if name not in self.counts]
+        actions = [a for a in ACTIONS if a not in self.gains or a not in self.quartiles]
+        if answers or actions:
+            raise InputError(f"a leaf lacks {', '.join(answers + actions)}")
 
     def best_action(self) -> tuple[str, float]:
         """Return the action that the answer calls for, and its mean gain."""

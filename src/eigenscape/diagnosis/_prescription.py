@@ -63,6 +63,13 @@ class Prescription(Result):
     notes: tuple[str, ...]
     sentences: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        if self.action is not None and self.action not in _QUESTION_OF:
+            raise InputError(f"action is {self.action!r}; expected of {', '.join(_QUESTION_OF)}")
+        asked = [found.question for found in self.diagnoses]
+        if not asked or not set(asked) <= set(self.trust) or not self.sentences:
+            raise InputError("a prescription needs diagnoses, the trust in each, and sentences")
+
     @property
     def brief(self) -> tuple[str, ...]:
         """The advice, then the answer of each tree with its way: for a page of many parts."""

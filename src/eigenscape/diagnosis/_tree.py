@@ -62,6 +62,17 @@ class MDTree(Result):
     leaves: tuple[LeafRecord, ...]
     seed_noise: float | None = None
 
+    def __post_init__(self) -> None:
+        shape = self.shape
+        if len(self.thresholds) != len(shape.features):
+            raise InputError(
+                f"{len(self.thresholds)} thresholds; the tree has {len(shape.features)} comparisons"
+            )
+        if self.leaves and len(self.leaves) != len(shape.leaves):
+            raise InputError(f"{len(self.leaves)} leaves; the tree has {len(shape.leaves)}")
+        for leaf in self.leaves:
+            leaf.check(self.question)
+
     @classmethod
     def fit(
         cls,

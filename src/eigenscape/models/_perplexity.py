@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from eigenscape.errors import InputError
 from eigenscape.results import Result
 
 if TYPE_CHECKING:
@@ -46,6 +47,16 @@ class Perplexity(Result):
     model: str
     text: str
     data_hash: str
+
+    def __post_init__(self) -> None:
+        if (
+            len(self.window_nll) != len(self.window_tokens)
+            or min(self.window_tokens, default=0) < 1
+        ):
+            raise InputError(
+                f"{len(self.window_nll)} windows have token counts {self.window_tokens!r:.80}; "
+                "expected one count of 1 or more for each of one or more windows"
+            )
 
     @property
     def tokens(self) -> int:

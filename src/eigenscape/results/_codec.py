@@ -215,6 +215,8 @@ def _sentence(error: BaseException, _: Any) -> str:
     if isinstance(error, ForbiddenExtraKeysError):
         extra = sorted(error.extra_fields)
         return f"{', '.join(extra)} {'is' if len(extra) == 1 else 'are'} unknown"
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
     return str(error)
 
 

@@ -20,6 +20,7 @@ def equal(one: Any, other: Any) -> bool:
     """
     if one is other:
         return True
+    one, other = (x.item() if isinstance(x, np.generic) else x for x in (one, other))
     if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
         nan = one.dtype.kind in "fc" and other.dtype.kind in "fc"
         return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=nan)
