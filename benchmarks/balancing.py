@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from eigenscape import zoo
 from eigenscape.balancing import TempBalance
-from eigenscape.layers import SpectraOptions
+from eigenscape.spectra import SpectraOptions
 from eigenscape.models import build
 
 REPEATS, MEASURED = 5, 6

@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
+from eigenscape.allocation._rounding import largest_remainder, reference_counts, weighted_remainder
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from eigenscape.allocation import allocate
 from eigenscape.allocation._fill import fill, mean_of, reach
-from eigenscape.allocation._rounding import largest_remainder, reference_counts, weighted_remainder
 from eigenscape.errors import InputError
 from tests._properties import examples, near
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from eigenscape.layers._plan import plan
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -21,10 +22,8 @@ from eigenscape.balancing._meter import Meter
 from eigenscape.balancing._options import BalanceOptions
 from eigenscape.checkpoints import open_checkpoint
 from eigenscape.errors import InputError
-from eigenscape.layers import SpectraOptions
-from eigenscape.layers._plan import plan
 from eigenscape.results import load
-from eigenscape.spectra import analyze, tensorboard_sink
+from eigenscape.spectra import SpectraOptions, analyze, tensorboard_sink
 from eigenscape.zoo import cifar_resnet
 from tests._properties import examples
 

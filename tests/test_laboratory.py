@@ -10,7 +10,8 @@ import torch
 
 from eigenscape.errors import InputError
 from eigenscape.results import load
-from eigenscape.spectra.metrics import alpha_hill, fit_power_law
+from eigenscape.spectra.metrics import fit_power_law
+from eigenscape.theory import alpha_hill
 from eigenscape_studies.laboratory import (
     LabOptions,
     LabResult,

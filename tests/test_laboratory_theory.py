@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from eigenscape.errors import InputError
-from eigenscape.spectra.metrics import alpha_hill
 from eigenscape.theory import (
+    alpha_hill,
     first_step,
     gaussian_mean,
     hill_null,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from eigenscape.spectra._windows import square_windows
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,8 +15,7 @@ from eigenscape.layers._solver import (
     svd_spectrum,
 )
 from eigenscape.spectra import analyze
-from eigenscape.spectra._windows import square_windows
-from eigenscape.spectra.metrics import alpha_hill
+from eigenscape.theory import alpha_hill
 from tests._properties import examples
 
 

@@ -11,9 +11,8 @@ from torch import nn
 
 from eigenscape.balancing import BalanceCallback
 from eigenscape.errors import InputError
-from eigenscape.layers import SpectraOptions
 from eigenscape.models import Callback, build
-from eigenscape.spectra import analyze
+from eigenscape.spectra import SpectraOptions, analyze
 from eigenscape_studies import networks
 from eigenscape_studies.networks._fno import _SpectralConvolution
 from tests._properties import examples, near

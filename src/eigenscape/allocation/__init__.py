@@ -14,9 +14,9 @@ What there is to choose
 from eigenscape.allocation._allocate import allocate as allocate
 from eigenscape.allocation._allocation import Allocation as Allocation
 from eigenscape.allocation._allocation import LayerBudget as LayerBudget
-from eigenscape.allocation._group import GROUPINGS as GROUPINGS
-from eigenscape.allocation._json import read_metric as read_metric
-from eigenscape.allocation._kind import KINDS as KINDS
+from eigenscape.allocation._layers import GROUPINGS as GROUPINGS
+from eigenscape.allocation._read import read_metric as read_metric
+from eigenscape.allocation._request import KINDS as KINDS
 from eigenscape.allocation._rules import CONTROLS as CONTROLS
 from eigenscape.allocation._rules import METHODS as METHODS
 from eigenscape.allocation._rules import RULES as RULES

@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eigenscape.allocation._allocation import Allocation, LayerBudget
-from eigenscape.allocation._digest import metric_digest, weights_digest
-from eigenscape.allocation._fill import fill, mean_of, reach
-from eigenscape.allocation._group import Group, group_layers
-from eigenscape.allocation._kind import FULL_BITS
-from eigenscape.allocation._metric import Metrics, MetricSource, raise_all, read_metrics
-from eigenscape.allocation._noise import real_share
-from eigenscape.allocation._request import Request, make_request
-from eigenscape.allocation._rounding import (
+from eigenscape.allocation._fill import (
+    fill,
     largest_remainder,
+    mean_of,
+    reach,
     reference_counts,
     weighted_remainder,
 )
-from eigenscape.allocation._rules import all_equal, handed_out, neutral, shrink
-from eigenscape.checkpoints import open_checkpoint
+from eigenscape.allocation._layers import (
+    Group,
+    group_layers,
+    metric_digest,
+    raise_all,
+    weights_digest,
+)
+from eigenscape.allocation._read import Metrics, MetricSource, read_metrics
+from eigenscape.allocation._request import FULL_BITS, Request, make_request
+from eigenscape.allocation._rules import all_equal, handed_out, neutral, real_share, shrink
+from eigenscape.checkpoints import CheckpointLike, open_checkpoint
 from eigenscape.errors import InputError
 from eigenscape.results import Environment
-
-if TYPE_CHECKING:
-    from eigenscape.checkpoints._open import Source
 
 Array = NDArray[np.float64]
 Held = NDArray[np.bool_]
@@ -50,7 +52,7 @@ def allocate(
     noise_aware: bool = False,
     reference: bool = False,
     seed: int = 0,
-    checkpoint: Source | None = None,
+    checkpoint: CheckpointLike | None = None,
     **settings: Any,
 ) -> Allocation:
     """Give each layer a budget by its metric: the larger the metric, the larger the budget.
@@ -91,9 +93,19 @@ def allocate(
     {'a': 0.5, 'b': 1.0, 'c': 1.5}
     """
     request = make_request(
-        kind=kind, total=total, rule=rule, of=of, group=group, weights=weights, floor=floor,
-        cap=cap, reference=reference, noise_aware=noise_aware, seed=seed, settings=settings,
-    )  # fmt: skip
+        kind=kind,
+        total=total,
+        rule=rule,
+        of=of,
+        group=group,
+        weights=weights,
+        floor=floor,
+        cap=cap,
+        reference=reference,
+        noise_aware=noise_aware,
+        seed=seed,
+        settings=settings,
+    )
     metrics = read_metrics(metric, column)
     groups, notes = group_layers(metrics.layers, request.group)
     work = _Work(request, metrics, groups, [*metrics.notes, *notes])
@@ -280,16 +292,10 @@ def _rows(
     place = {layer.name: at for at, group in enumerate(groups) for layer in group.members}
     return tuple(
         LayerBudget(
-            name=layer.name,
+            layer=layer,
             budget=round(budgets[at]) if whole else float(budgets[at]),
-            metric=layer.value,
-            error=layer.error,
-            parameters=layer.parameters,
             group=groups[at].name,
-            block=layer.block,
-            kind=layer.kind,
             clipped=bool(held[at]),
-            tensors=layer.tensors,
         )
         for layer in metrics.layers
         for at in (place[layer.name],)

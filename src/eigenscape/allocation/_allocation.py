@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from eigenscape.allocation._rounding import largest_remainder
+from eigenscape.allocation._fill import largest_remainder
+from eigenscape.allocation._layers import LayerMetric, raise_all
 from eigenscape.errors import InputError
 from eigenscape.results import Environment, Result
 
@@ -18,34 +19,35 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import nn
 
+#: The parameter group of all parameters without a budget.
+_BASE = "base"
+
 
 @dataclass(frozen=True, kw_only=True)
 class LayerBudget:
     """The budget of one layer.
 
     Args:
-        name: the layer.
+        layer: whose budget it is, with the metric that decided.
         budget: a whole number for experts, ranks and bits.
-        metric: what it was decided by.
-        error: the standard error of the metric; None where nobody knows.
-        parameters: entries of the weight; None where nobody said.
         group: who shares the budget; the layer's own name where it stands alone.
-        block: the repeated unit that the layer belongs to.
-        kind: what the layer is.
         clipped: a floor or a cap holds the budget back.
-        tensors: the checkpoint's tensors behind the layer.
     """
 
-    name: str
+    layer: LayerMetric
     budget: float
-    metric: float
-    error: float | None = None
-    parameters: int | None = None
-    group: str = ""
-    block: str | None = None
-    kind: str = ""
+    group: str
     clipped: bool = False
-    tensors: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The layer's name."""
+        return self.layer.name
+
+    @property
+    def parameters(self) -> int | None:
+        """Entries of the layer's weight; None if unknown."""
+        return self.layer.parameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,7 @@ class Allocation(Result):
         notes: what to know before using it.
     """
 
-    schema: ClassVar[str] = "eigenscape.allocation/1"
+    schema: ClassVar[str] = "eigenscape.allocation/2"
     kind: str
     metric: str
     rule: str
@@ -168,9 +170,28 @@ class Allocation(Result):
         >>> [(g["name"], round(g["lr"], 3), len(g["params"])) for g in groups]
         [('0', 0.05, 2), ('1', 0.15, 2), ('base', 0.1, 2)]
         """
-        from eigenscape.allocation._param_groups import param_groups
-
-        return param_groups(self, model, base_lr, options)
+        named = dict(model.named_parameters(remove_duplicate=False))
+        _check(self, base_lr, options)
+        owners = _owners(self, named)
+        found: dict[str, dict[str, Any]] = {}
+        seen: set[int] = set()
+        for name, parameter in named.items():
+            if id(parameter) in seen:  # tied: in the group of whichever name has a budget
+                continue
+            seen.add(id(parameter))
+            rows = owners.get(id(parameter)) or _nearby(name, self, named, owners)
+            budgets = {row.group: row.budget for row in rows}
+            label = "+".join(budgets) or _BASE
+            factor = math.fsum(budgets.values()) / len(budgets) if budgets else 1.0
+            group = {
+                "params": [],
+                "lr": base_lr * factor,
+                "name": label,
+                "factor": factor,
+                **options,
+            }
+            found.setdefault(label, group)["params"].append(parameter)
+        return sorted(found.values(), key=lambda group: group["name"] == _BASE)
 
     def payload(self) -> dict[str, Any]:
         """Return the fields, with the budgets by name before the rows."""
@@ -195,27 +216,106 @@ class Allocation(Result):
     @classmethod
     def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
         """Rebuild from JSON."""
-        same = ("kind", "rule", "metric", "source", "target", "total", "noise_share",
-                "metric_sha256", "weights_sha256")  # fmt: skip
-        rows = [LayerBudget(**{**row, "tensors": tuple(row["tensors"])}) for row in data["rows"]]
+        derived = (
+            "layers",
+            "groups",
+            "clipped",
+            "rows",
+            "settings",
+            "notes",
+            "schema",
+            "environment",
+        )
+        same = {name: value for name, value in data.items() if name not in derived}
+        rows = [LayerBudget(**{**row, "layer": _layer(row["layer"])}) for row in data["rows"]]
         settings = {k: tuple(v) if isinstance(v, list) else v for k, v in data["settings"].items()}
         return cls(
             environment=environment,
             settings=settings,
             rows=tuple(rows),
             notes=tuple(data["notes"]),
-            **{name: data[name] for name in same},
+            **same,
         )
 
     def frame(self) -> pd.DataFrame:
         """Return one row for each layer."""
         import pandas as pd
 
-        columns = [name for name in LayerBudget.__dataclass_fields__ if name != "tensors"]
-        return pd.DataFrame([asdict(row) for row in self.rows])[columns]
+        return pd.DataFrame(
+            [
+                {
+                    "name": row.name,
+                    "budget": row.budget,
+                    "metric": row.layer.value,
+                    "error": row.layer.error,
+                    "parameters": row.layer.parameters,
+                    "group": row.group,
+                    "block": row.layer.block,
+                    "kind": row.layer.kind,
+                    "clipped": row.clipped,
+                }
+                for row in self.rows
+            ]
+        )
 
     def plot(self) -> Figure:
         """Return metric and budget of each group, in the order of the network."""
         from eigenscape.allocation._plot import plot_allocation
 
         return plot_allocation(self)
+
+
+def _layer(data: Mapping[str, Any]) -> LayerMetric:
+    return LayerMetric(**{**data, "tensors": tuple(data["tensors"])})
+
+
+def _check(allocation: Allocation, base_lr: float, options: Mapping[str, Any]) -> None:
+    problems = []
+    if allocation.kind != "lr":
+        problems.append(f"this is an allocation of {allocation.kind}; expected kind='lr'")
+    if not 0 <= base_lr < math.inf:
+        problems.append(f"base_lr must be a finite number of at least 0; got {base_lr!r}")
+    taken = sorted({"params", "lr", "name", "factor"} & set(options))
+    problems += [f"{name} is set by the allocation, not by an option" for name in taken]
+    if _BASE in allocation.groups:
+        problems.append(f"a layer may not be named {_BASE!r}, the group of all others")
+    raise_all(problems)
+
+
+def _owners(
+    allocation: Allocation, named: Mapping[str, nn.Parameter]
+) -> dict[int, list[LayerBudget]]:
+    """The budgets of each weight, by the parameter's identity."""
+    owners: dict[int, list[LayerBudget]] = {}
+    problems = []
+    for row in allocation.rows:
+        names = row.layer.tensors or (f"{row.name}.weight", row.name)
+        weights = [named[name] for name in names if name in named]
+        if not weights:
+            some = ", ".join(list(named)[:3])
+            problems.append(f"the model has no weight of {row.name}; it has {some} ...")
+        for weight in weights:
+            owners.setdefault(id(weight), []).append(row)
+    raise_all(problems)
+    return owners
+
+
+def _nearby(
+    name: str,
+    allocation: Allocation,
+    named: Mapping[str, nn.Parameter],
+    owners: Mapping[int, list[LayerBudget]],
+) -> Iterable[LayerBudget]:
+    """The budgets of the weights in the same module, or else of the block around it."""
+    module = name.rpartition(".")[0]
+    beside = [
+        row
+        for other, parameter in named.items()
+        if other.rpartition(".")[0] == module
+        for row in owners.get(id(parameter), [])
+    ]
+    if beside or allocation.settings.get("group") != "block":
+        return beside
+    return [
+        row for row in allocation.rows if row.layer.block and name.startswith(f"{row.layer.block}.")
+    ]

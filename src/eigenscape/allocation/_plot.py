@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eigenscape.allocation._kind import KINDS
+from eigenscape.allocation._request import KINDS
 from eigenscape.results import PALETTE, new_figure
 
 if TYPE_CHECKING:
@@ -25,12 +25,18 @@ def plot_allocation(allocation: Allocation) -> Figure:
     figure = new_figure(max(6.0, min(16.0, 0.22 * len(groups) + 2)), 5.2)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 3))
     at = np.array([place[row.group] for row in allocation.rows])
-    metric = np.array([row.metric for row in allocation.rows])
-    error = np.array([row.error or 0.0 for row in allocation.rows])
+    metric = np.array([row.layer.value for row in allocation.rows])
+    error = np.array([row.layer.error or 0.0 for row in allocation.rows])
     above.errorbar(
-        at, metric, yerr=2 * error if error.any() else None, fmt="o", ms=3, lw=0.8,
-        color=PALETTE["grey"], label="layer" + (" (± 2 standard errors)" if error.any() else ""),
-    )  # fmt: skip
+        at,
+        metric,
+        yerr=2 * error if error.any() else None,
+        fmt="o",
+        ms=3,
+        lw=0.8,
+        color=PALETTE["grey"],
+        label="layer" + (" (± 2 standard errors)" if error.any() else ""),
+    )
     if len(names) < len(allocation.rows):
         means = [metric[at == i].mean() for i in range(len(names))]
         above.plot(means, "_", ms=9, mew=2, color=PALETTE["blue"], label="mean of the group")
@@ -43,8 +49,9 @@ def plot_allocation(allocation: Allocation) -> Figure:
         ("held by a floor or a cap", PALETTE["orange"], [name for name in names if name in held]),
     ):
         if chosen:
-            below.bar([place[n] for n in chosen], [groups[n] for n in chosen], color=colour,
-                      label=label)  # fmt: skip
+            below.bar(
+                [place[n] for n in chosen], [groups[n] for n in chosen], color=colour, label=label
+            )
     level = allocation.total / len(names) if _is_sum(allocation) else allocation.total
     below.axhline(level, color=PALETTE["black"], lw=0.9, ls="--", label=f"mean {level:.3g}")
     below.set_ylabel(KINDS[allocation.kind].unit)

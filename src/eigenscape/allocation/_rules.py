@@ -1,7 +1,8 @@
-"""The rules: from a metric to scores, by the formulas of the papers, with their defaults."""
+"""The rules: from a metric to scores by the formulas of the papers, and the share that is noise."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -14,6 +15,8 @@ Array = NDArray[np.float64]
 Setting = float | tuple[float, float]
 #: Metrics that differ by less than this share of their size are equal.
 _EQUAL = 1e-12
+#: Of networks whose layers are really equal, this share gets exactly equal budgets.
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,37 @@ def shrink(scores: Array, form: str, share: float) -> Array:
     if form == "range":
         return 1 + share * (scores - 1)
     return np.asarray(share * scores if form == "shift" else scores**share)
+
+
+def real_share(values: Array, errors: Array) -> float:
+    r"""Return the share k of the observed standard deviation that noise does not explain.
+
+    .. math:: k = \sqrt{\max\left(0,\; 1 - q \,\overline{e^2} / v\right)}, \qquad
+        q = \chi^2_{0.95}(n - 1) / (n - 1)
+
+    With q = 1 this is the method-of-moments estimate of the true standard deviation over the
+    observed one: the variance v of the estimates (n - 1 in the denominator) is the true variance
+    plus the mean squared error. But where the true variance is 0, v exceeds the mean squared error
+    every other time. With the chi-square quantile it does so in 5 % of the cases: layers that are
+    equal get equal budgets in 95 % of the networks. As n grows, q falls to 1 (1.45 at 32 layers).
+
+    Args:
+        values: (n,) the estimates.
+        errors: (n,) their standard errors.
+
+    >>> real_share(np.array([2.0, 2.1, 1.9]), np.full(3, 0.1))
+    0.0
+    >>> real_share(np.array([2.0, 3.0, 4.0]), np.zeros(3))
+    1.0
+    """
+    from scipy.special import chdtri
+
+    freedom = len(values) - 1
+    variance = float(values.var(ddof=1)) if freedom else 0.0
+    if variance == 0:
+        return 0.0
+    quantile = float(chdtri(freedom, 1 - CONFIDENCE)) / freedom
+    return math.sqrt(max(0.0, 1 - quantile * float(np.mean(errors**2)) / variance))
 
 
 def all_equal(values: Array) -> bool:
@@ -109,32 +143,54 @@ _ALPHALORA = "AlphaLoRA (Qing et al. 2024, section 3)"
 _RULES = (
     Rule(name="uniform", scores=_uniform, form="range", fixed=True, source="the control"),
     Rule(
-        name="linear", scores=_linear, form="range", fixed=True,
-        defaults={"s1": 0.5, "s2": 1.5}, source=_TEMPBALANCE,
+        name="linear",
+        scores=_linear,
+        form="range",
+        fixed=True,
+        defaults={"s1": 0.5, "s2": 1.5},
+        source=_TEMPBALANCE,
     ),
     Rule(name="sqrt", scores=np.sqrt, form="power", above=0.0, source=_TEMPBALANCE),
     Rule(name="log2", scores=np.log2, form="power", above=1.0, source=_TEMPBALANCE),
     Rule(
-        name="step", scores=_step, form="range", fixed=True,
-        defaults={"s1": 0.5, "s2": 1.5}, source=_TEMPBALANCE,
+        name="step",
+        scores=_step,
+        form="range",
+        fixed=True,
+        defaults={"s1": 0.5, "s2": 1.5},
+        source=_TEMPBALANCE,
     ),
     Rule(
-        name="sigmoid", scores=_sigmoid, form="power", fixed=True,
-        defaults={"s": 1.0, "tau": 10.0}, source="TB-Sigmoid (Liu et al. 2024, section 3.3)",
+        name="sigmoid",
+        scores=_sigmoid,
+        form="power",
+        fixed=True,
+        defaults={"s": 1.0, "tau": 10.0},
+        source="TB-Sigmoid (Liu et al. 2024, section 3.3)",
     ),
     Rule(
-        name="additive", scores=_additive, form="shift", defaults={"epsilon": 0.08},
+        name="additive",
+        scores=_additive,
+        form="shift",
+        defaults={"epsilon": 0.08},
         source="OWL (Yin et al. 2024, section 3), lambda",
     ),
     Rule(
-        name="multiplicative", scores=_multiplicative, form="range", defaults={"epsilon": 0.3},
+        name="multiplicative",
+        scores=_multiplicative,
+        form="range",
+        defaults={"epsilon": 0.3},
         source="AlphaPruning (Lu et al. 2024, section 3)",
     ),
     Rule(
-        name="power", scores=_power, form="power", above=0.0, defaults={"beta": 2.5},
+        name="power",
+        scores=_power,
+        form="power",
+        above=0.0,
+        defaults={"beta": 2.5},
         source=_ALPHALORA,
     ),
-)  # fmt: skip
+)
 
 #: The formulas by name.
 RULES: Mapping[str, Rule] = MappingProxyType({rule.name: rule for rule in _RULES})

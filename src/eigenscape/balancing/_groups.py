@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import LBFGS, Optimizer
 
-from eigenscape.balancing._assign import Labels
+from eigenscape.balancing._layers import Labels
 from eigenscape.errors import InputError
 
 BASE = "base"

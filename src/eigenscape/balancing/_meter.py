@@ -1,30 +1,25 @@
-"""The metric of a layer while it trains: exact, averaged, and measured no more than needed."""
+"""The metric of a layer while it trains: when it is measured, how, and the same in all processes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from time import perf_counter
 
 import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from eigenscape.balancing._options import LIGHT, BalanceOptions
-from eigenscape.layers import LayerMatrix, SpectraOptions
-from eigenscape.layers._solver import (
-    NonFiniteError,
-    Spectrum,
-    gram_spectrum,
-    rounding_level,
-)
-from eigenscape.spectra._examine import examine
-from eigenscape.spectra.metrics import alpha_hill
-from eigenscape.theory import HillNull, hill_null
+from eigenscape.layers import LayerMatrix, NonFiniteError, Spectrum, eigenvalues
+from eigenscape.spectra import SpectraOptions, examine
+from eigenscape.spectra.metrics import is_flat
+from eigenscape.theory import HillNull, alpha_hill, hill_null, hill_shift
 
 NOT_FINITE = "weights not finite"
 _NO_VALUE = "no exponent: too few eigenvalues above rounding level, or all equal"
-#: float32 eigenvalues are trusted within this ratio of the largest, as in the layer table.
-_FLOAT32_RATIO = 1e4
-_FLOAT32_UNSEEN = 0.03
 
 
 @dataclass(frozen=True)
@@ -53,11 +48,9 @@ class _Kept:
 
 
 class Meter:
-    r"""Measures layers; with a tolerance, only those that moved.
+    """Measures layers; with a tolerance, only those whose exponent can have moved by more.
 
-    By Weyl's inequality no singular value moves further than :math:`\|\Delta W\|_F`, so to first
-    order :math:`|\Delta\alpha| \le 4 (\alpha - 1)^2 \|\Delta W\|_F / \sigma_{thr}`, with
-    :math:`\sigma_{thr}` the singular value where the Hill tail begins.
+    :func:`eigenscape.theory.hill_shift` bounds how far it can have moved.
 
     Args:
         options: what to measure and how often.
@@ -76,22 +69,29 @@ class Meter:
         options = self._options.on(tensors[0].device.type)
         if self._options.metric not in LIGHT or options.windows is not None:
             return self._examined(layer, tensors, options)
-        stack = layer.build(list(tensors))
+        stack = layer.matrices(list(tensors))
         kept = self._kept.get(layer.name)
         if kept is not None and self._still(layer, stack, kept):
             return Reading(kept.reading.value, kept.reading.error, fresh=False)
+
+        def threshold(found: Spectrum) -> float:
+            return float(found.values[int(len(found.values) * (1 - options.fraction))])
+
         try:
-            spectrum = _spectrum(stack.to(options.torch_device), layer, options)
+            spectrum = eigenvalues(
+                stack.to(options.torch_device),
+                dtype=layer.torch_dtype,
+                scale=layer.scale,
+                precision=options.precision,
+                needed=threshold,
+            )
         except NonFiniteError:
             return Reading(math.nan, note=NOT_FINITE)
-        level = rounding_level(spectrum.values, layer.stack, layer.dtype)
-        if spectrum.route != "gram-float32":
-            level = max(level, spectrum.floor)
-        if spectrum.values[0] <= level:  # zeros, or a rank that needs a closer look
+        values = spectrum.values
+        if values[0] <= spectrum.level:  # zeros, or a rank that needs a closer look
             return self._examined(layer, tensors, options)
-        hill = alpha_hill(spectrum.values, options.fraction, convention=options.hill)
-        equal = spectrum.values[-1] / spectrum.values[0] - 1 < 100 * torch.finfo(layer.dtype).eps
-        if equal or not math.isfinite(hill.alpha):
+        hill = alpha_hill(values, options.fraction, convention=options.hill)
+        if is_flat(values, layer.torch_dtype) or not math.isfinite(hill.alpha):
             return Reading(math.nan, note=_NO_VALUE)
         reading = self._reading(layer, hill.alpha, options)
         if self._options.tolerance:
@@ -102,8 +102,8 @@ class Meter:
         if stack.shape != kept.stack.shape:
             return False
         change = layer.scale * float(torch.linalg.vector_norm(stack - kept.stack))
-        bound = 4 * (kept.alpha - 1) ** 2 * change / math.sqrt(kept.threshold)
-        return bound < self._options.tolerance  # NaN is not
+        moved = hill_shift(kept.alpha, kept.threshold, change)
+        return moved < self._options.tolerance  # NaN is not
 
     def _reading(self, layer: LayerMatrix, alpha: float, options: SpectraOptions) -> Reading:
         if self._options.metric == "alpha_hill" and not self._options.noise_aware:
@@ -122,7 +122,7 @@ class Meter:
         if row.verdict is not None and row.verdict.label == "not-finite":
             return Reading(math.nan, note=NOT_FINITE)
         metric = self._options.metric
-        value = float(getattr(row, metric))
+        value = row.number(metric)
         if not math.isfinite(value):
             return Reading(math.nan, note=_NO_VALUE)
         if metric == "alpha_ks":
@@ -132,26 +132,111 @@ class Meter:
         return replace(self._reading(layer, row.alpha_hill, options), value=value)
 
 
-def _spectrum(stack: torch.Tensor, layer: LayerMatrix, options: SpectraOptions) -> Spectrum:
-    """The eigenvalues: in float32 where that was asked for and holds, else in float64."""
-    if options.precision == "float32":
-        try:
-            found = gram_spectrum(stack, torch.float32)
-            start = int(len(found.values) * (1 - options.fraction))
-            unseen = float((found.values < found.floor).mean())
-            if found.values[-1] < _FLOAT32_RATIO * found.values[start] and unseen < _FLOAT32_UNSEEN:
-                return _scaled(found, layer.scale)
-        except NonFiniteError:  # an overflow of float32; float64 tells it from NaN
-            pass
-    return _scaled(gram_spectrum(stack, torch.float64), layer.scale)
-
-
-def _scaled(found: Spectrum, scale: float) -> Spectrum:
-    return Spectrum(found.values * scale**2, found.route, found.floor * scale**2)
-
-
 def _null(layer: LayerMatrix, options: SpectraOptions) -> HillNull:
     k, rows, cols = layer.stack
     n, m = sorted((rows, cols))
     depends = options.windows is not None or (options.conv == "fft" and "conv" in layer.kind)
     return hill_null(n, m, 1 if depends else k, options.fraction, paper=options.hill == "paper")
+
+
+class Timer:
+    """Decides when an update is due, and adds up what updates cost.
+
+    Args:
+        every: calls from one update to the next.
+        start: calls before the first.
+        max_overhead: the largest share of the other time that updates may take; None for no limit.
+
+    >>> timer = Timer(every=2, start=0, max_overhead=None)
+    >>> [timer.due(step) for step in range(3)]
+    [True, True, True]
+    >>> with timer.measuring(0):
+    ...     pass
+    >>> [timer.due(step) for step in range(5)]
+    [False, False, True, True, True]
+    """
+
+    def __init__(self, every: int, start: int, max_overhead: float | None) -> None:
+        self.every, self.start, self.max_overhead = every, start, max_overhead
+        self.last: int | None = None
+        self.spent = 0.0
+        self._worst = 0.0
+        self._began: float | None = None
+
+    @property
+    def overhead(self) -> float:
+        """Seconds spent on updates for each second of the rest since the first; 0 before it."""
+        rest = self._rest()
+        return self.spent / rest if rest > 0 else 0.0
+
+    def due(self, step: int) -> bool:
+        """Tell whether it is time to measure, at this many calls."""
+        if self.last is None:
+            return step >= self.start
+        if step - self.last < self.every:
+            return False
+        if self.max_overhead is None:
+            return True
+        return self.spent + self._worst <= self.max_overhead * self._rest()
+
+    @contextmanager
+    def measuring(self, step: int) -> Iterator[None]:
+        """Time one update."""
+        start = perf_counter()
+        self._began = start if self._began is None else self._began
+        try:
+            yield
+        finally:
+            cost = perf_counter() - start
+            self.spent += cost
+            self._worst = max(self._worst, cost)
+            self.last = step
+
+    def _rest(self) -> float:
+        return 0.0 if self._began is None else perf_counter() - self._began - self.spent
+
+
+def is_distributed(model: nn.Module) -> bool:
+    """Tell whether a model is wrapped for data-parallel training over processes."""
+    return isinstance(model, DistributedDataParallel)
+
+
+def from_first(values: list[float], device: torch.device) -> list[float]:
+    """Return the numbers of process 0, in every process; without a process group, the own ones.
+
+    Equal weights give equal eigenvalues on equal machines only; the replicas of a network must
+    never take different rates.
+
+    >>> from_first([0.5, 2.0], torch.device("cpu"))
+    [0.5, 2.0]
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return values
+    # 64-bit numbers exist on every backend's device but Apple's, which has no process group.
+    shared = torch.tensor(values, dtype=torch.float64, device=device)
+    distributed.broadcast(shared, src=0)
+    result: list[float] = shared.tolist()
+    return result
+
+
+def shared_readings(readings: Sequence[Reading], device: torch.device) -> list[Reading]:
+    """Return the readings of process 0, in every process."""
+    mine = [
+        number
+        for reading in readings
+        for number in (
+            reading.value,
+            math.nan if reading.error is None else reading.error,
+            float(reading.note == NOT_FINITE),
+        )
+    ]
+    numbers = from_first(mine, device) if mine else []
+    return [
+        Reading(
+            value=numbers[at],
+            error=None if math.isnan(numbers[at + 1]) else numbers[at + 1],
+            fresh=reading.fresh,
+            note=NOT_FINITE if numbers[at + 2] else reading.note,
+        )
+        for at, reading in zip(range(0, len(numbers), 3), readings, strict=True)
+    ]

@@ -9,8 +9,7 @@ from typing import Any, Self
 
 from eigenscape.allocation import GROUPINGS, allocate
 from eigenscape.errors import InputError
-from eigenscape.layers import SpectraOptions
-from eigenscape.spectra import LayerSpectrum
+from eigenscape.spectra import LayerSpectrum, SpectraOptions
 
 ENDS = ("first", "last")
 NORMS = ("batch", "all", "none")
@@ -125,9 +124,15 @@ class BalanceOptions:
         if self.rule in ("reversed", "shuffled", "depth_ramp"):
             control = {"of": self.of or "tb_sigmoid"}
         return {
-            "kind": "lr", "rule": self.rule, "column": self.metric, "group": self.group,
-            "noise_aware": self.noise_aware, "seed": self.seed, **control, **self.settings,
-        }  # fmt: skip
+            "kind": "lr",
+            "rule": self.rule,
+            "column": self.metric,
+            "group": self.group,
+            "noise_aware": self.noise_aware,
+            "seed": self.seed,
+            **control,
+            **self.settings,
+        }
 
     def _bad_choices(self) -> list[str]:
         problems = [

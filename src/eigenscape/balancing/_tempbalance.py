@@ -13,13 +13,18 @@ from torch import nn
 from torch.optim import Optimizer
 
 from eigenscape.allocation import allocate
-from eigenscape.balancing._assign import assign, label_of
-from eigenscape.balancing._distributed import from_first, is_distributed, shared_readings
 from eigenscape.balancing._groups import StepGroups, check_optimizer, scaled
-from eigenscape.balancing._layers import Chosen, choose_layers
-from eigenscape.balancing._meter import NOT_FINITE, Meter, Reading
+from eigenscape.balancing._layers import Chosen, assign, choose_layers, label_of
+from eigenscape.balancing._meter import (
+    NOT_FINITE,
+    Meter,
+    Reading,
+    Timer,
+    from_first,
+    is_distributed,
+    shared_readings,
+)
 from eigenscape.balancing._options import BalanceOptions
-from eigenscape.balancing._timer import Timer
 from eigenscape.balancing._trace import (
     BalancingTrace,
     TraceRow,

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from eigenscape.checkpoints import CheckpointLike
 from eigenscape.checkup._around import look_around
 from eigenscape.checkup._diagnosed import diagnosed, diagnosed_twin
 from eigenscape.checkup._result import CheckupResult
@@ -17,12 +18,11 @@ from eigenscape.models import Objective
 from eigenscape.results import Result
 from eigenscape.runs import ProgressCallback
 from eigenscape.spectra import SpectraResult, analyze
-from eigenscape.spectra._analyze import Source
 from eigenscape.zoo import Twin
 
 
 def checkup(
-    source: Source,
+    source: CheckpointLike,
     *,
     objective: Objective | None = None,
     population: Population | None = None,

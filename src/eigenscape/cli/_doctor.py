@@ -96,8 +96,7 @@ def _arithmetic() -> dict[str, str]:
     import numpy as np
     import torch
 
-    from eigenscape.spectra.metrics import alpha_hill
-    from eigenscape.theory import marchenko_pastur_alpha
+    from eigenscape.theory import alpha_hill, marchenko_pastur_alpha
 
     hill = alpha_hill(np.exp(0.3 * np.arange(10))).alpha
     null = marchenko_pastur_alpha(1.0)

@@ -47,7 +47,7 @@ def layer_table(result: SpectraResult) -> pd.DataFrame:
             "layer": layer.name,
             "kind": layer.kind,
             "shape": "×".join(map(str, layer.shape)),
-            "eigs": layer.eigenvalues,
+            "eigs": layer.n_eigenvalues,
             "alpha": cell(layer.alpha_hill),
             "interval": _interval(layer.alpha_hill_low, layer.alpha_hill_high),
             "random": cell(layer.alpha_null),

@@ -86,7 +86,7 @@ def add_spectra_options(parser: argparse.ArgumentParser) -> None:
 
 def spectra_options(args: argparse.Namespace, *, engine: bool = True) -> dict[str, Any]:
     """Return the arguments of ``analyze`` from the command line."""
-    from eigenscape.layers import COSTLY_METRICS
+    from eigenscape.spectra import costly_metrics
 
     kinds = dict(_pair(item, "--kind", "GLOB=KIND") for item in args.kind)
     metrics = tuple(name.strip() for name in args.metrics.split(",") if name.strip())
@@ -100,7 +100,7 @@ def spectra_options(args: argparse.Namespace, *, engine: bool = True) -> dict[st
         "include": tuple(args.include),
         "exclude": tuple(args.exclude),
         "kinds": kinds,
-        "metrics": COSTLY_METRICS if metrics == ("all",) else metrics,
+        "metrics": costly_metrics() if metrics == ("all",) else metrics,
         **running,
     }
 

@@ -1,39 +1,52 @@
-"""Which tensors are weight matrices, and how: one small file for each family of layers.
+"""Layers: which tensors are weight matrices and how, repeated blocks, and eigenvalues.
 
-The order of these imports is the order of precedence, from the most general to the most special:
-the handler registered last is asked first.
+Finding layers
+    :func:`find_layers` gives every tensor of a checkpoint a place: in a :class:`LayerMatrix`, or as
+    :class:`Skipped` with the reason; :class:`LayerOptions` says which layers, and as what.
+Adding kinds
+    :func:`handler` registers a function that reads a :class:`Candidate`; :data:`HANDLERS` has them
+    in the order in which they are asked.
+Blocks
+    :func:`blocks` recognises the repeated units of a network.
+Eigenvalues
+    :func:`eigenvalues` solves a stack of matrices, and its :class:`Spectrum` says how far to trust
+    each value.
 """
 
-# ruff: noqa: I001
-from eigenscape.layers import _linear
-from eigenscape.layers import _convolution
-from eigenscape.layers import _experts
-from eigenscape.layers import _embedding
-from eigenscape.layers import _spectral_convolution
-from eigenscape.layers import _attention
-from eigenscape.layers import _recurrent
-from eigenscape.layers import _lora
-from eigenscape.layers import _refused
-from eigenscape.layers import _declared
+from eigenscape.layers import _convolution, _declared, _linear, _lora, _packed, _refused
+from eigenscape.layers._blocks import Block as Block
+from eigenscape.layers._blocks import blocks as blocks
+from eigenscape.layers._find import FoundLayers as FoundLayers
+from eigenscape.layers._find import find_layers as find_layers
+from eigenscape.layers._handlers import HANDLERS as HANDLERS
+from eigenscape.layers._handlers import handler as handler
 from eigenscape.layers._matrix import Candidate as Candidate
 from eigenscape.layers._matrix import LayerMatrix as LayerMatrix
 from eigenscape.layers._matrix import Skipped as Skipped
-from eigenscape.layers._options import COSTLY_METRICS as COSTLY_METRICS
-from eigenscape.layers._options import SpectraOptions as SpectraOptions
-from eigenscape.layers._registry import layer_handler as layer_handler
-from eigenscape.layers._registry import read_tensor as read_tensor
+from eigenscape.layers._options import LayerOptions as LayerOptions
+from eigenscape.layers._options import matches as matches
+from eigenscape.layers._solver import NonFiniteError as NonFiniteError
+from eigenscape.layers._solver import Spectrum as Spectrum
+from eigenscape.layers._solver import eigenvalues as eigenvalues
+from eigenscape.layers._solver import rounding_level as rounding_level
 
 __all__ = [
-    "COSTLY_METRICS",
+    "HANDLERS",
+    "Block",
     "Candidate",
+    "FoundLayers",
     "LayerMatrix",
+    "LayerOptions",
+    "NonFiniteError",
     "Skipped",
-    "SpectraOptions",
-    "layer_handler",
-    "read_tensor",
+    "Spectrum",
+    "blocks",
+    "eigenvalues",
+    "find_layers",
+    "handler",
+    "matches",
+    "rounding_level",
 ]
 
-_FAMILIES = (
-    _linear, _convolution, _experts, _embedding, _spectral_convolution, _attention, _recurrent,
-    _lora, _refused, _declared,
-)  # fmt: skip
+#: The families that register their handlers when this package is imported.
+_FAMILIES = (_declared, _refused, _lora, _packed, _convolution, _linear)

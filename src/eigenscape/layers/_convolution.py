@@ -1,8 +1,9 @@
-"""Convolutions of one, two and three dimensions: grouped, depthwise, transposed."""
+"""Convolutions of one, two and three dimensions: grouped, depthwise, transposed, spectral."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,15 +11,16 @@ from functools import partial
 import torch
 from torch import nn
 
-from eigenscape.layers._matrix import Candidate
-from eigenscape.layers._options import SpectraOptions
-from eigenscape.layers._registry import Reading, layer_handler, matrix
+from eigenscape.layers._handlers import Reading, handler
+from eigenscape.layers._matrix import Candidate, LayerMatrix
+from eigenscape.layers._options import LayerOptions
 
 #: The published code multiplies each kernel slice by this (TempBalance, WeightWatcher).
 SLICE_SCALE = math.sqrt(0.5)
 #: Width of the torus on which ``conv="fft"`` samples the frequencies of the convolution.
 TORUS = 8
 _LONGEST_KERNEL = 31
+_SPECTRAL = re.compile(r"spectral|fourier", re.IGNORECASE)
 
 
 def slices(tensors: Sequence[torch.Tensor], *, groups: int, transposed: bool) -> torch.Tensor:
@@ -54,8 +56,8 @@ def _grouped(W: torch.Tensor, groups: int, transposed: bool) -> torch.Tensor:
     return parts.transpose(1, 2) if transposed else parts
 
 
-@layer_handler
-def convolution(candidate: Candidate, options: SpectraOptions) -> Reading:
+@handler("convolution", order=700)
+def convolution(candidate: Candidate, options: LayerOptions) -> Reading:
     """Convolutions, known by module type, or by shape when only a file is there."""
     owner = candidate.owner
     if isinstance(owner, nn.modules.conv._ConvNd) and candidate.leaf == "weight":
@@ -77,7 +79,7 @@ def convolution(candidate: Candidate, options: SpectraOptions) -> Reading:
 
 
 def read_convolution(
-    candidate: Candidate, options: SpectraOptions, *, groups: int, transposed: bool, inferred: str
+    candidate: Candidate, options: LayerOptions, *, groups: int, transposed: bool, inferred: str
 ) -> Reading:
     """Read a tensor (out, in / groups, *kernel), or (in, out / groups, *kernel) when transposed."""
     dims = len(candidate.shape) - 2
@@ -85,7 +87,7 @@ def read_convolution(
     k = math.prod(candidate.shape[2:])
     if second == 1 and groups == first and not transposed:
         kind = f"depthwise_conv{dims}d"
-        return [matrix(candidate, kind, (1, first, k), depthwise, inferred=inferred)]
+        return [LayerMatrix.of(candidate, kind, (1, first, k), depthwise, inferred=inferred)]
     kind = f"conv_transpose{dims}d" if transposed else f"conv{dims}d"
     rows, cols = (second, first // groups) if transposed else (first // groups, second)
     scale, stack = 1.0, (groups, rows, cols * k)
@@ -96,7 +98,7 @@ def read_convolution(
     elif options.conv == "slices":
         read, scale, stack = slices, SLICE_SCALE, (groups * k, rows, cols)
     build = partial(read, groups=groups, transposed=transposed)
-    found = matrix(candidate, kind, stack, build, scale=scale, inferred=inferred)
+    found = LayerMatrix.of(candidate, kind, stack, build, scale=scale, inferred=inferred)
     entries = math.prod(candidate.shape)
     return [replace(found, parameters=entries, independent=groups * min(rows * k, cols * k))]
 
@@ -109,7 +111,7 @@ def _looks_like_conv1d(candidate: Candidate) -> bool:
     )
 
 
-def _infer(candidate: Candidate, options: SpectraOptions) -> Reading:
+def _infer(candidate: Candidate, options: LayerOptions) -> Reading:
     first, second = candidate.shape[:2]
     dims = len(candidate.shape) - 2
     bias = candidate.sibling("bias")
@@ -123,3 +125,28 @@ def _infer(candidate: Candidate, options: SpectraOptions) -> Reading:
     else:
         seen += "; groups taken as 1"
     return read_convolution(candidate, options, groups=groups, transposed=transposed, inferred=seen)
+
+
+def modes(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """(in, out, *modes), complex -> (modes, in, out)."""
+    return tensors[0].flatten(2).permute(2, 0, 1)
+
+
+def paired_modes(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """(in, out, *modes, 2), real and imaginary parts -> (modes, in, out)."""
+    return modes([torch.view_as_complex(tensors[0].float().contiguous())])
+
+
+@handler("spectral_convolution", order=400)
+def spectral_convolution(candidate: Candidate, options: LayerOptions) -> Reading:  # noqa: ARG001
+    """Complex weights (in, out, *modes), stored as complex numbers or as pairs of reals."""
+    shape = candidate.shape
+    if candidate.info.dtype.is_complex and len(shape) >= 3:
+        stack = (math.prod(shape[2:]), *shape[:2])
+        seen = f"complex {len(shape)}-D tensor (in, out, modes)"
+        return [LayerMatrix.of(candidate, "spectral_conv", stack, modes, inferred=seen)]
+    if len(shape) >= 4 and shape[-1] == 2 and _SPECTRAL.search(candidate.name):
+        stack = (math.prod(shape[2:-1]), *shape[:2])
+        seen = "the name, and a last dimension of 2 (real and imaginary part)"
+        return [LayerMatrix.of(candidate, "spectral_conv", stack, paired_modes, inferred=seen)]
+    return None

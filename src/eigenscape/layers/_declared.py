@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 
 from eigenscape.errors import InputError
 from eigenscape.layers._convolution import read_convolution
-from eigenscape.layers._experts import read_experts
+from eigenscape.layers._handlers import Reading, handler
 from eigenscape.layers._linear import whole
-from eigenscape.layers._matrix import Candidate
-from eigenscape.layers._options import SpectraOptions
-from eigenscape.layers._registry import Reading, layer_handler, matrix, skipped
+from eigenscape.layers._matrix import Candidate, LayerMatrix, Skipped
+from eigenscape.layers._options import LayerOptions, matches
+from eigenscape.layers._packed import read_experts
 
 _SAID = "as declared"
 
 
-def _linear(candidate: Candidate, options: SpectraOptions) -> Reading:  # noqa: ARG001
-    return [matrix(candidate, "linear", (1, *candidate.shape), whole, inferred=_SAID)]
+def _linear(candidate: Candidate, options: LayerOptions) -> Reading:  # noqa: ARG001
+    return [LayerMatrix.of(candidate, "linear", (1, *candidate.shape), whole, inferred=_SAID)]
 
 
-def _conv(candidate: Candidate, options: SpectraOptions) -> Reading:
+def _conv(candidate: Candidate, options: LayerOptions) -> Reading:
     return read_convolution(candidate, options, groups=1, transposed=False, inferred=_SAID)
 
 
-def _conv_transpose(candidate: Candidate, options: SpectraOptions) -> Reading:
+def _conv_transpose(candidate: Candidate, options: LayerOptions) -> Reading:
     return read_convolution(candidate, options, groups=1, transposed=True, inferred=_SAID)
 
 
-def _experts(candidate: Candidate, options: SpectraOptions) -> Reading:
+def _experts(candidate: Candidate, options: LayerOptions) -> Reading:
     return read_experts(candidate, options, inferred=_SAID)
 
 
-def _skip(candidate: Candidate, options: SpectraOptions) -> Reading:  # noqa: ARG001
-    return skipped(candidate, "left out as declared")
+def _skip(candidate: Candidate, options: LayerOptions) -> Reading:  # noqa: ARG001
+    return Skipped.of(candidate, "left out as declared")
 
 
 #: kind -> (reader, the numbers of dimensions that it can read)
-KINDS: dict[str, tuple[Callable[[Candidate, SpectraOptions], Reading], tuple[int, ...]]] = {
+KINDS: dict[str, tuple[Callable[[Candidate, LayerOptions], Reading], tuple[int, ...]]] = {
     "linear": (_linear, (2,)),
     "conv": (_conv, (3, 4, 5)),
     "conv_transpose": (_conv_transpose, (3, 4, 5)),
@@ -46,15 +45,15 @@ KINDS: dict[str, tuple[Callable[[Candidate, SpectraOptions], Reading], tuple[int
 }
 
 
-@layer_handler
-def declared(candidate: Candidate, options: SpectraOptions) -> Reading:
+@handler("declared", order=0)
+def declared(candidate: Candidate, options: LayerOptions) -> Reading:
     """Read a tensor as the kind that the user gave its name.
 
     Raises:
         InputError: an unknown kind, or a kind that the tensor's shape cannot be.
     """
     for pattern, kind in options.kinds.items():
-        if not fnmatchcase(candidate.name, pattern):
+        if not matches(candidate.name, [pattern]):
             continue
         if kind not in KINDS:
             raise InputError(f"unknown kind {kind!r} for {pattern!r}; known: {', '.join(KINDS)}")

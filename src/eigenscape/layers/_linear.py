@@ -1,19 +1,27 @@
-"""Two-dimensional weights: Linear, the transposed Conv1D of GPT-2, Bilinear, fused q, k, v."""
+"""Linear, GPT-2's transposed Conv1D, Bilinear, fused q, k, v, embeddings."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import partial
 
 import torch
 from torch import nn
 
-from eigenscape.layers._matrix import Candidate
-from eigenscape.layers._options import SpectraOptions
-from eigenscape.layers._registry import Reading, layer_handler, matrix
+from eigenscape.layers._handlers import Reading, handler
+from eigenscape.layers._matrix import Candidate, LayerMatrix, Skipped
+from eigenscape.layers._options import LayerOptions
 
 _FUSED = ("qkv", "c_attn", "query_key_value", "wqkv", "in_proj", "qkv_proj")
 _QKV = ("q", "k", "v")
+# What PEFT puts between a module and its weight.
+_WRAPPED = re.compile(r"\.(base_layer|original_module|modules_to_save\.[^.]+)(?=\.|$)")
+_EMBEDDING = re.compile(
+    r"(^|[._])(wte|wpe|embed_tokens|embed_in|embed_positions|embeddings?|embed|pos_embed"
+    r"|position_embeddings?|pos_embedding|tok_embeddings|(tok|pos)_emb|embedding_table"
+    r"|relative_(attention_bias|position_bias_table)|shared)($|[._](weight)?$)"
+)
 
 
 def whole(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -43,8 +51,8 @@ def head_block(tensors: Sequence[torch.Tensor], *, index: int, heads: int) -> to
     return W.reshape(heads, 3, rows // (3 * heads), cols)[:, index].reshape(1, rows // 3, cols)
 
 
-@layer_handler
-def linear(candidate: Candidate, options: SpectraOptions) -> Reading:
+@handler("linear", order=900)
+def linear(candidate: Candidate, options: LayerOptions) -> Reading:
     """Any 2-D weight that no other handler claims: a Linear, (out, in)."""
     if len(candidate.shape) != 2 or 1 in candidate.shape:
         return None
@@ -54,16 +62,20 @@ def linear(candidate: Candidate, options: SpectraOptions) -> Reading:
     kind = "linear_transposed" if transposed else "linear"
     unequal = options.split_qkv and _named_fused(candidate)
     note = "not split: q, k and v are of unequal size" if unequal else ""
-    return [matrix(candidate, kind, (1, *candidate.shape), whole, inferred=inferred, note=note)]
+    return [
+        LayerMatrix.of(candidate, kind, (1, *candidate.shape), whole, inferred=inferred, note=note)
+    ]
 
 
-@layer_handler
-def bilinear(candidate: Candidate, options: SpectraOptions) -> Reading:  # noqa: ARG001
+@handler("bilinear", order=800)
+def bilinear(candidate: Candidate, options: LayerOptions) -> Reading:  # noqa: ARG001
     """nn.Bilinear, (out, in1, in2): a pool of ``out`` matrices."""
     if not isinstance(candidate.owner, nn.Bilinear) or len(candidate.shape) != 3:
         return None
     return [
-        matrix(candidate, "bilinear", candidate.shape, as_stack, inferred="module type Bilinear")
+        LayerMatrix.of(
+            candidate, "bilinear", candidate.shape, as_stack, inferred="module type Bilinear"
+        )
     ]
 
 
@@ -99,7 +111,7 @@ def _split_qkv(candidate: Candidate, transposed: bool, inferred: str) -> Reading
         if not isinstance(found_heads, int) or rows % (3 * found_heads):
             note = "not split: stored head by head, and config.json does not tell how many heads"
             stack = (1, rows, cols)
-            return [matrix(candidate, "linear", stack, whole, inferred=inferred, note=note)]
+            return [LayerMatrix.of(candidate, "linear", stack, whole, inferred=inferred, note=note)]
         heads = found_heads
     found = []
     for index, part in enumerate(_QKV):
@@ -110,7 +122,7 @@ def _split_qkv(candidate: Candidate, transposed: bool, inferred: str) -> Reading
         else:
             build, stack = partial(row_block, index=index, count=3), (1, rows // 3, cols)
         found.append(
-            matrix(
+            LayerMatrix.of(
                 candidate,
                 "attention_projection",
                 stack,
@@ -120,3 +132,26 @@ def _split_qkv(candidate: Candidate, transposed: bool, inferred: str) -> Reading
             )
         )
     return found
+
+
+def table(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """(..., tokens, width) with leading ones -> (1, tokens, width)."""
+    return tensors[0].reshape(1, *tensors[0].shape[-2:])
+
+
+@handler("embedding", order=500)
+def embedding(candidate: Candidate, options: LayerOptions) -> Reading:
+    """nn.Embedding, or a table with an embedding's name."""
+    known = isinstance(candidate.owner, nn.Embedding | nn.EmbeddingBag)
+    named = candidate.owner is None or candidate.leaf != "weight"
+    if not known and not (named and _EMBEDDING.search(_WRAPPED.sub("", candidate.name))):
+        return None
+    shape = candidate.shape
+    if len(shape) < 2 or any(width != 1 for width in shape[:-2]) or 1 in shape[-2:]:
+        return None
+    if not options.embeddings:
+        return Skipped.of(
+            candidate, "an embedding, examined only when asked for; include it with --embeddings"
+        )
+    inferred = f"module type {type(candidate.owner).__name__}" if known else "the name"
+    return [LayerMatrix.of(candidate, "embedding", (1, *shape[-2:]), table, inferred=inferred)]

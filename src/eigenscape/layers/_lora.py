@@ -10,9 +10,9 @@ from functools import partial
 import torch
 
 from eigenscape.checkpoints import TensorInfo
-from eigenscape.layers._matrix import Candidate, LayerMatrix
-from eigenscape.layers._options import SpectraOptions
-from eigenscape.layers._registry import Reading, layer_handler, matrix, skipped
+from eigenscape.layers._handlers import Reading, handler
+from eigenscape.layers._matrix import Candidate, LayerMatrix, Skipped
+from eigenscape.layers._options import LayerOptions
 
 _PAIR = re.compile(
     r"^(?P<base>.+)\.lora_(?P<side>[AB])(?P<adapter>(?:\.(?!weight$)[^.]+)?)\.weight$"
@@ -37,8 +37,8 @@ def merged(tensors: Sequence[torch.Tensor], *, scale: float) -> torch.Tensor:
     return torch.addmm(W, B, A, alpha=scale).unsqueeze(0)
 
 
-@layer_handler
-def lora(candidate: Candidate, options: SpectraOptions) -> Reading:
+@handler("lora", order=200)
+def lora(candidate: Candidate, options: LayerOptions) -> Reading:
     """The pair ``X.lora_A.weight`` (r, in) and ``X.lora_B.weight`` (out, r)."""
     match = _PAIR.match(candidate.name)
     if match is None or len(candidate.shape) != 2:
@@ -48,14 +48,14 @@ def lora(candidate: Candidate, options: SpectraOptions) -> Reading:
         f"{base}.lora_{'B' if match['side'] == 'A' else 'A'}{adapter}.weight"
     )
     if other is None:
-        return skipped(
+        return Skipped.of(
             candidate, "one half of a LoRA pair; the other half is not in the checkpoint"
         )
     if match["side"] == "B":
         return []  # read with its A
     rank, width = candidate.shape
     if other.shape[1:] != (rank,):
-        return skipped(
+        return Skipped.of(
             candidate, f"LoRA A is {candidate.shape} but B is {other.shape}: the ranks differ"
         )
     rank = min(rank, width, other.shape[0])
@@ -75,14 +75,16 @@ def _row(
     stack: tuple[int, int, int],
     tensors: tuple[str, ...],
 ) -> LayerMatrix:
-    row = matrix(candidate, f"lora_{part}", stack, core, inferred="a LoRA pair by its names")
+    row = LayerMatrix.of(
+        candidate, f"lora_{part}", stack, core, inferred="a LoRA pair by its names"
+    )
     named = adapter.lstrip(".")
     name = part if named in ("", "default") else f"{part}:{named}"  # a layer can have several
     return replace(row, name=f"{base}[{name}]", tensors=tensors)
 
 
 def _merged_row(
-    candidate: Candidate, options: SpectraOptions, base: str, adapter: str, other: TensorInfo
+    candidate: Candidate, options: LayerOptions, base: str, adapter: str, other: TensorInfo
 ) -> list[LayerMatrix]:
     weight = candidate.neighbours.get(f"{base}.base_layer.weight") or candidate.neighbours.get(
         f"{base}.weight"
@@ -97,14 +99,14 @@ def _merged_row(
             row,
             build=partial(merged, scale=scale),
             shape=weight.shape,
-            dtype=torch.promote_types(weight.dtype, torch.float32),
+            dtype=str(torch.promote_types(weight.dtype, torch.float32)).removeprefix("torch."),
             note=f"W + {scale:g} B A ({source})",
         )
     ]
 
 
 def _scaling(
-    candidate: Candidate, options: SpectraOptions, base: str, adapter: str
+    candidate: Candidate, options: LayerOptions, base: str, adapter: str
 ) -> tuple[float, str]:
     if options.lora_scale is not None:
         return options.lora_scale, "as given"

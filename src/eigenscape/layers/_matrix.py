@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
 from eigenscape.checkpoints import TensorInfo
+from eigenscape.errors import InputError
 
 #: Turns the tensors of a layer into a stack of equal matrices, (k, rows, cols).
 Build = Callable[[Sequence[torch.Tensor]], torch.Tensor]
 
-_BLOCK = re.compile(r"^(.*?(?:^|\.)\d+)\.(?=.)")
 _WEIGHT = ".weight"
 
 
@@ -65,7 +64,7 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerMatrix:
-    """One matrix of a layer, or a pool of equal matrices, as the spectra see it.
+    """One matrix of a layer, or a pool of equal matrices: the identity of a row of every table.
 
     Args:
         name: the layer's name.
@@ -73,14 +72,17 @@ class LayerMatrix:
         shape: the tensor's shape as stored.
         stack: (k, rows, cols) of what ``build`` returns.
         tensors: the names that ``build`` wants, in its order.
-        build: from those tensors to the stack; picklable.
-        dtype: the storage type, which bounds the numerical rank.
+        dtype: the storage type's name, such as ``"float32"``; it bounds the numerical rank.
+        block: the repeated block that the layer belongs to, as :func:`blocks` finds it; None
+            outside every block.
         scale: a factor on every matrix of the stack.
         aliases: other names of the same memory.
         inferred: how the kind was known.
-        note: what the reader of the table should know.
-        parameters: entries behind the row; by default those of the stack.
-        independent: eigenvalues that do not follow from others; by default all.
+        note: what the reader of a table should know.
+        parameters: entries behind the row.
+        independent: eigenvalues that do not follow from others.
+        build: from those tensors to the stack; picklable. None in a result that was read from a
+            file.
     """
 
     name: str
@@ -88,24 +90,87 @@ class LayerMatrix:
     shape: tuple[int, ...]
     stack: tuple[int, int, int]
     tensors: tuple[str, ...]
-    build: Build
-    dtype: torch.dtype
+    dtype: str
+    block: str | None = None
     scale: float = 1.0
     aliases: tuple[str, ...] = ()
     inferred: str = ""
     note: str = ""
-    parameters: int | None = None
-    independent: int | None = None
+    parameters: int = 0
+    independent: int = 0
+    build: Build | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        k, rows, cols = self.stack
+        if not self.parameters:
+            object.__setattr__(self, "parameters", k * rows * cols)
+        if not self.independent:
+            object.__setattr__(self, "independent", self.n_eigenvalues)
+
+    @classmethod
+    def of(
+        cls,
+        candidate: Candidate,
+        kind: str,
+        stack: Sequence[int],
+        build: Build,
+        *,
+        part: str = "",
+        scale: float = 1.0,
+        inferred: str = "",
+        note: str = "",
+    ) -> LayerMatrix:
+        """Return the layer matrix of one candidate, named ``layer[part]``.
+
+        Args:
+            candidate: the tensor.
+            kind: what it is.
+            stack: (k, rows, cols) of what ``build`` returns.
+            build: from a list of the one tensor to the stack; a function of a module, or a
+                ``functools.partial`` of one, so that worker processes can have it.
+            part: which part of the tensor, where it yields several matrices.
+            scale: a factor on every matrix of the stack.
+            inferred: how the kind was known.
+            note: what the reader of a table should know.
+        """
+        k, rows, cols = stack
+        return cls(
+            name=layer_name(candidate.name) + (f"[{part}]" if part else ""),
+            kind=kind,
+            shape=candidate.shape,
+            stack=(k, rows, cols),
+            tensors=(candidate.name,),
+            build=build,
+            dtype=str(candidate.info.dtype).removeprefix("torch."),
+            scale=scale,
+            aliases=tuple(layer_name(alias) for alias in candidate.info.aliases),
+            inferred=inferred,
+            note=note,
+        )
 
     @property
-    def block(self) -> str | None:
-        """The repeated unit that the layer belongs to: the name up to its first whole number."""
-        return block_of(self.name)
-
-    @property
-    def eigenvalues(self) -> int:
+    def n_eigenvalues(self) -> int:
         """How many eigenvalues the layer has."""
         return self.stack[0] * min(self.stack[1:])
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The storage type."""
+        found: torch.dtype = getattr(torch, self.dtype)
+        return found
+
+    def matrices(self, tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return the stack, (k, rows, cols), from the tensors of this layer; not yet scaled.
+
+        Raises:
+            InputError: the layer was read from a result file, which does not hold the recipe.
+        """
+        if self.build is None:
+            raise InputError(
+                f"{self.name} was read from a result file, which does not say how its matrices are "
+                "made. Try: find_layers(checkpoint)"
+            )
+        return self.build(tensors)
 
 
 @dataclass(frozen=True)
@@ -124,15 +189,10 @@ class Skipped:
     reason: str
     aliases: tuple[str, ...] = ()
 
-
-def block_of(name: str) -> str | None:
-    """Return the block of a layer name, or None where it is in no numbered block.
-
-    >>> block_of("model.layers.3.mlp.down_proj"), block_of("layer1.0.conv1"), block_of("head")
-    ('model.layers.3', 'layer1.0', None)
-    """
-    match = _BLOCK.match(name.split("[")[0])
-    return match.group(1) if match else None
+    @classmethod
+    def of(cls, candidate: Candidate, reason: str) -> Skipped:
+        """Return a candidate as skipped."""
+        return cls(candidate.name, candidate.shape, reason, candidate.info.aliases)
 
 
 def layer_name(tensor_name: str) -> str:
@@ -141,6 +201,4 @@ def layer_name(tensor_name: str) -> str:
     >>> layer_name("fc.weight"), layer_name("attn.in_proj_weight")
     ('fc', 'attn.in_proj_weight')
     """
-    if tensor_name.endswith(_WEIGHT):
-        return tensor_name[: -len(_WEIGHT)]
-    return tensor_name
+    return tensor_name.removesuffix(_WEIGHT)

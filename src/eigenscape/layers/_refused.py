@@ -6,9 +6,9 @@ import re
 
 import torch
 
-from eigenscape.layers._matrix import Candidate
-from eigenscape.layers._options import SpectraOptions
-from eigenscape.layers._registry import Reading, layer_handler, skipped
+from eigenscape.layers._handlers import Reading, handler
+from eigenscape.layers._matrix import Candidate, Skipped
+from eigenscape.layers._options import LayerOptions
 
 _BYTES = {torch.int8, torch.uint8, torch.qint8, torch.quint8, torch.qint32}
 _PACKED = re.compile(r"(^|[._])(qweight|qzeros|g_idx|packed|weight_packed|SCB|absmax|quant_map)")
@@ -20,27 +20,27 @@ _BASE = re.compile(r"\.parametrizations\.[^.]+\.\d+\.")
 _MASK = re.compile(r"(^|[._])(bias|masked_bias|mask|causal_mask)$")
 
 
-@layer_handler
-def vector(candidate: Candidate, options: SpectraOptions) -> Reading:  # noqa: ARG001
+@handler("vector", order=140)
+def vector(candidate: Candidate, options: LayerOptions) -> Reading:  # noqa: ARG001
     """Scalars, vectors and empty tensors."""
     if 0 in candidate.shape:
-        return skipped(candidate, "an empty tensor")
+        return Skipped.of(candidate, "an empty tensor")
     if sum(width > 1 for width in candidate.shape) > 1:
         return None
     if candidate.shape == (1, 1):
-        return skipped(candidate, "a 1 x 1 matrix: a single number has no spectrum")
+        return Skipped.of(candidate, "a 1 x 1 matrix: a single number has no spectrum")
     reason = "a vector (bias, norm, scale or statistic): it has one singular value, no spectrum"
     if not any(width > 1 for width in candidate.shape):
         reason = "a scalar (counter or scale): no spectrum"
-    return skipped(candidate, reason)
+    return Skipped.of(candidate, reason)
 
 
-@layer_handler
-def rescaled(candidate: Candidate, options: SpectraOptions) -> Reading:  # noqa: ARG001
+@handler("rescaled", order=130)
+def rescaled(candidate: Candidate, options: LayerOptions) -> Reading:  # noqa: ARG001
     """Halves of a weight normalisation or another parametrization: not the weight that acts."""
     if not _NORMALISED.search(candidate.name):
         return None
-    return skipped(
+    return Skipped.of(
         candidate,
         "one part of a parametrized weight, not the weight that acts; remove the "
         "parametrization (torch.nn.utils.parametrize.remove_parametrizations, or "
@@ -48,8 +48,8 @@ def rescaled(candidate: Candidate, options: SpectraOptions) -> Reading:  # noqa:
     )
 
 
-@layer_handler
-def helper(candidate: Candidate, options: SpectraOptions) -> Reading:  # noqa: ARG001
+@handler("helper", order=120)
+def helper(candidate: Candidate, options: LayerOptions) -> Reading:  # noqa: ARG001
     """Buffers of a module, and what files keep beside the weights: not weights themselves."""
     if sum(width > 1 for width in candidate.shape) < 2:
         return None
@@ -59,18 +59,18 @@ def helper(candidate: Candidate, options: SpectraOptions) -> Reading:  # noqa: A
         why = "a scale, bias, mask or table beside a weight, by its name"
     else:
         return None
-    return skipped(candidate, f"{why}; include it with --kind '{candidate.name}=linear'")
+    return Skipped.of(candidate, f"{why}; include it with --kind '{candidate.name}=linear'")
 
 
-@layer_handler
-def scaled_codes(candidate: Candidate, options: SpectraOptions) -> Reading:  # noqa: ARG001
+@handler("scaled_codes", order=110)
+def scaled_codes(candidate: Candidate, options: LayerOptions) -> Reading:  # noqa: ARG001
     """float8 codes whose scales differ over the matrix: the codes alone are not the weights."""
     if candidate.info.dtype.itemsize != 1 or not candidate.info.dtype.is_floating_point:
         return None
     for suffix in ("_scale", "_scale_inv"):
         scale = candidate.sibling(candidate.leaf + suffix)
         if scale is not None and scale.numel > 1:
-            return skipped(
+            return Skipped.of(
                 candidate,
                 f"float8 codes with scales of shape {scale.shape}: the codes are not the weights; "
                 "dequantize the model, or examine the checkpoint it was quantized from",
@@ -78,22 +78,22 @@ def scaled_codes(candidate: Candidate, options: SpectraOptions) -> Reading:  # n
     return None
 
 
-@layer_handler
-def integers(candidate: Candidate, options: SpectraOptions) -> Reading:  # noqa: ARG001
+@handler("integers", order=100)
+def integers(candidate: Candidate, options: LayerOptions) -> Reading:  # noqa: ARG001
     """Integer and boolean tensors: quantized weights, masks, counters."""
     dtype = candidate.info.dtype
     kind = str(dtype).removeprefix("torch.")
     if dtype == torch.bool or (not _is_number(dtype) and _MASK.search(candidate.name)):
-        return skipped(candidate, f"a mask ({kind}), not a weight")
+        return Skipped.of(candidate, f"a mask ({kind}), not a weight")
     if _is_number(dtype):
         return None
     if (dtype in _BYTES and len(candidate.shape) >= 1) or _PACKED.search(candidate.name):
-        return skipped(
+        return Skipped.of(
             candidate,
             f"integer-quantized weights ({kind}): the codes are not the weights; "
             "dequantize the model, or examine the checkpoint it was quantized from",
         )
-    return skipped(candidate, f"an integer tensor ({kind}): a counter or an index, not a weight")
+    return Skipped.of(candidate, f"an integer tensor ({kind}): a counter or an index, not a weight")
 
 
 def _is_number(dtype: torch.dtype) -> bool:

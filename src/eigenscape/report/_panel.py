@@ -70,7 +70,7 @@ def _null(x: LogAxis, y: LogAxis, layer: LayerSpectrum, low: float, high: float)
     if not 0 < start < end:
         return ""
     values = np.geomspace(start, end, 60)[1:-1]
-    share = 1 - layer.spikes / layer.eigenvalues
+    share = 1 - layer.spikes / layer.n_eigenvalues
     return _line("null", x(values), y(np.maximum(share * law.density(values), 10.0**y.low)))
 
 

@@ -5,10 +5,14 @@ from eigenscape.spectra._callback import MonitorCallback as MonitorCallback
 from eigenscape.spectra._compare import ComparisonResult as ComparisonResult
 from eigenscape.spectra._compare import LayerChange as LayerChange
 from eigenscape.spectra._compare import compare as compare
+from eigenscape.spectra._examine import examine as examine
+from eigenscape.spectra._layer import NUMBERS as NUMBERS
 from eigenscape.spectra._layer import Histogram as Histogram
 from eigenscape.spectra._layer import LayerSpectrum as LayerSpectrum
 from eigenscape.spectra._monitor import SpectralMonitor as SpectralMonitor
 from eigenscape.spectra._monitor import tensorboard_sink as tensorboard_sink
+from eigenscape.spectra._monitor import trainer_callback as trainer_callback
+from eigenscape.spectra._options import SpectraOptions as SpectraOptions
 from eigenscape.spectra._overlap import Overlap as Overlap
 from eigenscape.spectra._overlap import TopVectors as TopVectors
 from eigenscape.spectra._overlap import decompose as decompose
@@ -16,20 +20,27 @@ from eigenscape.spectra._overlap import overlap as overlap
 from eigenscape.spectra._plot import plot_spectrum as plot_spectrum
 from eigenscape.spectra._recorder import UpdateRecorder as UpdateRecorder
 from eigenscape.spectra._result import SpectraResult as SpectraResult
-from eigenscape.spectra._trainer import trainer_callback as trainer_callback
 from eigenscape.spectra._verdict import HEALTHY_ALPHA as HEALTHY_ALPHA
 from eigenscape.spectra._verdict import LABELS as LABELS
 from eigenscape.spectra._verdict import Verdict as Verdict
+from eigenscape.spectra.metrics import METRICS as METRICS
+from eigenscape.spectra.metrics import MetricContext as MetricContext
+from eigenscape.spectra.metrics import costly_metrics as costly_metrics
+from eigenscape.spectra.metrics import metric as metric
 
 __all__ = [
     "HEALTHY_ALPHA",
     "LABELS",
+    "METRICS",
+    "NUMBERS",
     "ComparisonResult",
     "Histogram",
     "LayerChange",
     "LayerSpectrum",
+    "MetricContext",
     "MonitorCallback",
     "Overlap",
+    "SpectraOptions",
     "SpectraResult",
     "SpectralMonitor",
     "TopVectors",
@@ -37,7 +48,10 @@ __all__ = [
     "Verdict",
     "analyze",
     "compare",
+    "costly_metrics",
     "decompose",
+    "examine",
+    "metric",
     "overlap",
     "plot_spectrum",
     "tensorboard_sink",

@@ -6,7 +6,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import lru_cache
@@ -14,21 +14,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import torch
-from torch import nn
-
-from eigenscape.checkpoints import Checkpoint, open_checkpoint
+from eigenscape.checkpoints import Checkpoint, CheckpointLike, open_checkpoint
 from eigenscape.errors import InputError
-from eigenscape.layers._matrix import LayerMatrix
-from eigenscape.layers._options import SpectraOptions
-from eigenscape.layers._plan import Plan, plan
+from eigenscape.layers import HANDLERS, FoundLayers, LayerMatrix, find_layers
 from eigenscape.results import Environment, dumps, jsonable
 from eigenscape.runs import Engine, ProgressCallback, Task, execute, raise_failures, single_thread
 from eigenscape.spectra._examine import examine
 from eigenscape.spectra._layer import LayerSpectrum
+from eigenscape.spectra._options import SpectraOptions
 from eigenscape.spectra._result import SpectraResult
-
-Source = nn.Module | Mapping[str, torch.Tensor] | str | Path | Checkpoint
+from eigenscape.spectra.metrics import METRICS
 
 #: Peak memory is held to this many times the largest tensor, counted in float32.
 _MEMORY_FACTOR = 3
@@ -38,25 +33,27 @@ _MEMORY_FLOOR = 1 << 25
 
 
 def analyze(
-    source: Source,
+    source: CheckpointLike,
     *,
+    options: SpectraOptions | None = None,
     jobs: int | None = None,
     engine: Engine = "threads",
     run: str | Path | None = None,
     progress: ProgressCallback | None = None,
-    **options: Any,
+    **fields: Any,
 ) -> SpectraResult:
     """Examine the spectrum of every layer of a checkpoint; no data is needed.
 
     Args:
         source: a module, a state dict, a file, a Hugging Face folder or a hub id.
+        options: which layers, and what to measure.
         jobs: layers at a time; by default one for each core.
         engine: ``"threads"`` in this process; ``"local"``, ``"ray"`` or ``"dask"`` for processes,
             which need a source with a path.
         run: a folder that keeps each finished layer, so that a killed examination goes on where it
             stopped; needs a source with a path.
         progress: called after each group of layers that share a tensor.
-        **options: fields of :class:`SpectraOptions`.
+        **fields: single fields of :class:`SpectraOptions`.
 
     Raises:
         InputError: an option out of its range, or an engine that cannot reach the source.
@@ -64,36 +61,28 @@ def analyze(
 
     >>> layer = nn.Linear(64, 32)
     >>> result = analyze(nn.Sequential(layer))
-    >>> [(row.name, row.kind, row.eigenvalues) for row in result]
+    >>> [(row.name, row.kind, row.n_eigenvalues) for row in result]
     [('0', 'linear', 32)]
     """
     started = time.perf_counter()
-    chosen = _options(options)
+    chosen = SpectraOptions.of(options, fields)
     checkpoint = open_checkpoint(source)
-    the_plan = plan(checkpoint, chosen)
+    found = find_layers(checkpoint, chosen)
     memory = _memory(checkpoint)
     if engine == "threads" and run is None:
-        rows = _in_threads(checkpoint, the_plan, chosen, memory, jobs, progress)
+        rows = _in_threads(checkpoint, found, chosen, memory, jobs, progress)
     else:
-        rows = _in_tasks(checkpoint, the_plan, chosen, memory, jobs, engine, run, progress)
+        rows = _in_tasks(checkpoint, found, chosen, memory, jobs, engine, run, progress)
     return SpectraResult(
         environment=Environment.capture(device=chosen.torch_device, seed=chosen.seed),
         source=checkpoint.source,
         options=jsonable(chosen.to_dict()),
-        layers=tuple(rows[layer.name] for layer in the_plan.layers),
-        skipped=the_plan.skipped,
+        layers=tuple(rows[layer.name] for layer in found.layers),
+        skipped=found.skipped,
         notes=checkpoint.notes,
         parameters_total=_floating(checkpoint),
         seconds=time.perf_counter() - started,
     )
-
-
-def _options(options: Mapping[str, Any]) -> SpectraOptions:
-    known = SpectraOptions.__dataclass_fields__
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise InputError(f"unknown option {', '.join(unknown)}; known: {', '.join(known)}")
-    return SpectraOptions(**options)
 
 
 def _floating(checkpoint: Checkpoint) -> int:
@@ -114,16 +103,16 @@ def _memory(checkpoint: Checkpoint) -> int:
 
 def _in_threads(
     checkpoint: Checkpoint,
-    the_plan: Plan,
+    found: FoundLayers,
     options: SpectraOptions,
     memory: int,
     jobs: int | None,
     progress: ProgressCallback | None,
 ) -> dict[str, LayerSpectrum]:
     gate = _Gate(memory)
-    costs = {group[0].name: _cost(checkpoint, group) for group in the_plan.groups()}
+    costs = {group[0].name: _cost(checkpoint, group) for group in found.groups()}
     # The longest first, so that no long one is left for the end.
-    groups = sorted(the_plan.groups(), key=lambda group: costs[group[0].name], reverse=True)
+    groups = sorted(found.groups(), key=lambda group: costs[group[0].name], reverse=True)
     if jobs is None and 2 * median(costs.values() or [0]) > memory:
         jobs = 1  # the gate would let one through at a time: it may as well use every core
 
@@ -179,7 +168,7 @@ def _cost(checkpoint: Checkpoint, group: Sequence[LayerMatrix]) -> int:
     gram = 2 * 8 * min(rows, cols) ** 2
     if checkpoint.info(layer.tensors[0]).file is None:
         return gram
-    stored = max(math.prod(layer.shape), k * rows * cols) * layer.dtype.itemsize
+    stored = max(math.prod(layer.shape), k * rows * cols) * layer.torch_dtype.itemsize
     return max(2 * stored, stored + gram)
 
 
@@ -188,7 +177,7 @@ def _cost(checkpoint: Checkpoint, group: Sequence[LayerMatrix]) -> int:
 
 def _in_tasks(
     checkpoint: Checkpoint,
-    the_plan: Plan,
+    found: FoundLayers,
     options: SpectraOptions,
     memory: int,
     jobs: int | None,
@@ -211,23 +200,30 @@ def _in_tasks(
         "config": dumps(checkpoint.config),
         "options": dumps(options.to_dict()),
         "memory": memory,
+        "parts": [list(HANDLERS.names()), list(METRICS.names())],
     }
     tasks = [
         Task(group[0].name, examine_task, {"names": [row.name for row in group], **shared})
-        for group in the_plan.groups()
+        for group in found.groups()
     ]
     outcomes = execute(tasks, folder=run, engine=engine, jobs=jobs, progress=progress)
     raise_failures(outcomes)
-    rows = {}
-    for outcome in outcomes:
-        for data, spectrum in zip(outcome.value["rows"], outcome.value["spectra"], strict=True):
-            row = replace(LayerSpectrum.from_dict(data), spectrum=spectrum)
-            rows[row.name] = row
-    return rows
+    return {
+        row.name: row
+        for outcome in outcomes
+        for data, values in zip(outcome.value["rows"], outcome.value["spectra"], strict=True)
+        for row in (replace(LayerSpectrum.from_dict(data), eigenvalues=values),)
+    }
 
 
 def examine_task(
-    source: str, stamp: list[Any], config: str, options: str, memory: int, names: list[str]
+    source: str,
+    stamp: list[Any],
+    config: str,
+    options: str,
+    memory: int,
+    parts: list[list[str]],
+    names: list[str],
 ) -> dict[str, Any]:
     """Examine some layers of a checkpoint by name, in whatever process this is.
 
@@ -237,13 +233,16 @@ def examine_task(
         config: its ``config.json``, likewise.
         options: :class:`SpectraOptions` as JSON.
         memory: bytes that one solve may take.
+        parts: the names of all handlers and of all metrics, which must be known here too.
         names: the layers, which share their tensors.
     """
+    HANDLERS.expect(tuple(parts[0]))
+    METRICS.expect(tuple(parts[1]))
     checkpoint, layers, chosen = _opened(source, dumps([stamp, config]), options)
     rows = _examine_group(checkpoint, [layers[name] for name in names], chosen, memory)
     return {
         "rows": [jsonable(row.to_dict()) for row in rows],
-        "spectra": [row.spectrum for row in rows],
+        "spectra": [row.eigenvalues for row in rows],
     }
 
 
@@ -255,4 +254,8 @@ def _opened(
 ) -> tuple[Checkpoint, dict[str, LayerMatrix], SpectraOptions]:
     chosen = SpectraOptions(**json.loads(options))
     checkpoint = open_checkpoint(source)
-    return checkpoint, {layer.name: layer for layer in plan(checkpoint, chosen).layers}, chosen
+    return (
+        checkpoint,
+        {layer.name: layer for layer in find_layers(checkpoint, chosen).layers},
+        chosen,
+    )

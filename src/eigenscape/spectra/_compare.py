@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 
-from eigenscape.checkpoints import Checkpoint, open_checkpoint
+from eigenscape.checkpoints import Checkpoint, CheckpointLike, open_checkpoint
 from eigenscape.errors import InputError
 from eigenscape.results import PALETTE, Environment, Result, new_figure
 from eigenscape.runs import ProgressCallback
-from eigenscape.spectra._analyze import Source, analyze
+from eigenscape.spectra._analyze import analyze
 from eigenscape.spectra._layer import LayerSpectrum
+from eigenscape.spectra._options import SpectraOptions
 from eigenscape.spectra._result import SpectraResult
 
 if TYPE_CHECKING:
@@ -155,19 +156,23 @@ class ComparisonResult(Result):
 
 
 def compare(
-    before: Source,
-    after: Source,
+    before: CheckpointLike,
+    after: CheckpointLike,
     *,
+    options: SpectraOptions | None = None,
+    jobs: int | None = None,
     progress: ProgressCallback | None = None,
-    **options: Any,
+    **fields: Any,
 ) -> ComparisonResult:
     """Compare two checkpoints of one network: before and after fine-tuning, pruning, quantizing.
 
     Args:
         before: as for :func:`analyze`.
         after: likewise.
+        options: how to examine both.
+        jobs: layers at a time; by default one for each core.
         progress: called as each of the two examinations goes on.
-        **options: as for :func:`analyze`.
+        **fields: single fields of the options.
 
     Raises:
         InputError: the two have no layer name in common.
@@ -177,7 +182,10 @@ def compare(
     'weights'
     """
     first, second = open_checkpoint(before), open_checkpoint(after)
-    results = [analyze(source, progress=progress, **options) for source in (first, second)]
+    chosen = SpectraOptions.of(options, fields)
+    results = [
+        analyze(source, options=chosen, jobs=jobs, progress=progress) for source in (first, second)
+    ]
     old, new = ({layer.name: layer for layer in result} for result in results)
     if not set(old) & set(new):
         raise InputError(
@@ -267,7 +275,7 @@ def _state(a: LayerSpectrum, b: LayerSpectrum, numbers: Mapping[str, Any]) -> st
     moved = (
         abs(numbers["alpha_hill_z"]) > _CLEAR
         or a.spikes != b.spikes
-        or abs((a.rank or 0) - (b.rank or 0)) > _RANK * a.eigenvalues
+        or abs((a.rank or 0) - (b.rank or 0)) > _RANK * a.n_eigenvalues
         or _label(a) != _label(b)
     )
     return "spectrum" if moved else "weights"

@@ -9,6 +9,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from eigenscape.errors import InputError
+from eigenscape.layers import LayerMatrix
 from eigenscape.spectra._verdict import Verdict
 
 _FEWEST_BINS, _MOST_BINS = 12, 60
@@ -49,21 +51,12 @@ class LayerSpectrum:
     With :math:`\lambda = \sigma^2` the eigenvalues of :math:`W W^T`:
 
     Args:
-        name: the layer's name.
-        kind: what it is.
-        block: the repeated unit it belongs to.
-        shape: the tensor's shape as stored.
-        matrices: how many matrices are pooled.
-        rows: of one matrix.
-        cols: of one matrix.
-        dtype: the storage type.
-        parameters: entries in the pooled matrices.
-        tensors: the checkpoint's tensors behind the row.
-        aliases: other names of the same memory.
-        inferred: how the kind was known.
+        layer: which layer it is; ``name``, ``kind``, ``block`` and the like are read from it.
+        matrices: how many matrices were pooled.
+        rows: of one matrix; without rows of zeros where those were left out.
+        cols: of one matrix, likewise.
         notes: what to know before reading the numbers.
-        eigenvalues: how many there are.
-        independent: how many of them do not follow from others (windows overlap).
+        n_eigenvalues: how many eigenvalues there are.
         zeros: how many of them rounding to the storage type alone could make.
         alpha_hill: PL_Alpha_Hill at the chosen tail fraction.
         alpha_hill_low: its smallest value as the tail grows or shrinks by a fifth, less two
@@ -100,27 +93,18 @@ class LayerSpectrum:
             unequal size count too: a kernel's centre that outgrew its corners.
         soft_rank: end of the bulk over lambda_max, at most 1.
         route: how the eigenvalues were computed.
-        extras: the costly metrics that were asked for.
+        extras: the costly metrics that were asked for, and metrics of other packages.
         histogram: the spectrum's density, for pictures.
         verdict: what all this says.
-        spectrum: the eigenvalues, ascending; None after reading a result file.
+        eigenvalues: ascending; None after reading a result file.
     """
 
-    name: str
-    kind: str
-    block: str | None
-    shape: tuple[int, ...]
+    layer: LayerMatrix
     matrices: int
     rows: int
     cols: int
-    dtype: str
-    parameters: int
-    tensors: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
-    inferred: str = ""
     notes: tuple[str, ...] = ()
-    eigenvalues: int
-    independent: int = 0
+    n_eigenvalues: int
     zeros: int = 0
     alpha_hill: float = math.nan
     alpha_hill_low: float = math.nan
@@ -157,27 +141,150 @@ class LayerSpectrum:
     extras: dict[str, float] = field(default_factory=dict)
     histogram: Histogram | None = None
     verdict: Verdict | None = None
-    spectrum: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
+    eigenvalues: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """The layer's name."""
+        return self.layer.name
+
+    @property
+    def kind(self) -> str:
+        """What the layer is."""
+        return self.layer.kind
+
+    @property
+    def block(self) -> str | None:
+        """The repeated block that the layer belongs to."""
+        return self.layer.block
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The tensor's shape as stored."""
+        return self.layer.shape
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """The checkpoint's tensors behind the row."""
+        return self.layer.tensors
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Other names of the same memory."""
+        return self.layer.aliases
+
+    @property
+    def inferred(self) -> str:
+        """How the kind was known."""
+        return self.layer.inferred
+
+    @property
+    def dtype(self) -> str:
+        """The storage type."""
+        return self.layer.dtype
+
+    @property
+    def parameters(self) -> int:
+        """Entries behind the row."""
+        return self.layer.parameters
+
+    @property
+    def independent(self) -> int:
+        """How many eigenvalues do not follow from others."""
+        return self.layer.independent
+
+    def number(self, name: str) -> float:
+        """Return one number of the row by the name of its column.
+
+        Raises:
+            InputError: no such number; the message has those that there are.
+        """
+        value = getattr(self, name, None) if name in NUMBERS else self.extras.get(name)
+        if value is None:
+            raise InputError(
+                f"the layer table has no metric {name!r}; it has "
+                f"{', '.join((*NUMBERS, *self.extras))}"
+            )
+        return float(value)
+
+    def columns(self) -> dict[str, Any]:
+        """Return the row as it stands in the table: the layer, every number, the verdict's label.
+
+        >>> from eigenscape.spectra import analyze
+        >>> import torch
+        >>> row = analyze({"fc": torch.eye(20)}).layers[0].columns()
+        >>> row["name"], row["n_eigenvalues"], row["verdict"]
+        ('fc', 20, 'no-fit')
+        """
+        layer = self.layer
+        head = {
+            "name": layer.name,
+            "kind": layer.kind,
+            "block": layer.block,
+            "shape": layer.shape,
+            "matrices": self.matrices,
+            "rows": self.rows,
+            "cols": self.cols,
+            "dtype": layer.dtype,
+            "parameters": layer.parameters,
+            "tensors": layer.tensors,
+            "aliases": layer.aliases,
+            "inferred": layer.inferred,
+            "notes": self.notes,
+            "n_eigenvalues": self.n_eigenvalues,
+            "independent": layer.independent,
+        }
+        rest = {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if f.name not in head and f.name not in _NO_COLUMNS
+        }
+        label = self.verdict.label if self.verdict else None
+        return {**head, **rest, "verdict": label, **self.extras}
 
     def to_dict(self) -> dict[str, Any]:
         """Return every field but the eigenvalues themselves."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "spectrum"}
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "eigenvalues"}
+        layer = {f.name: getattr(self.layer, f.name) for f in fields(LayerMatrix)}
+        del layer["build"]
+        return {**plain, "layer": layer}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Rebuild from JSON: null becomes NaN where a number stood."""
-        known = {f.name: f for f in fields(cls)}
-        values = {key: value for key, value in data.items() if key in known}
-        for key, value in values.items():
-            if value is None and known[key].type == "float":
-                values[key] = math.nan
-        for key in ("shape", "tensors", "aliases", "notes"):
-            values[key] = tuple(values.get(key, ()))
-        if values.get("histogram"):
-            histogram = values["histogram"]
+        """Rebuild from JSON: null becomes NaN where a number stood.
+
+        Raises:
+            TypeError: unknown keys, or keys that are missing.
+        """
+        floats = {f.name for f in fields(cls) if f.type == "float"}
+        values = {k: math.nan if v is None and k in floats else v for k, v in data.items()}
+        layer = {k: tuple(v) if isinstance(v, list) else v for k, v in data["layer"].items()}
+        values["layer"] = LayerMatrix(**layer)
+        values["notes"] = tuple(data["notes"])
+        values["extras"] = {k: math.nan if v is None else v for k, v in data["extras"].items()}
+        if data["histogram"]:
             values["histogram"] = Histogram(
-                histogram["low"], histogram["high"], tuple(histogram["counts"])
+                **{**data["histogram"], "counts": tuple(data["histogram"]["counts"])}
             )
-        if values.get("verdict"):
-            values["verdict"] = Verdict(**values["verdict"])
+        if data["verdict"]:
+            values["verdict"] = Verdict(**data["verdict"])
         return cls(**values)
+
+
+#: Fields of a row that are no columns of the table.
+_NO_COLUMNS = ("layer", "histogram", "verdict", "extras", "eigenvalues")
+#: Columns of the table that hold a number for each layer.
+NUMBERS = (
+    "matrices",
+    "rows",
+    "cols",
+    "parameters",
+    "n_eigenvalues",
+    "independent",
+    *(
+        f.name
+        for f in fields(LayerSpectrum)
+        if f.type in ("float", "int")
+        and f.name not in ("matrices", "rows", "cols", "n_eigenvalues")
+    ),
+)

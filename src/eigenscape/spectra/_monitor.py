@@ -1,4 +1,4 @@
-"""Watching the spectra of a network while it trains."""
+"""The spectra of a network while it trains, in any loop and in the Hugging Face Trainer."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import torch
 from torch import nn
 
 from eigenscape.checkpoints import open_checkpoint
-from eigenscape.errors import InputError, OutputError
-from eigenscape.layers._matrix import LayerMatrix
-from eigenscape.layers._options import SpectraOptions
-from eigenscape.layers._plan import plan
+from eigenscape.errors import InputError, MissingExtraError, OutputError
+from eigenscape.layers import LayerMatrix, find_layers
 from eigenscape.spectra._examine import examine
 from eigenscape.spectra._layer import LayerSpectrum
+from eigenscape.spectra._options import SpectraOptions
+from eigenscape.theory import hill_shift
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,23 +27,29 @@ if TYPE_CHECKING:
 Log = Callable[[Mapping[str, float], int], object]
 
 _NUMBERS = (
-    "alpha_hill", "alpha_hill_low", "alpha_hill_high", "alpha_null", "alpha_excess", "alpha_ks",
-    "sigma", "stable_rank", "spectral_norm", "log_norm", "entropy", "spikes",
-)  # fmt: skip
+    "alpha_hill",
+    "alpha_hill_low",
+    "alpha_hill_high",
+    "alpha_null",
+    "alpha_excess",
+    "alpha_ks",
+    "sigma",
+    "stable_rank",
+    "spectral_norm",
+    "log_norm",
+    "entropy",
+    "spikes",
+)
 _HEADER = ("step", "name", "kind", "fresh", *_NUMBERS, "verdict")
 
 
 class SpectralMonitor:
-    r"""Logs the layer table of a training network every so many steps.
+    """Logs the layer table of a training network every so many steps.
 
-    A layer is examined again only when its weights have moved enough. By Weyl's inequality no
-    singular value moves further than :math:`\delta = \|\Delta W\|_F`, so to first order
-
-    .. math:: |\Delta \alpha| \le 4 (\alpha - 1)^2 \delta / \sigma_{thr}
-
-    with :math:`\sigma_{thr}` the singular value at the Hill threshold. While that bound stays below
-    ``tolerance`` the last row is carried on, marked as not fresh. The price is one copy of the
-    examined weights in memory, on the model's own device.
+    A layer is examined again only when its weights have moved enough: while the change of
+    alpha_hill that :func:`eigenscape.theory.hill_shift` bounds stays below ``tolerance``, the last
+    row is carried on, marked as not fresh. The price is one copy of the examined weights in memory,
+    on the model's own device.
 
     Nothing of the model, the optimizer or the global random state is touched, and weights that turn
     NaN are a row of the table, not an exception.
@@ -55,7 +61,8 @@ class SpectralMonitor:
         log: a sink for numbers, called with a mapping and the step; for TensorBoard see
             :func:`tensorboard_sink`.
         tolerance: the change of alpha below which a layer counts as unmoved; 0 examines always.
-        **options: fields of :class:`SpectraOptions`.
+        options: how to examine.
+        **fields: single fields of the options.
 
     Raises:
         InputError: ``every`` below 1, a negative tolerance, no layer to watch, or a file that is
@@ -77,7 +84,8 @@ class SpectralMonitor:
         path: str | Path | None = None,
         log: Log | None = None,
         tolerance: float = 0.01,
-        **options: Any,
+        options: SpectraOptions | None = None,
+        **fields: Any,
     ) -> None:
         if every < 1 or tolerance < 0:
             raise InputError(
@@ -85,7 +93,7 @@ class SpectralMonitor:
             )
         self.every, self.tolerance, self.log = every, tolerance, log
         self.path = Path(path) if path is not None else None
-        self._options = SpectraOptions(**options)
+        self._options = SpectraOptions.of(options, fields)
         self._last: dict[str, LayerSpectrum] = {}
         self._weights: dict[str, list[torch.Tensor]] = {}
         self._model = open_checkpoint(model).module or model  # inside DataParallel or torch.compile
@@ -117,9 +125,7 @@ class SpectralMonitor:
         """Look at the layers now, and log what is seen."""
         current = dict(self._model.named_parameters())
         if any(self._gone(layer, current) for layer in self._layers):
-            self._layers = (
-                self._planned()
-            )  # the network changed its shape: watch the layers that it has now
+            self._layers = self._planned()  # the network changed its shape
         rows, fresh = [], []
         with torch.no_grad():
             for layer in self._layers:
@@ -132,7 +138,7 @@ class SpectralMonitor:
     def _planned(self) -> tuple[LayerMatrix, ...]:
         self._last.clear()
         self._weights.clear()
-        return plan(open_checkpoint(self._model), self._options).layers
+        return find_layers(open_checkpoint(self._model), self._options).layers
 
     @staticmethod
     def _gone(layer: LayerMatrix, current: Mapping[str, torch.Tensor]) -> bool:
@@ -152,7 +158,7 @@ class SpectralMonitor:
         pairs = zip(tensors, self._weights[layer.name], strict=True)
         squares = sum(float(torch.linalg.vector_norm(now - then)) ** 2 for now, then in pairs)
         change = layer.scale * math.sqrt(squares)
-        bound = 4 * (last.alpha_hill - 1) ** 2 * change / math.sqrt(last.hill_threshold)
+        bound = hill_shift(last.alpha_hill, last.hill_threshold, change)
         return not bound < self.tolerance  # NaN weights count as moved
 
     def _examined(self, layer: LayerMatrix, tensors: list[torch.Tensor]) -> LayerSpectrum:
@@ -160,7 +166,7 @@ class SpectralMonitor:
             self._weights[layer.name] = [tensor.clone() for tensor in tensors]
         device = self._device if self._options.device == "auto" else self._options.device
         row = examine(layer, tensors, replace(self._options, device=device))
-        self._last[layer.name] = replace(row, spectrum=None)
+        self._last[layer.name] = replace(row, eigenvalues=None)
         return row
 
     def _write(self, step: int, rows: list[LayerSpectrum], fresh: list[bool]) -> None:
@@ -190,6 +196,40 @@ def tensorboard_sink(writer: Any) -> Log:
             writer.add_scalar(name, value, step)
 
     return log
+
+
+def trainer_callback(**options: Any) -> Any:
+    """Return a ``transformers.TrainerCallback`` that watches the trained model.
+
+    Args:
+        **options: as for :class:`SpectralMonitor`, but for the model, which the trainer hands over.
+
+    Raises:
+        MissingExtraError: transformers is not installed.
+
+    The callback's ``monitor`` attribute is the :class:`SpectralMonitor` once training has begun.
+    """
+    try:
+        from transformers import TrainerCallback
+    except ImportError as error:
+        raise MissingExtraError("transformers", "hf", "the Trainer callback") from error
+
+    class SpectralCallback(TrainerCallback):  # type: ignore[misc]
+        """Looks at the spectra at the start of training and after every ``every`` steps."""
+
+        monitor: SpectralMonitor | None = None
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+            if not state.is_world_process_zero:  # one process logs, not every one
+                return
+            self.monitor = SpectralMonitor(kwargs["model"], **options)
+            self.monitor.look(state.global_step)
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
+            if self.monitor is not None:
+                self.monitor.step(state.global_step)
+
+    return SpectralCallback()
 
 
 def _shape(current: Mapping[str, torch.Tensor], layer: LayerMatrix) -> tuple[int, ...]:

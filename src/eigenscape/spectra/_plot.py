@@ -29,13 +29,24 @@ def plot_layers(result: SpectraResult) -> Figure:
     below = alpha - np.array([layer.alpha_hill_low for layer in layers])
     above = np.array([layer.alpha_hill_high for layer in layers]) - alpha
     axes.errorbar(
-        place, alpha, yerr=[below, above], fmt="o", ms=4, lw=1, color=PALETTE["blue"],
+        place,
+        alpha,
+        yerr=[below, above],
+        fmt="o",
+        ms=4,
+        lw=1,
+        color=PALETTE["blue"],
         label="layer, with the interval of its threshold",
-    )  # fmt: skip
+    )
     axes.scatter(
-        place, [layer.alpha_null for layer in layers], marker="_", s=90, color=PALETTE["orange"],
-        label="random matrix of the same shape", zorder=3,
-    )  # fmt: skip
+        place,
+        [layer.alpha_null for layer in layers],
+        marker="_",
+        s=90,
+        color=PALETTE["orange"],
+        label="random matrix of the same shape",
+        zorder=3,
+    )
     axes.set_ylabel("PL_Alpha_Hill")
     if len(layers) <= _NAMED:
         axes.set_xticks(place, [layer.name for layer in layers], rotation=90, fontsize=7)

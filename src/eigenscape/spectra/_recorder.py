@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -15,9 +14,7 @@ from torch import nn
 
 from eigenscape.checkpoints import open_checkpoint
 from eigenscape.errors import InputError
-from eigenscape.layers._matrix import LayerMatrix
-from eigenscape.layers._options import SpectraOptions
-from eigenscape.layers._plan import plan
+from eigenscape.layers import LayerMatrix, LayerOptions, find_layers
 from eigenscape.spectra._overlap import Overlap, TopVectors, decompose, overlap
 from eigenscape.spectra.metrics import fit_bulk, stable_rank
 
@@ -26,11 +23,23 @@ if TYPE_CHECKING:
 
 _SIDES = ("left", "right", "left_block", "right_block")
 _HEADER = (
-    "step", "name", "spikes", "edge", "spectral_norm", "update_spikes", "update_norm",
-    "update_stable_rank", *(f"before_{side}" for side in _SIDES),
-    *(f"after_{side}" for side in _SIDES), "left_random", "right_random", "drift_left",
-    "drift_right", "seconds", "note",
-)  # fmt: skip
+    "step",
+    "name",
+    "spikes",
+    "edge",
+    "spectral_norm",
+    "update_spikes",
+    "update_norm",
+    "update_stable_rank",
+    *(f"before_{side}" for side in _SIDES),
+    *(f"after_{side}" for side in _SIDES),
+    "left_random",
+    "right_random",
+    "drift_left",
+    "drift_right",
+    "seconds",
+    "note",
+)
 
 
 @dataclass
@@ -62,11 +71,10 @@ class UpdateRecorder:
         model: the network, as it is.
         every: steps between two looks.
         span: steps that one update covers, at most ``every``.
-        include: names or patterns of layers; all by default.
-        exclude: of layers to leave out.
         block: how many leading vectors make the block.
-        **options: other fields of :class:`SpectraOptions`. Convolutions are one matrix
-            (out, in x kernel) and fused q, k, v are split, unless stated otherwise.
+        options: which layers, and as what; by default convolutions are one matrix (out, in x
+            kernel) and fused q, k, v are split.
+        **fields: single fields of the options, such as ``include``.
 
     Raises:
         InputError: ``every``, ``span`` or ``block`` out of range, or no layer to record.
@@ -88,10 +96,9 @@ class UpdateRecorder:
         *,
         every: int = 100,
         span: int = 1,
-        include: Sequence[str] = (),
-        exclude: Sequence[str] = (),
         block: int = 10,
-        **options: Any,
+        options: LayerOptions | None = None,
+        **fields: Any,
     ) -> None:
         if not (1 <= span <= every) or block < 1:
             raise InputError(
@@ -100,9 +107,9 @@ class UpdateRecorder:
             )
         self.every, self.span, self.block = every, span, block
         self._model = model
-        settings = {"conv": "flatten", "split_qkv": True, **options}
-        chosen = SpectraOptions(include=tuple(include), exclude=tuple(exclude), **settings)
-        self._layers = plan(open_checkpoint(model), chosen).layers
+        usual = LayerOptions(conv="flatten", split_qkv=True)
+        chosen = LayerOptions.of(options or usual, fields)
+        self._layers = find_layers(open_checkpoint(model), chosen).layers
         if not self._layers:
             raise InputError(
                 "no layer of this model can be recorded; eigenscape.analyze(model).skipped says "
@@ -132,7 +139,7 @@ class UpdateRecorder:
         for layer in self._layers:
             k, rows, cols = layer.stack
             n, m = min(rows, cols), max(rows, cols)
-            copied += k * rows * cols * layer.dtype.itemsize
+            copied += k * rows * cols * layer.torch_dtype.itemsize
             operations += 3 * k * (2.0 * n * n * m + 9.0 * n**3)
         return {"copied_bytes": copied, "operations": operations}
 
@@ -167,7 +174,7 @@ class UpdateRecorder:
     def _stack(self, layer: LayerMatrix) -> torch.Tensor:
         found = dict(self._model.named_parameters()) | dict(self._model.named_buffers())
         with torch.no_grad():
-            return layer.build([found[name].detach() for name in layer.tensors]) * layer.scale
+            return layer.matrices([found[name].detach() for name in layer.tensors]) * layer.scale
 
     def _keep(self, now: int) -> None:
         for layer in self._layers:

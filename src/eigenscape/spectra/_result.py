@@ -12,7 +12,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import numpy as np
 
 from eigenscape.errors import InputError
-from eigenscape.layers._matrix import Skipped
+from eigenscape.layers import Skipped
 from eigenscape.results import Environment, Result, replacing
 from eigenscape.spectra._layer import LayerSpectrum
 
@@ -22,11 +22,40 @@ if TYPE_CHECKING:
 
 #: Columns of the table that people read; ``frame(full=True)`` has them all.
 COLUMNS = (
-    "name", "kind", "block", "shape", "matrices", "eigenvalues",
-    "alpha_hill", "alpha_hill_low", "alpha_hill_high", "alpha_null", "alpha_excess",
-    "alpha_ks", "sigma", "xmin", "ks_distance", "tail_size",
-    "stable_rank", "spectral_norm", "log_norm", "entropy", "rank", "spikes", "verdict",
-)  # fmt: skip
+    "name",
+    "kind",
+    "block",
+    "shape",
+    "matrices",
+    "n_eigenvalues",
+    "alpha_hill",
+    "alpha_hill_low",
+    "alpha_hill_high",
+    "alpha_null",
+    "alpha_excess",
+    "alpha_ks",
+    "sigma",
+    "xmin",
+    "ks_distance",
+    "tail_size",
+    "stable_rank",
+    "spectral_norm",
+    "log_norm",
+    "entropy",
+    "rank",
+    "spikes",
+    "verdict",
+)
+_SUMMARIZED = (
+    "alpha_hill",
+    "alpha_excess",
+    "alpha_ks",
+    "alpha_hat",
+    "log_norm",
+    "stable_rank",
+    "entropy",
+    "soft_rank",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +72,7 @@ class SpectraResult(Result):
         seconds: the time that the examination took.
     """
 
-    schema: ClassVar[str] = "eigenscape.spectra/1"
+    schema: ClassVar[str] = "eigenscape.spectra/2"
     source: str
     options: dict[str, Any]
     layers: tuple[LayerSpectrum, ...]
@@ -76,14 +105,8 @@ class SpectraResult(Result):
             "parameters_examined": parameters,
             "parameters_total": self.parameters_total,
             "verdicts": dict(labels.most_common()),
-            **{
-                name: _spread([getattr(layer, name) for layer in self.layers])
-                for name in (
-                    "alpha_hill", "alpha_excess", "alpha_ks", "alpha_hat", "log_norm",
-                    "stable_rank", "entropy", "soft_rank",
-                )
-            },
-        }  # fmt: skip
+            **{name: _spread([row.number(name) for row in self.layers]) for name in _SUMMARIZED},
+        }
 
     def _distinct(self) -> list[LayerSpectrum]:
         """Rows whose entries are counted: LoRA's merged matrices hold their base's again."""
@@ -123,21 +146,20 @@ class SpectraResult(Result):
         """Return the layer table, with the verdict as its label.
 
         Args:
-            full: every metric, the costly ones included, instead of the usual columns.
+            full: every number of the layer table, instead of the usual columns. Costly metrics and
+                those of other packages stand in both.
         """
         import pandas as pd
 
-        rows = []
-        for layer in self.layers:
-            row = layer.to_dict()
-            row["verdict"] = layer.verdict.label if layer.verdict else None
-            row.pop("histogram")
-            row.update(row.pop("extras"))
-            rows.append(row)
-        table = pd.DataFrame(rows)
+        table = pd.DataFrame([layer.columns() for layer in self.layers])
         if table.empty:
             return pd.DataFrame(columns=list(COLUMNS))
-        return table if full else table[list(COLUMNS)]
+        return table if full else table[[*COLUMNS, *self.extra_columns]]
+
+    @property
+    def extra_columns(self) -> tuple[str, ...]:
+        """The columns of costly metrics and of metrics of other packages."""
+        return tuple(dict.fromkeys(name for layer in self.layers for name in layer.extras))
 
     def skipped_frame(self) -> pd.DataFrame:
         """Return the tensors that are in no row, each with its reason."""
@@ -159,7 +181,7 @@ class SpectraResult(Result):
             InputError: the result was read from a file, which does not hold them.
             OutputError: the file could not be written.
         """
-        spectra = {layer.name: layer.spectrum for layer in self.layers}
+        spectra = {layer.name: layer.eigenvalues for layer in self.layers}
         kept = {name: values for name, values in spectra.items() if values is not None}
         if self.layers and not kept:
             raise InputError(
@@ -167,10 +189,8 @@ class SpectraResult(Result):
                 "the checkpoint again"
             )
         with replacing(path) as temporary, ZipFile(temporary, "w", ZIP_DEFLATED) as archive:
-            for (
-                name,
-                values,
-            ) in kept.items():  # np.savez would take a layer named "file" for its own
+            # np.savez would take a layer named "file" for its own argument.
+            for name, values in kept.items():
                 with archive.open(f"{name}.npy", "w") as handle:
                     np.lib.format.write_array(handle, values, allow_pickle=False)
         return Path(path)

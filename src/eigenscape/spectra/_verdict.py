@@ -14,9 +14,16 @@ if TYPE_CHECKING:
 HEALTHY_ALPHA = (2.0, 6.0)
 #: Every label, the gravest first.
 LABELS = (
-    "not-finite", "all-zero", "rank-collapsed", "random-like", "over-trained", "under-trained",
-    "borderline", "no-fit", "heavy-tailed",
-)  # fmt: skip
+    "not-finite",
+    "all-zero",
+    "rank-collapsed",
+    "random-like",
+    "over-trained",
+    "under-trained",
+    "borderline",
+    "no-fit",
+    "heavy-tailed",
+)
 _MANY = 100
 #: Eigenvalues from which the range deserves more than low confidence: the width of the smallest
 #: layers of the models that it was found on. Good MLPs of width 256 leave it (BENCHMARKS.md).
@@ -85,12 +92,12 @@ def all_zero() -> Verdict:
 
 
 def _rank_collapsed(layer: LayerSpectrum) -> Verdict | None:
-    if layer.rank is None or layer.rank >= _COLLAPSED * layer.eigenvalues:
+    if layer.rank is None or layer.rank >= _COLLAPSED * layer.n_eigenvalues:
         return None
     return Verdict(
         label="rank-collapsed",
         rule=f"numerical rank below {_COLLAPSED:.0%} of the full rank, at storage precision",
-        evidence=f"rank {layer.rank} of {layer.eigenvalues}",
+        evidence=f"rank {layer.rank} of {layer.n_eigenvalues}",
         confidence="high",
         counter_indication="the layer is of low rank on purpose, or pruned by rows or columns",
         next_action="look for dead units before the layer; if none, store it as two thin factors",
@@ -106,7 +113,7 @@ def _random_like(layer: LayerSpectrum) -> Verdict | None:
         rule="PL_Alpha_Hill inside the 99 % band of random matrices of this shape, and no spike",
         evidence=f"alpha_hill {layer.alpha_hill:.3f} in [{layer.alpha_null_low:.3f}, "
         f"{layer.alpha_null_high:.3f}], 0 spikes",
-        confidence="high" if layer.eigenvalues >= _MANY else "moderate",
+        confidence="high" if layer.n_eigenvalues >= _MANY else "moderate",
         counter_indication="the layer only rotated its random weights, or learned below the noise, "
         "neither of which shows in a spectrum",
         next_action="check that the layer is trained at all (frozen? gradients? learning rate?); "
@@ -146,7 +153,7 @@ def _by_exponent(layer: LayerSpectrum) -> Verdict | None:
         f"alpha_ks {layer.alpha_ks:.2f} [{low:.2f}, {high:.2f}], {layer.tail_size} in the tail, "
         f"D {layer.ks_distance:.3f}"
     )
-    enough = layer.eigenvalues >= _CALIBRATED and layer.tail_size >= _MANY // 2
+    enough = layer.n_eigenvalues >= _CALIBRATED and layer.tail_size >= _MANY // 2
     confidence = "moderate" if enough else "low"
     if low > ceiling:
         return Verdict(

@@ -1,5 +1,8 @@
 """Closed forms and exact laws: what random-matrix theory says before any weight is read."""
 
+from eigenscape.theory._hill import HillFit as HillFit
+from eigenscape.theory._hill import alpha_hill as alpha_hill
+from eigenscape.theory._hill import hill_shift as hill_shift
 from eigenscape.theory._marchenko_pastur import MarchenkoPastur as MarchenkoPastur
 from eigenscape.theory._marchenko_pastur import marchenko_pastur_alpha as marchenko_pastur_alpha
 from eigenscape.theory._random_spectra import HillNull as HillNull
@@ -22,13 +25,16 @@ from eigenscape.theory._spikes import tracy_widom_quantile as tracy_widom_quanti
 
 __all__ = [
     "FirstStep",
+    "HillFit",
     "HillNull",
     "InitialGradient",
     "MarchenkoPastur",
     "SingleIndexMoments",
+    "alpha_hill",
     "first_step",
     "gaussian_mean",
     "hill_null",
+    "hill_shift",
     "initial_gradient",
     "marchenko_pastur_alpha",
     "noise_edge",

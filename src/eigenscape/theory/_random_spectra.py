@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from eigenscape.theory._hill import alpha_hill
 from eigenscape.theory._marchenko_pastur import marchenko_pastur_alpha
 
 #: Drawn no larger than this; beyond it both spread and finite-size shift fall as 1 / n.
@@ -78,11 +79,15 @@ def hill_null(
     pool = min(slices, max(1, _POOLED // size))
     draws = np.array(
         [
-            _hill(
-                np.concatenate([wishart_eigenvalues(size, width, generator) for _ in range(pool)]),
+            alpha_hill(
+                np.sort(
+                    np.concatenate(
+                        [wishart_eigenvalues(size, width, generator) for _ in range(pool)]
+                    )
+                ),
                 fraction,
-                paper,
-            )
+                convention="paper" if paper else "code",
+            ).alpha
             for _ in range(_DRAWS)
         ]
     )
@@ -90,13 +95,3 @@ def hill_null(
     mean = limit + (float(draws.mean()) - limit) * shrink
     spread = float(draws.std(ddof=1)) * shrink * math.sqrt(pool / slices)
     return HillNull(limit, mean, spread)
-
-
-def _hill(values: NDArray[np.float64], fraction: float, paper: bool) -> float:
-    values = np.sort(values)
-    count = len(values)
-    start = min(int(count * (1 - fraction) + 1e-9), count - 2)
-    if paper:
-        k = count - start - 1
-        return 1 + k / float(np.log(values[start + 1 :] / values[start]).sum())
-    return 1 + (count - start) / float(np.log(values[start:] / values[start]).sum())

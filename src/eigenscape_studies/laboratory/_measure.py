@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from eigenscape.spectra import TopVectors, decompose, overlap
-from eigenscape.spectra.metrics import alpha_hill, fit_power_law, stable_rank
-from eigenscape.theory import marchenko_pastur_alpha, noise_edge
+from eigenscape.spectra.metrics import fit_power_law, stable_rank
+from eigenscape.theory import alpha_hill, marchenko_pastur_alpha, noise_edge
 from eigenscape_studies.laboratory._alignment import kernel_alignment
 from eigenscape_studies.laboratory._options import LabOptions
 from eigenscape_studies.laboratory._readout import readout_losses

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from eigenscape.balancing import BalanceCallback, BalancingTrace, TempBalance
-from eigenscape.layers import SpectraOptions
 from eigenscape.models import TrainingLog, build
+from eigenscape.spectra import SpectraOptions
 from eigenscape.zoo import GPT, GPTClassifier, Split, accuracy
 from eigenscape_studies.networks import (
     FieldSplit,

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from dataclasses import dataclass, replace
 
 from eigenscape.checkpoints import Checkpoint, TensorInfo
 from eigenscape.errors import InputError
-from eigenscape.layers import read_tensor
+from eigenscape.layers._blocks import blocks
+from eigenscape.layers._handlers import read_tensor
 from eigenscape.layers._matrix import Candidate, LayerMatrix, Skipped, layer_name
-from eigenscape.layers._options import SpectraOptions
+from eigenscape.layers._options import LayerOptions, matches
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What will be examined and what will not.
+class FoundLayers:
+    """The layers of a checkpoint, and what is none.
 
     Args:
         layers: in the order of the checkpoint.
@@ -33,16 +33,33 @@ class Plan:
         return list(groups.values())
 
 
-def plan(checkpoint: Checkpoint, options: SpectraOptions) -> Plan:
-    """Decide for every tensor of a checkpoint; no tensor is read.
+def find_layers(checkpoint: Checkpoint, options: LayerOptions | None = None) -> FoundLayers:
+    """Decide for every tensor of a checkpoint what it is; no tensor is read.
+
+    Args:
+        checkpoint: from :func:`eigenscape.checkpoints.open_checkpoint`.
+        options: which layers, and as what.
 
     Raises:
-        InputError: a kind that the user declared does not fit its tensor.
+        InputError: a kind that the user declared does not fit its tensor, or a pattern that
+            matches nothing.
+
+    >>> import torch
+    >>> from eigenscape.checkpoints import open_checkpoint
+    >>> found = find_layers(open_checkpoint({"fc.weight": torch.ones(32, 64)}))
+    >>> [(layer.name, layer.kind, layer.n_eigenvalues) for layer in found.layers]
+    [('fc', 'linear', 32)]
     """
+    options = options or LayerOptions()
     infos = {info.name: info for info in checkpoint.infos()}
     module = checkpoint.module
     owners = dict(module.named_modules()) if module is not None else {}
     buffers = {name for name, _ in module.named_buffers()} if module is not None else set()
+    block_of = {
+        member: block.name
+        for block in blocks(infos if module is None else module)
+        for member in block.members
+    }
     layers: list[LayerMatrix] = []
     skipped: list[Skipped] = []
     for info in infos.values():
@@ -57,19 +74,19 @@ def plan(checkpoint: Checkpoint, options: SpectraOptions) -> Plan:
         for layer in reading:
             reason = _left_out(layer, options)
             if reason is None:
-                layers.append(layer)
+                layers.append(replace(layer, block=block_of.get(layer.tensors[0])))
             else:
                 name = layer.name if "[" in layer.name else info.name
                 skipped.append(Skipped(name, layer.shape, reason, info.aliases))
     _check_patterns(infos, layers, options)
-    return Plan(tuple(layers), tuple(skipped))
+    return FoundLayers(tuple(layers), tuple(skipped))
 
 
 def _check_patterns(
-    infos: Mapping[str, TensorInfo], layers: Sequence[LayerMatrix], options: SpectraOptions
+    infos: Mapping[str, TensorInfo], layers: Sequence[LayerMatrix], options: LayerOptions
 ) -> None:
     """Refuse a pattern that matches nothing: it is mistyped more often than meant."""
-    idle = [f"--kind {p}" for p in options.kinds if not any(fnmatchcase(n, p) for n in infos)]
+    idle = [f"--kind {p}" for p in options.kinds if not any(matches(n, [p]) for n in infos)]
     if options.include and not layers:
         idle += [f"--include {pattern}" for pattern in options.include]
     if idle:
@@ -77,20 +94,16 @@ def _check_patterns(
         raise InputError(f"{', '.join(idle)} matches nothing; tensors are named like {some}")
 
 
-def _left_out(layer: LayerMatrix, options: SpectraOptions) -> str | None:
+def _left_out(layer: LayerMatrix, options: LayerOptions) -> str | None:
     names = (layer.name, layer.name.split("[")[0], *(layer_name(name) for name in layer.tensors))
-    if options.include and not _matches(names, options.include):
+    if options.include and not any(matches(name, options.include) for name in names):
         return "not among the layers asked for (--include)"
-    if _matches(names, options.exclude):
+    if any(matches(name, options.exclude) for name in names):
         return "left out as asked (--exclude)"
-    if layer.eigenvalues < options.min_eigenvalues:
-        count = layer.eigenvalues
+    if layer.n_eigenvalues < options.min_eigenvalues:
+        count = layer.n_eigenvalues
         return (
             f"{layer.kind} with {count} eigenvalue{'s' if count > 1 else ''}: too few for an "
             f"exponent; include it with --min-eigenvalues {max(2, count)}"
         )
     return None
-
-
-def _matches(names: Sequence[str], patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)

@@ -1,4 +1,4 @@
-"""PL_Alpha_Hill: the exponent of a spectrum's tail above a fixed share of the eigenvalues."""
+"""The Hill estimate of a tail's exponent, and how far a change of the weights can move it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class HillFit(NamedTuple):
 def alpha_hill(
     eigenvalues: NDArray[np.float64], fraction: float = 0.5, *, convention: str = "code"
 ) -> HillFit:
-    r"""Return the Hill estimate over the top ``fraction`` of the eigenvalues.
+    r"""Return the Hill estimate over the top ``fraction`` of the eigenvalues (PL_Alpha_Hill).
 
     With ascending :math:`\lambda_0 \ldots \lambda_{N-1}`, :math:`i = \lfloor N (1 - f) \rfloor` and
     :math:`n = N - i`:
@@ -64,6 +64,26 @@ def alpha_hill(
     alpha = 1 + counted / total if total > 0 else math.inf
     distance = _distance(logs, alpha) if math.isfinite(alpha) else math.nan
     return HillFit(alpha, threshold, size, distance)
+
+
+def hill_shift(alpha: float, threshold: float, change: float) -> float:
+    r"""Return by how much a change of the weights can move a Hill exponent, to first order.
+
+    By Weyl's inequality no singular value moves further than :math:`\delta = \|\Delta W\|_F`, so
+
+    .. math:: |\Delta \alpha| \le 4 (\alpha - 1)^2 \delta / \sigma_{thr}
+
+    with :math:`\sigma_{thr}` the singular value where the tail begins.
+
+    Args:
+        alpha: the exponent.
+        threshold: the eigenvalue where the tail begins, the square of that singular value.
+        change: the Frobenius norm of the change of the weights.
+
+    >>> hill_shift(2.0, 4.0, 0.01)
+    0.02
+    """
+    return 4 * (alpha - 1) ** 2 * change / math.sqrt(threshold)
 
 
 def _distance(logs: NDArray[np.float64], alpha: float) -> float:

@@ -1,44 +1,24 @@
-"""What an allocation starts from: one number for each layer, with what is known around it."""
+"""What an allocation starts from: one number for each layer, from a table, a file or a result."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from eigenscape.allocation._layers import LayerMetric, raise_all
 from eigenscape.errors import InputError
-from eigenscape.layers._matrix import block_of
-from eigenscape.spectra import LayerSpectrum, SpectraResult
+from eigenscape.layers import blocks
+from eigenscape.results import load
+from eigenscape.spectra import NUMBERS, LayerSpectrum, SpectraResult
 
 #: A table of layers: names to numbers, names to fields, or a spectral examination.
 MetricSource = Mapping[str, float] | Mapping[str, Mapping[str, Any]] | SpectraResult
 
 _BAND_99 = 2.576
-_SHOWN = 8
-
-
-@dataclass(frozen=True)
-class LayerMetric:
-    """The metric of one layer.
-
-    Args:
-        name: the layer.
-        value: the metric.
-        parameters: entries of its weight; None where nobody said.
-        block: the repeated unit that it belongs to; None outside every block.
-        kind: what it is; empty where nobody said.
-        error: the standard error of ``value``; None where nobody knows.
-        tensors: the checkpoint's tensors behind it.
-    """
-
-    name: str
-    value: float
-    parameters: int | None = None
-    block: str | None = None
-    kind: str = ""
-    error: float | None = None
-    tensors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,9 +51,7 @@ def read_metrics(source: MetricSource, column: str | None = None) -> Metrics:
     if isinstance(source, SpectraResult):
         metrics = _from_spectra(source, column or "alpha_hill")
     elif isinstance(source, Mapping):
-        name = column or "alpha"
-        layers = tuple(_from_fields(str(key), entry, name) for key, entry in source.items())
-        metrics = Metrics(name, layers)
+        metrics = _from_table({str(key): entry for key, entry in source.items()}, column or "alpha")
     else:
         raise InputError(
             f"the metric is a {type(source).__name__}; expected a mapping of layer names to "
@@ -83,31 +61,65 @@ def read_metrics(source: MetricSource, column: str | None = None) -> Metrics:
     return metrics
 
 
-def raise_all(problems: list[str]) -> None:
-    """Raise one :class:`InputError` that names every problem, or return.
+def read_metric(path: str | Path) -> MetricSource:
+    """Read a metric for :func:`allocate`.
+
+    The file holds an object of layer names, each with a number or an object of fields:
+    ``{"blocks.0.fc": {"alpha": 2.4, "parameters": 4096, "block": "blocks.0"}}``. A result file of
+    ``eigenscape spectra`` is read too.
 
     Raises:
-        InputError: there is at least one.
+        InputError: no such file, not JSON, not an object, or a layer listed twice.
     """
-    if problems:
-        more = len(problems) - _SHOWN
-        tail = f"; and {more} more" if more > 0 else ""
-        raise InputError("; ".join(problems[:_SHOWN]) + tail)
+    repeated: list[str] = []
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                repeated.append(f"{path} lists {key} twice")
+            seen.add(key)
+        return dict(pairs)
+
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=once)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise InputError(
+            f"{path} is not JSON ({error}); expected an object of layer names"
+        ) from error
+    raise_all(repeated)
+    if not isinstance(data, dict):
+        raise InputError(
+            f"{path} holds a JSON {type(data).__name__}; expected an object of layer names"
+        )
+    if "schema" not in data:
+        return data
+    result = load(path)
+    if not isinstance(result, SpectraResult):
+        raise InputError(f"{path} holds {result.schema}; expected {SpectraResult.schema}")
+    return result
 
 
-def _from_fields(name: str, entry: Any, column: str) -> LayerMetric:
-    if not isinstance(entry, Mapping):
-        return LayerMetric(name, _number(entry), block=block_of(name))
-    block, parameters, error = entry.get("block"), entry.get("parameters"), entry.get("error")
-    return LayerMetric(
-        name,
-        _number(entry.get(column)),
-        parameters=None if parameters is None else _count(parameters),
-        block=block_of(name) if block is None else str(block),
-        kind=str(entry.get("kind") or ""),
-        error=None if error is None else _number(error),
-        tensors=tuple(entry.get("tensors") or ()),
-    )
+def _from_table(table: Mapping[str, Any], column: str) -> Metrics:
+    block_of = {member: block.name for block in blocks(table) for member in block.members}
+    layers = []
+    for name, entry in table.items():
+        known = entry if isinstance(entry, Mapping) else {column: entry}
+        block, parameters, error = known.get("block"), known.get("parameters"), known.get("error")
+        layers.append(
+            LayerMetric(
+                name,
+                _number(known.get(column)),
+                parameters=None if parameters is None else _count(parameters),
+                block=block_of.get(name) if block is None else str(block),
+                kind=str(known.get("kind") or ""),
+                error=None if error is None else _number(error),
+                tensors=tuple(known.get("tensors") or ()),
+            )
+        )
+    return Metrics(column, tuple(layers))
 
 
 def _from_spectra(result: SpectraResult, column: str) -> Metrics:
@@ -116,13 +128,13 @@ def _from_spectra(result: SpectraResult, column: str) -> Metrics:
         [f"{len(merged)} merged LoRA rows repeat their bases and are left out"] if merged else []
     )
     rows = [layer for layer in result if layer.kind != "lora_merged"]
-    known = [name for name, kind in _columns(rows).items() if kind]
+    known = (*NUMBERS, *result.extra_columns)
     if rows and column not in known:
         raise InputError(f"the layer table has no metric {column!r}; it has {', '.join(known)}")
     layers = tuple(
         LayerMetric(
             row.name,
-            _number(getattr(row, column, row.extras.get(column))),
+            row.columns().get(column, math.nan),
             parameters=row.parameters,
             block=row.block,
             kind=row.kind,
@@ -132,16 +144,6 @@ def _from_spectra(result: SpectraResult, column: str) -> Metrics:
         for row in rows
     )
     return Metrics(column, layers, result.source, tuple(notes))
-
-
-def _columns(rows: list[LayerSpectrum]) -> dict[str, bool]:
-    if not rows:
-        return {}
-    numbers = {
-        name: field.type in ("float", "int")
-        for name, field in LayerSpectrum.__dataclass_fields__.items()
-    }
-    return numbers | dict.fromkeys(rows[0].extras, True)
 
 
 def _error(row: LayerSpectrum, column: str) -> float | None:

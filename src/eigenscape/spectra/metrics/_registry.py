@@ -1,0 +1,185 @@
+"""Metrics of the layer table: each a function of eigenvalues that returns its own few numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eigenscape.errors import InputError
+from eigenscape.layers import LayerMatrix, Spectrum
+from eigenscape.registry import Registry
+
+if TYPE_CHECKING:
+    from eigenscape.spectra._options import SpectraOptions
+
+#: Eigenvalues that differ by less than this many units of storage precision are equal.
+_EQUAL = 100
+
+
+@dataclass(frozen=True)
+class MetricContext:
+    """What a metric may ask beyond the eigenvalues.
+
+    Args:
+        layer: whose spectrum it is.
+        spectrum: all eigenvalues, those at rounding level too, and the shape that was solved.
+        options: of the examination.
+        stack: the matrices, (k, rows, cols), before ``layer.scale``.
+        numbers: what the metrics before this one found.
+    """
+
+    layer: LayerMatrix
+    spectrum: Spectrum
+    options: SpectraOptions
+    stack: torch.Tensor
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def flat(self) -> bool:
+        """Whether all eigenvalues are equal to storage precision, so that there is no tail."""
+        return is_flat(self.spectrum.positive, self.layer.torch_dtype)
+
+
+Function = Callable[[NDArray[np.float64], MetricContext], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A registered metric.
+
+    Args:
+        function: from eigenvalues and context to numbers by name.
+        on_request: only computed where ``SpectraOptions.metrics`` names it.
+        few: also computed for layers with too few eigenvalues for an exponent.
+        own: of this package: its numbers are fields of the layer table.
+    """
+
+    function: Function
+    on_request: bool = False
+    few: bool = False
+    own: bool = False
+
+
+#: Every metric, in the order in which they are computed. Packages add theirs through the
+#: entry-point group ``eigenscape.metrics``.
+METRICS: Registry[Metric] = Registry("eigenscape.metrics", "metric")
+
+
+def metric(
+    name: str, order: float = 1000, *, on_request: bool = False, few: bool = False
+) -> Callable[[Function], Function]:
+    """Register a metric: its numbers become columns of the layer table.
+
+    It gets the eigenvalues above rounding level, ascending, and a :class:`MetricContext`; it
+    returns numbers by name, or an empty mapping where it has none for this layer. They stand in
+    ``SpectraResult.frame()``, in the JSON file and on the report's page.
+
+    Args:
+        name: unique among all metrics.
+        order: the smallest is computed first; those of this package have 100 to 600.
+        on_request: compute it only where ``SpectraOptions.metrics`` names it.
+        few: compute it also for layers with fewer than ``min_eigenvalues`` above rounding level.
+
+    Raises:
+        InputError: the name is taken.
+
+    >>> @metric("doctest_gap", on_request=True)
+    ... def gap(eigenvalues, context):
+    ...     return {"gap": eigenvalues[-1] / eigenvalues[-2]}
+    >>> "doctest_gap" in costly_metrics()
+    True
+    >>> METRICS.remove("doctest_gap")
+    """
+
+    def register(function: Function) -> Function:
+        METRICS.add(name, order, Metric(function, on_request, few))
+        return function
+
+    return register
+
+
+def own_metric(
+    name: str, order: float, *, on_request: bool = False, few: bool = False
+) -> Callable[[Function], Function]:
+    """Register a metric of this package, whose numbers are fields of the layer table."""
+
+    def register(function: Function) -> Function:
+        METRICS.add(name, order, Metric(function, on_request, few, own=True))
+        return function
+
+    return register
+
+
+def costly_metrics() -> tuple[str, ...]:
+    """Return the names of the metrics that are computed on request only."""
+    return tuple(entry.name for entry in METRICS if entry.value.on_request)
+
+
+def measure(context: MetricContext, *, few: bool) -> tuple[dict[str, Any], dict[str, float]]:
+    """Compute every metric that this layer can have, in order.
+
+    Args:
+        context: the layer, its spectrum and the options; ``numbers`` is filled on the way.
+        few: there are too few eigenvalues for an exponent.
+
+    Returns:
+        The numbers of this package's metrics, and those of all others and of the costly ones.
+
+    Raises:
+        InputError: a metric returned what is no number, or a name that is taken.
+    """
+    positive = context.spectrum.positive
+    fields: dict[str, Any] = {}
+    extras: dict[str, float] = {}
+    for entry in METRICS:
+        chosen = entry.value
+        if (few and not chosen.few) or (
+            chosen.on_request and entry.name not in context.options.metrics
+        ):
+            continue
+        seen = MetricContext(
+            context.layer, context.spectrum, context.options, context.stack, {**fields, **extras}
+        )
+        found = dict(chosen.function(positive, seen))
+        taken = sorted(found.keys() & seen.numbers.keys())
+        if taken:
+            raise InputError(
+                f"the metric {entry.name!r} returns {', '.join(taken)}, which another metric has. "
+                "Try: names of its own"
+            )
+        if chosen.own and not chosen.on_request:
+            fields.update(found)
+        else:
+            extras.update({key: _number(entry.name, key, value) for key, value in found.items()})
+    return fields, extras
+
+
+def is_flat(values: NDArray[np.float64], dtype: torch.dtype) -> bool:
+    """Tell whether ascending positive values are all equal, to the precision of a storage type.
+
+    >>> is_flat(np.array([1.0, 1.0 + 1e-9]), torch.float32)
+    True
+    """
+    exact = not (dtype.is_floating_point or dtype.is_complex)
+    unit = torch.finfo(torch.float64 if exact else dtype).eps
+    return bool(values[-1] / values[0] - 1 < _EQUAL * unit)
+
+
+def _number(metric_name: str, name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise InputError(
+            f"the metric {metric_name!r} returned {name}={value!r}; expected a number. "
+            "Try: float(...), or math.nan where there is none"
+        )
+    return value if isinstance(value, int | float) else value.item()
+
+
+def has_exponent(context: MetricContext) -> bool:
+    """Tell whether a power law was fitted, which the costly metrics need."""
+    return math.isfinite(context.numbers.get("alpha_ks", math.nan))
