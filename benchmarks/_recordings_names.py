@@ -39,7 +39,7 @@ def objective(model, loss, batch, **options):
 
 
 def spectrum(layer):
-    return layer.spectrum
+    return layer.eigenvalues
 
 
 def topology_numbers(result):

@@ -286,7 +286,7 @@ def test_every_parameter_is_in_exactly_one_group(group):
     assert where[id(fc.weight)]["lr"] == pytest.approx(0.1 * result["blocks.0.fc"])
     if group == "matrix":
         assert (base["name"], base["lr"]) == ("base", 0.1)
-        fused = [row.budget for row in result.rows if "attn.in_proj_weight" in row.tensors]
+        fused = [row.budget for row in result.rows if "attn.in_proj_weight" in row.layer.tensors]
         assert len(fused) == 3
         assert where[id(model["attn"].in_proj_weight)]["factor"] == pytest.approx(np.mean(fused))
 

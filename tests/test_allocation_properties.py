@@ -9,7 +9,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from eigenscape.allocation import allocate
-from eigenscape.allocation._fill import fill, mean_of, reach
+from eigenscape.allocation._fill import (
+    fill,
+    largest_remainder,
+    mean_of,
+    reach,
+    reference_counts,
+    weighted_remainder,
+)
 from eigenscape.errors import InputError
 from tests._properties import examples, near
 

@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import pytest
 import torch
-from eigenscape.layers._plan import plan
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -22,6 +21,7 @@ from eigenscape.balancing._meter import Meter
 from eigenscape.balancing._options import BalanceOptions
 from eigenscape.checkpoints import open_checkpoint
 from eigenscape.errors import InputError
+from eigenscape.layers import find_layers
 from eigenscape.results import load
 from eigenscape.spectra import SpectraOptions, analyze, tensorboard_sink
 from eigenscape.zoo import cifar_resnet
@@ -148,7 +148,7 @@ def test_float32_route_agrees_and_falls_back():
     single = BalanceOptions(spectra=SpectraOptions(precision="float32"))
     double = BalanceOptions()
     for weights in (torch.randn(64, 200), torch.randn(64, 64), geometric(1.2)):
-        layer = plan(open_checkpoint({"w": weights}), double.spectra).layers[0]
+        layer = find_layers(open_checkpoint({"w": weights}), double.spectra).layers[0]
         one, two = (Meter(options).read(layer, [weights]) for options in (single, double))
         assert one.value == pytest.approx(two.value, rel=1e-4)
 
@@ -508,7 +508,7 @@ def test_interval_and_start():
 
 def test_overhead_is_kept_under_its_limit(monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr("eigenscape.balancing._timer.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("eigenscape.balancing._meter.perf_counter", lambda: clock[0])
     model = stack((2, 3))
     balance = TempBalance(sgd(model), model, every=1, max_overhead=0.05, dry_run=True)
     costs = iter([0.3, 0.1, 0.5] * 100)

@@ -11,7 +11,7 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from eigenscape.balancing import TempBalance, balance_callback
-from eigenscape.balancing import _distributed as processes
+from eigenscape.balancing import _meter as processes
 from eigenscape.spectra import analyze
 from tests.test_balancing import assert_partition, sgd, stack
 

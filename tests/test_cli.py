@@ -35,8 +35,8 @@ def test_json_is_alone_on_standard_output(capsys, model):
     code, out, _ = run(capsys, "spectra", model, "--format", "json")
     data = json.loads(out)
     assert code == 0
-    assert data["schema"] == "eigenscape.spectra/1"
-    assert [layer["name"] for layer in data["layers"]] == ["a", "b"]
+    assert data["schema"] == "eigenscape.spectra/2"
+    assert [row["layer"]["name"] for row in data["layers"]] == ["a", "b"]
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "md"])
@@ -54,7 +54,7 @@ def test_options_reach_the_examination(capsys, model):
     )  # fmt: skip
     _, out, _ = run(capsys, "spectra", model, "--format", "json", *words)
     data = json.loads(out)
-    assert [layer["name"] for layer in data["layers"]] == ["a"]
+    assert [row["layer"]["name"] for row in data["layers"]] == ["a"]
     assert data["options"]["xmin"] == "third"
     assert data["environment"]["seed"] == 4
     assert {"tpl_alpha", "shuffled_distance"} <= data["layers"][0]["extras"].keys()
@@ -247,7 +247,7 @@ def test_no_space_left(capsys, model, tmp_path, monkeypatch):
 def test_bad_result_files(capsys, tmp_path):
     (tmp_path / "a.json").write_text("{}")
     (tmp_path / "b.json").write_text("[1]")
-    (tmp_path / "c.json").write_text('{"schema": "eigenscape.spectra/1"}')
+    (tmp_path / "c.json").write_text('{"schema": "eigenscape.spectra/2"}')
     for name, word in (("a", "schema"), ("b", "object"), ("c", "lacks"), ("d", "cannot read")):
         code, _, err = run(capsys, "report", tmp_path / f"{name}.json", "--out", tmp_path)
         assert code == 2
@@ -288,11 +288,13 @@ def test_version(capsys):
 
 
 def test_help_names_every_choice():
-    from eigenscape.layers._options import CONVOLUTIONS, COSTLY_METRICS, FITS, PRECISIONS
+    from eigenscape.layers._options import CONVOLUTIONS
+    from eigenscape.spectra import costly_metrics
+    from eigenscape.spectra._options import FITS, PRECISIONS
 
     done = subprocess.run(
         [sys.executable, "-m", "eigenscape", "spectra", "--help"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    for choice in (*FITS, *CONVOLUTIONS, *COSTLY_METRICS, *PRECISIONS):
+    for choice in (*FITS, *CONVOLUTIONS, *costly_metrics(), *PRECISIONS):
         assert choice in done.stdout

@@ -1,6 +1,7 @@
 """The page: self-contained, small, complete, safe."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -26,6 +27,10 @@ class Balanced(HTMLParser):
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
+
+
+def renamed(row, name):
+    return replace(row, layer=replace(row.layer, name=name))
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +68,8 @@ def test_every_layer_and_every_reason_is_on_the_page(result):
 def test_a_large_model_stays_below_two_megabytes():
     torch.manual_seed(0)
     one = analyze({"w": torch.randn(128, 256)})
-    from dataclasses import replace
-
     layers = tuple(
-        replace(one.layers[0], name=f"model.layers.{i}.some.long.module.path.weight")
+        renamed(one.layers[0], f"model.layers.{i}.some.long.module.path.weight")
         for i in range(3000)
     )
     html = render(Page("t"), {"big": replace(one, layers=layers)})
@@ -76,12 +79,10 @@ def test_a_large_model_stays_below_two_megabytes():
 
 
 def test_grave_verdicts_are_drawn_first(result):
-    from dataclasses import replace
-
     from eigenscape.report import _page
 
     bad = result["bad"]
-    many = tuple(replace(result.layers[0], name=f"l{i}") for i in range(400))
+    many = tuple(renamed(result.layers[0], f"l{i}") for i in range(400))
     panels = _page._panels({"x": replace(result, layers=(*many, bad))})
     assert len(panels) == 180
     assert any("not-finite" in panel for panel in panels)

@@ -40,7 +40,7 @@ def test_language_model_folder():
     assert [(s.name, s.aliases) for s in embeddings] == [
         ("model.embed_tokens.weight", ("lm_head.weight",))
     ]
-    assert result["model.layers.0.self_attn.k_proj"].eigenvalues == 32
+    assert result["model.layers.0.self_attn.k_proj"].n_eigenvalues == 32
     with_table = analyze(folder, embeddings=True)
     assert len(with_table) == 36
     assert with_table["model.embed_tokens"].aliases == ("lm_head",)
@@ -108,7 +108,7 @@ def checkpoint(tmp_path):
 
 
 def comparable(result):
-    return [replace(layer, spectrum=None) for layer in result]
+    return [replace(layer, eigenvalues=None) for layer in result]
 
 
 def test_a_run_folder_gives_the_same_rows_and_resumes(checkpoint, tmp_path):
@@ -124,7 +124,7 @@ def test_a_run_folder_gives_the_same_rows_and_resumes(checkpoint, tmp_path):
     )
     assert comparable(again) == comparable(plain)
     assert seen[0].resumed == 5
-    np.testing.assert_array_equal(again.layers[3].spectrum, plain.layers[3].spectrum)
+    np.testing.assert_array_equal(again.layers[3].eigenvalues, plain.layers[3].eigenvalues)
 
 
 def test_changed_settings_are_other_tasks(checkpoint, tmp_path):
@@ -285,18 +285,21 @@ def test_result_round_trip(tmp_path):
         back.save_eigenvalues(tmp_path / "e.npz")
     saved = result.save_eigenvalues(tmp_path / "e.npz")
     with np.load(saved) as arrays:
-        np.testing.assert_array_equal(arrays["a"], result["a"].spectrum)
+        np.testing.assert_array_equal(arrays["a"], result["a"].eigenvalues)
 
 
 def test_names_that_scripts_rely_on():
     data = analyze(nn.Sequential(nn.Linear(32, 32))).to_dict()
     assert {"schema", "environment", "summary", "layers", "skipped"} <= data.keys()
-    assert {
-        "name", "kind", "block", "shape", "matrices", "eigenvalues", "alpha_hill",
-        "alpha_hill_low", "alpha_hill_high", "alpha_null", "alpha_excess", "alpha_ks", "xmin",
-        "ks_distance", "tail_size", "stable_rank", "spectral_norm", "lambda_max", "log_norm",
-        "entropy", "rank", "spikes", "verdict",
-    } <= data["layers"][0].keys()  # fmt: skip
+    assert {"name", "kind", "block", "shape", "dtype", "tensors"} <= data["layers"][0][
+        "layer"
+    ].keys()
+    numbers = (
+        "matrices n_eigenvalues alpha_hill alpha_hill_low alpha_hill_high alpha_null alpha_excess "
+        "alpha_ks xmin ks_distance tail_size stable_rank spectral_norm lambda_max log_norm entropy "
+        "rank spikes verdict"
+    )
+    assert set(numbers.split()) <= data["layers"][0].keys()
     layer = data["layers"][0]
     assert layer["lambda_max"] == pytest.approx(layer["spectral_norm"] ** 2)
     assert {"name", "shape", "reason"} <= data["skipped"][0].keys()

@@ -95,7 +95,7 @@ def test_overlapping_windows_do_not_narrow_the_error():
     W = {"w": randn(64, 40)}
     plain, pooled = analyze(W)["w"], analyze(W, windows=32)["w"]
     assert pooled.parameters == plain.parameters
-    assert pooled.sigma > 0.5 * (pooled.alpha_ks - 1) / math.sqrt(plain.eigenvalues)
+    assert pooled.sigma > 0.5 * (pooled.alpha_ks - 1) / math.sqrt(plain.n_eigenvalues)
 
 
 def test_head_by_head_storage_needs_the_head_count():
@@ -159,7 +159,7 @@ def test_gates_that_never_fire_are_refused(tmp_path, capsys, gate):
 def test_layers_may_be_named_anything(tmp_path):
     result = analyze({"file": randn(32, 32)})
     with np.load(result.save_eigenvalues(tmp_path / "e.npz")) as arrays:
-        np.testing.assert_array_equal(arrays["file"], result["file"].spectrum)
+        np.testing.assert_array_equal(arrays["file"], result["file"].eigenvalues)
 
 
 def test_a_users_table_is_not_overwritten(tmp_path, capsys):

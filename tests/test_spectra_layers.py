@@ -43,10 +43,10 @@ def test_linear():
     module = nn.Sequential(nn.Linear(40, 20))
     result = analyze(module)
     layer = row(result, "0")
-    assert (layer.kind, layer.shape, layer.matrices, layer.eigenvalues) == (
+    assert (layer.kind, layer.shape, layer.matrices, layer.n_eigenvalues) == (
         "linear", (20, 40), 1, 20,
     )  # fmt: skip
-    np.testing.assert_allclose(layer.spectrum, svd_spectrum(module[0].weight), rtol=1e-10)
+    np.testing.assert_allclose(layer.eigenvalues, svd_spectrum(module[0].weight), rtol=1e-10)
     assert_accounted(module, result)
 
 
@@ -73,7 +73,7 @@ def test_convolutions_are_pools_of_kernel_slices(module, kind, stack):
     else:
         parts = list(W.chunk(groups, dim=0))
     slices = [p.flatten(2)[:, :, i] * math.sqrt(0.5) for p in parts for i in range(p[0, 0].numel())]
-    np.testing.assert_allclose(layer.spectrum, svd_spectrum(*slices), rtol=1e-9, atol=1e-14)
+    np.testing.assert_allclose(layer.eigenvalues, svd_spectrum(*slices), rtol=1e-9, atol=1e-14)
 
 
 def test_conv_of_published_shape_has_576_eigenvalues():
@@ -82,7 +82,7 @@ def test_conv_of_published_shape_has_576_eigenvalues():
     largest = max(
         float(torch.linalg.svdvals(s)[0]) for s in module.weight.detach().flatten(2).unbind(2)
     )
-    assert layer.eigenvalues == 576
+    assert layer.n_eigenvalues == 576
     assert layer.lambda_max == pytest.approx(0.5 * largest**2, rel=1e-6)
 
 
@@ -94,7 +94,7 @@ def test_even_kernels_keep_their_aspect_ratio():
 def test_flattened_and_frequency_readings():
     module = nn.Conv2d(8, 16, 3)
     flat = row(analyze(nn.Sequential(module), conv="flatten"), "0")
-    np.testing.assert_allclose(flat.spectrum, svd_spectrum(module.weight.flatten(1)), rtol=1e-9)
+    np.testing.assert_allclose(flat.eigenvalues, svd_spectrum(module.weight.flatten(1)), rtol=1e-9)
     fft = row(analyze(nn.Sequential(module), conv="fft"), "0")
     assert fft.matrices == 64
     # the frequencies share the energy: Parseval on the torus
@@ -122,7 +122,7 @@ def test_attention_projection_is_split():
         "in_proj_weight[q]", "in_proj_weight[k]", "in_proj_weight[v]", "out_proj",
     ]  # fmt: skip
     K = module.in_proj_weight[32:64]
-    np.testing.assert_allclose(result["in_proj_weight[k]"].spectrum, svd_spectrum(K), rtol=1e-9)
+    np.testing.assert_allclose(result["in_proj_weight[k]"].eigenvalues, svd_spectrum(K), rtol=1e-9)
     assert_accounted(module, result)
     apart = analyze(nn.MultiheadAttention(32, 4, kdim=24, vdim=20))
     assert {layer.name for layer in apart} == {
@@ -141,7 +141,7 @@ def test_recurrent_gates(kind, gates, from_file):
     assert len(result) == 2 * 2 * 2 * len(gates)
     gate = module.weight_hh_l1_reverse[:24]
     first = result[f"weight_hh_l1_reverse[{gates[0]}]"]
-    np.testing.assert_allclose(first.spectrum, svd_spectrum(gate), rtol=1e-8)
+    np.testing.assert_allclose(first.eigenvalues, svd_spectrum(gate), rtol=1e-8)
     assert_accounted(module, result)
 
 
@@ -174,23 +174,23 @@ def test_spectral_convolutions_pool_their_modes():
     module = SpectralConv()
     result = analyze(module)
     layer = result["weights1"]
-    assert (layer.kind, layer.matrices, layer.eigenvalues) == ("spectral_conv", 6, 120)
+    assert (layer.kind, layer.matrices, layer.n_eigenvalues) == ("spectral_conv", 6, 120)
     modes = [module.weights1.detach()[:, :, i].to(torch.complex128) for i in range(6)]
     expected = np.sort(np.concatenate([torch.linalg.svdvals(W).numpy() ** 2 for W in modes]))
-    np.testing.assert_allclose(layer.spectrum, expected, rtol=1e-9)
+    np.testing.assert_allclose(layer.eigenvalues, expected, rtol=1e-9)
     assert result["spectral_pairs"].matrices == 12
 
 
 def test_expert_stacks():
     stacks = {"mlp.experts.gate_up_proj": torch.randn(4, 32, 64)}
     pooled = analyze(stacks)["mlp.experts.gate_up_proj"]
-    assert (pooled.kind, pooled.matrices, pooled.eigenvalues) == ("experts", 4, 128)
+    assert (pooled.kind, pooled.matrices, pooled.n_eigenvalues) == ("experts", 4, 128)
     each = analyze(stacks, split_experts=True)
     assert [layer.name for layer in each][:2] == [
         "mlp.experts.gate_up_proj[0]", "mlp.experts.gate_up_proj[1]",
     ]  # fmt: skip
     expected = svd_spectrum(stacks["mlp.experts.gate_up_proj"][1])
-    np.testing.assert_allclose(each.layers[1].spectrum, expected, rtol=1e-9)
+    np.testing.assert_allclose(each.layers[1].eigenvalues, expected, rtol=1e-9)
 
 
 def test_bilinear_is_a_pool():
@@ -210,7 +210,7 @@ def test_transposed_linear_from_its_bias():
     split = analyze(tensors, split_qkv=True)
     assert [part.name[-3:] for part in split] == ["[q]", "[k]", "[v]"]
     expected = svd_spectrum(tensors["h.0.attn.c_attn.weight"][:, 32:64])
-    np.testing.assert_allclose(split.layers[1].spectrum, expected, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(split.layers[1].eigenvalues, expected, rtol=1e-8, atol=1e-12)
 
 
 def test_fused_rows_are_split_on_request():
@@ -242,9 +242,9 @@ def test_lora_pairs_have_three_rows():
     }
     W, A, B = tensors.values()
     update = svd_spectrum(B.double() @ A.double())[-16:]
-    np.testing.assert_allclose(result["q_proj[update]"].spectrum, update, rtol=1e-8)
+    np.testing.assert_allclose(result["q_proj[update]"].eigenvalues, update, rtol=1e-8)
     merged = svd_spectrum(W.double() + 2.0 * B.double() @ A.double())
-    np.testing.assert_allclose(result["q_proj[merged]"].spectrum, merged, rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(result["q_proj[merged]"].eigenvalues, merged, rtol=1e-4, atol=1e-9)
     assert_accounted(tensors, result)
 
 

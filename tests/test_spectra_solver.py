@@ -15,6 +15,7 @@ from eigenscape.layers._solver import (
     svd_spectrum,
 )
 from eigenscape.spectra import analyze
+from eigenscape.spectra._examine import square_windows
 from eigenscape.theory import alpha_hill
 from tests._properties import examples
 

@@ -136,7 +136,7 @@ def test_the_spectra_see_six_matrices_a_block(of_classifier):
     parts = [f"attention.{part}" for part in "qkvo"] + ["mlp.up", "mlp.down"]
     assert list(inside.name) == [f"blocks.{i}.{part}" for i in range(3) for part in parts]
     assert list(inside.block) == [name.rsplit(".", 2)[0] for name in inside.name]
-    assert (inside.eigenvalues == 64).all()
+    assert (inside.n_eigenvalues == 64).all()
 
 
 @pytest.mark.parametrize(

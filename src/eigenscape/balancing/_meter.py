@@ -1,4 +1,4 @@
-"""The metric of a layer while it trains: when it is measured, how, and the same in all processes."""
+"""The metric of a layer while it trains: when it is measured, how, and in all processes alike."""
 
 from __future__ import annotations
 

@@ -25,8 +25,9 @@ class FoundLayers:
     layers: tuple[LayerMatrix, ...]
     skipped: tuple[Skipped, ...]
 
+    @property
     def groups(self) -> list[list[LayerMatrix]]:
-        """Return the layers by the tensors that they read, so that each is read once."""
+        """The layers by the tensors that they read, so that each is read once."""
         groups: dict[tuple[str, ...], list[LayerMatrix]] = {}
         for layer in self.layers:
             groups.setdefault(layer.tensors, []).append(layer)

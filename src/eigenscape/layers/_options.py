@@ -62,17 +62,16 @@ class LayerOptions:
         >>> LayerOptions.of(LayerOptions(conv="fft"), {"embeddings": True}).conv
         'fft'
         """
-        start = cls() if options is None else options
-        if not isinstance(start, cls):
+        if not (options is None or isinstance(options, cls)):
             raise InputError(
-                f"options must be a {cls.__name__}; got a {type(start).__name__}. "
+                f"options must be a {cls.__name__}; got a {type(options).__name__}. "
                 f"Try: options={cls.__name__}(...), or its fields by name"
             )
-        known = [f.name for f in fields(start)]
+        known = [f.name for f in fields(options or cls)]
         unknown = sorted(set(changes) - set(known))
         if unknown:
             raise InputError(f"unknown option {', '.join(unknown)}; known: {', '.join(known)}")
-        return replace(start, **changes)
+        return cls(**changes) if options is None else replace(options, **changes)
 
     def __post_init__(self) -> None:
         for name in self._sequences():

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import torch
 
 from eigenscape.layers import LayerMatrix, NonFiniteError, Spectrum, eigenvalues
-from eigenscape.spectra._layer import Histogram, LayerSpectrum
+from eigenscape.spectra._layer import LayerSpectrum, row_of
 from eigenscape.spectra._options import SpectraOptions
-from eigenscape.spectra._verdict import all_zero, judge, not_finite
-from eigenscape.spectra.metrics import MetricContext, fit_power_law, is_flat, measure
+from eigenscape.spectra._verdict import not_finite
+from eigenscape.spectra.metrics import MetricContext, fit_power_law, is_flat
 from eigenscape.theory import alpha_hill
 
 
@@ -58,7 +57,7 @@ def examine(
             notes=("not finite",),
             verdict=not_finite(bad, stack.numel()),
         )
-    return _row(layer, spectrum, stack, options)
+    return row_of(MetricContext(layer, spectrum, options, stack))
 
 
 def _threshold(found: Spectrum, layer: LayerMatrix, options: SpectraOptions) -> float:
@@ -70,56 +69,6 @@ def _threshold(found: Spectrum, layer: LayerMatrix, options: SpectraOptions) -> 
     if is_flat(positive, layer.torch_dtype):
         return threshold
     return min(threshold, fit_power_law(positive, options.fit).xmin)
-
-
-def _row(
-    layer: LayerMatrix, spectrum: Spectrum, stack: torch.Tensor, options: SpectraOptions
-) -> LayerSpectrum:
-    k, rows, cols = spectrum.stack
-    positive = spectrum.positive
-    empty, few = spectrum.largest == 0, len(positive) < options.min_eigenvalues
-    context = MetricContext(layer, spectrum, options, stack)
-    numbers, extras = ({"norm": 0.0}, {}) if empty else measure(context, few=few)
-    row = LayerSpectrum(
-        layer=layer,
-        matrices=k,
-        rows=rows,
-        cols=cols,
-        n_eigenvalues=len(spectrum.values),
-        zeros=len(spectrum.values) - len(positive),
-        rank=spectrum.rank,
-        lambda_max=spectrum.largest,
-        route=spectrum.route,
-        histogram=None if few else Histogram.of(positive),
-        notes=tuple(_notes(context, empty=empty, few=few)),
-        extras=extras,
-        eigenvalues=spectrum.values,
-        verdict=all_zero() if empty else None,
-        **numbers,
-    )
-    return row if empty else replace(row, verdict=judge(row))
-
-
-def _notes(context: MetricContext, *, empty: bool, few: bool) -> list[str]:
-    spectrum, options = context.spectrum, context.options
-    count = len(spectrum.positive)
-    zeros = len(spectrum.values) - count
-    notes = [context.layer.note] if context.layer.note else []
-    if spectrum.trimmed:
-        notes.append("rows or columns of zeros are left out")
-    if few and not empty:
-        notes.append(
-            f"no exponent: {count} non-zero eigenvalues, "
-            f"fewer than {options.min_eigenvalues} (--min-eigenvalues)"
-        )
-    elif not empty:
-        if zeros:
-            notes.append(f"{zeros} eigenvalues at rounding level are left out of the fits")
-        if context.flat:
-            notes.append("all eigenvalues are equal to storage precision: no exponent")
-    if spectrum.fell_back:
-        notes.append("float32 could not resolve the threshold; computed again in float64")
-    return notes
 
 
 def square_windows(stack: torch.Tensor, width: int, steps: int) -> torch.Tensor:

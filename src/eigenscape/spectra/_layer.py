@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from eigenscape.errors import InputError
 from eigenscape.layers import LayerMatrix
-from eigenscape.spectra._verdict import Verdict
+from eigenscape.spectra._verdict import Verdict, all_zero, judge
+from eigenscape.spectra.metrics import MetricContext, measure
 
 _FEWEST_BINS, _MOST_BINS = 12, 60
 
@@ -257,8 +258,12 @@ class LayerSpectrum:
             TypeError: unknown keys, or keys that are missing.
         """
         floats = {f.name for f in fields(cls) if f.type == "float"}
-        values = {k: math.nan if v is None and k in floats else v for k, v in data.items()}
-        layer = {k: tuple(v) if isinstance(v, list) else v for k, v in data["layer"].items()}
+        values: dict[str, Any] = {
+            k: math.nan if v is None and k in floats else v for k, v in data.items()
+        }
+        layer: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in data["layer"].items()
+        }
         values["layer"] = LayerMatrix(**layer)
         values["notes"] = tuple(data["notes"])
         values["extras"] = {k: math.nan if v is None else v for k, v in data["extras"].items()}
@@ -288,3 +293,52 @@ NUMBERS = (
         and f.name not in ("matrices", "rows", "cols", "n_eigenvalues")
     ),
 )
+
+
+def row_of(context: MetricContext) -> LayerSpectrum:
+    """Return the row of one layer from its eigenvalues: every metric, then the verdict."""
+    spectrum = context.spectrum
+    k, rows, cols = spectrum.stack
+    positive = spectrum.positive
+    empty, few = spectrum.largest == 0, len(positive) < context.options.min_eigenvalues
+    numbers, extras = ({"norm": 0.0}, {}) if empty else measure(context, few=few)
+    row = LayerSpectrum(
+        layer=context.layer,
+        matrices=k,
+        rows=rows,
+        cols=cols,
+        n_eigenvalues=len(spectrum.values),
+        zeros=len(spectrum.values) - len(positive),
+        rank=spectrum.rank,
+        lambda_max=spectrum.largest,
+        route=spectrum.route,
+        histogram=None if few else Histogram.of(positive),
+        notes=tuple(_notes(context, empty=empty, few=few)),
+        extras=extras,
+        eigenvalues=spectrum.values,
+        verdict=all_zero() if empty else None,
+        **numbers,
+    )
+    return row if empty else replace(row, verdict=judge(row))
+
+
+def _notes(context: MetricContext, *, empty: bool, few: bool) -> list[str]:
+    spectrum, options = context.spectrum, context.options
+    count = len(spectrum.positive)
+    zeros = len(spectrum.values) - count
+    notes = [context.layer.note] if context.layer.note else []
+    if spectrum.trimmed:
+        notes.append("rows or columns of zeros are left out")
+    if few and not empty:
+        notes.append(
+            f"no exponent: {count} non-zero eigenvalues, "
+            f"fewer than {options.min_eigenvalues} (--min-eigenvalues)"
+        )
+    elif not empty:
+        if zeros:
+            notes.append(f"{zeros} eigenvalues at rounding level are left out of the fits")
+        if context.flat:
+            notes.append("all eigenvalues are equal to storage precision: no exponent")
+    if spectrum.fell_back:
+        notes.append("float32 could not resolve the threshold; computed again in float64")
+    return notes

@@ -1,4 +1,4 @@
-"""Fitted tails: the power law with the best xmin of all, and the one that an exponential cuts off."""
+"""Fitted tails: the power law with the best xmin of all, and one with an exponential cut-off."""
 
 from __future__ import annotations
 

@@ -1,0 +1,272 @@
+"""What a layer is: handlers and their order, options, identity."""
+
+import importlib.metadata
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from eigenscape.checkpoints import open_checkpoint
+from eigenscape.errors import InputError
+from eigenscape.layers import (
+    HANDLERS,
+    Candidate,
+    LayerMatrix,
+    LayerOptions,
+    NonFiniteError,
+    Skipped,
+    eigenvalues,
+    find_layers,
+    handler,
+    matches,
+)
+from eigenscape.registry import Registry
+from eigenscape.spectra import analyze
+
+
+def bank(tensors):
+    return tensors[0]
+
+
+@pytest.fixture
+def added():
+    """Registers handlers for one test."""
+    names = []
+
+    def add(name, order, function):
+        handler(name, order=order)(function)
+        names.append(name)
+
+    yield add
+    for name in names:
+        HANDLERS.remove(name)
+
+
+def found(tensors, **options):
+    return find_layers(open_checkpoint(tensors), LayerOptions(**options))
+
+
+# --- handlers
+
+
+def test_the_smallest_order_is_asked_first_whatever_was_registered_first(added):
+    def says(word):
+        def read(candidate, options):
+            return Skipped.of(candidate, word) if candidate.name == "x" else None
+
+        return read
+
+    added("late", 20, says("late"))
+    added("early", 10, says("early"))
+    assert found({"x": torch.ones(20, 20)}).skipped[0].reason == "early"
+    assert HANDLERS.names()[:3] == ("declared", "early", "late")
+
+
+def test_equal_orders_go_by_name(added):
+    for name in ("b", "a"):
+        added(name, 50, lambda candidate, options: None)
+    assert HANDLERS.names().index("a") < HANDLERS.names().index("b")
+
+
+def test_a_name_twice_is_an_error_that_names_both():
+    with pytest.raises(InputError, match=r"'linear' is registered already.*_linear\.linear"):
+        handler("linear", order=1)(bank)
+    assert HANDLERS.names().count("linear") == 1
+
+
+def test_an_unknown_name_cannot_be_removed():
+    with pytest.raises(InputError, match=r"unknown handler 'nobody'; known: declared"):
+        HANDLERS.remove("nobody")
+
+
+def test_every_answer_of_a_handler(added):
+    def read(candidate: Candidate, options: LayerOptions):
+        if candidate.name == "bank":
+            return [LayerMatrix.of(candidate, "bank", candidate.shape, bank, inferred="its name")]
+        if candidate.name == "reason":
+            return Skipped.of(candidate, "not wanted")
+        return [] if candidate.name == "covered" else None
+
+    added("mine", 50, read)
+    tensors = {name: torch.randn(4, 20, 30) for name in ("bank", "reason", "covered")}
+    result = found({**tensors, "plain": torch.randn(20, 30)})
+    assert [(layer.name, layer.kind, layer.stack) for layer in result.layers] == [
+        ("bank", "bank", (4, 20, 30)),
+        ("plain", "linear", (1, 20, 30)),
+    ]
+    assert [(item.name, item.reason) for item in result.skipped] == [("reason", "not wanted")]
+    assert analyze(tensors)["bank"].n_eigenvalues == 80
+
+
+class _Point:
+    """An entry point of an installed package."""
+
+    name, value = "theirs", "package.module"
+
+    def __init__(self, load):
+        self.load = load
+
+
+def entry_points(monkeypatch, registry, *points):
+    group = registry.group
+    monkeypatch.setattr(
+        "eigenscape.registry.entry_points",
+        lambda *, group: points if group == registry.group else importlib.metadata.EntryPoints(),
+    )
+    assert group == registry.group
+
+
+def test_packages_add_by_entry_points_and_are_loaded_once(monkeypatch):
+    registry = Registry("eigenscape.test", "part")
+    loads = []
+
+    def load():
+        loads.append(1)
+        registry.add("theirs", 5, "value")
+
+    entry_points(monkeypatch, registry, _Point(load))
+    assert "theirs" in registry
+    assert registry.names() == ("theirs",)
+    assert loads == [1]
+
+
+def test_a_failing_entry_point_is_named(monkeypatch):
+    registry = Registry("eigenscape.test", "part")
+
+    def load():
+        raise ImportError("no module named torchfoo")
+
+    entry_points(monkeypatch, registry, _Point(load))
+    with pytest.raises(InputError, match=r"'theirs' = 'package\.module'.*torchfoo.*Try:"):
+        registry.names()
+
+
+def test_processes_that_differ_are_told_apart(added):
+    names = HANDLERS.names()
+    HANDLERS.expect(names)
+    added("only_here", 50, lambda candidate, options: None)
+    with pytest.raises(InputError, match=r"only_here is not registered in each process"):
+        HANDLERS.expect(names)
+
+
+def test_the_handlers_of_installed_packages_have_a_group():
+    assert HANDLERS.group == "eigenscape.handlers"
+
+
+# --- what is printed can be asked for
+
+
+def test_a_printed_name_matches_itself():
+    tensors = {"attn.in_proj_weight": torch.randn(96, 32), "fc[0].weight": torch.randn(32, 32)}
+    names = [layer.name for layer in found(tensors).layers]
+    assert names == [*(f"attn.in_proj_weight[{part}]" for part in "qkv"), "fc[0]"]
+    for name in names:
+        assert [layer.name for layer in found(tensors, include=name).layers] == [name]
+        assert name not in [layer.name for layer in found(tensors, exclude=(name,)).layers]
+    assert matches("in_proj_weight[q]", ["*[[]q]"])
+    assert not matches("in_proj_weight[q]", ["in_proj_weight"])
+
+
+# --- identity
+
+
+def test_the_identity_of_a_layer_can_be_compared_and_needs_a_recipe():
+    one, two = (found({"w": torch.randn(20, 30)}).layers[0] for _ in range(2))
+    assert one == two
+    assert (one.dtype, one.torch_dtype, one.parameters, one.independent) == (
+        "float32",
+        torch.float32,
+        600,
+        20,
+    )
+    with pytest.raises(InputError, match=r"w was read from a result file"):
+        LayerMatrix(
+            name="w", kind="linear", shape=(2, 2), stack=(1, 2, 2), tensors=("w",), dtype="float32"
+        ).matrices([torch.ones(2, 2)])
+
+
+def test_tied_tensors_are_one_layer_with_an_alias():
+    model = nn.ModuleDict({"a": nn.Linear(20, 20), "b": nn.Linear(20, 20)})
+    model["b"].weight = model["a"].weight
+    [layer] = find_layers(open_checkpoint(model)).layers
+    assert (layer.name, layer.aliases) == ("a", ("b",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"conv": "wavelets"}, "conv must be one of slices, flatten, fft"),
+        ({"min_eigenvalues": 1}, "min_eigenvalues must be at least 2"),
+        ({"color": "red"}, "unknown option color; known: conv"),
+    ],
+)
+def test_options_say_what_is_wrong(changes, words):
+    with pytest.raises(InputError, match=words):
+        LayerOptions.of(None, changes)
+
+
+def test_options_of_another_kind_are_refused():
+    with pytest.raises(InputError, match=r"options must be a LayerOptions; got a dict. Try:"):
+        LayerOptions.of({"conv": "fft"}, {})
+
+
+# --- the solver
+
+
+def test_the_routes_state_themselves():
+    generator = torch.Generator().manual_seed(0)
+    stack = torch.randn(2, 30, 50, generator=generator)
+    exact = torch.linalg.svdvals(stack.double()).flatten().square().sort().values
+    plain = eigenvalues(stack)
+    assert (plain.route, plain.stack, plain.rank) == ("gram-float64", (2, 30, 50), 60)
+    torch.testing.assert_close(torch.from_numpy(plain.values), exact, rtol=1e-9, atol=0.0)
+    quick = eigenvalues(stack, precision="float32")
+    assert quick.route == "gram-float32"
+    assert not quick.fell_back
+    torch.testing.assert_close(torch.from_numpy(quick.values), exact, rtol=1e-3, atol=0.0)
+    assert eigenvalues(stack, smallest=True).route == "svd-float64"
+    scaled = eigenvalues(stack, scale=3.0)
+    torch.testing.assert_close(torch.from_numpy(scaled.values), 9 * exact, rtol=1e-9, atol=0.0)
+
+
+def test_float32_falls_back_where_it_cannot_resolve_what_is_needed():
+    wide = torch.diag(torch.logspace(0, -4, 40, dtype=torch.float64)).float().unsqueeze(0)
+    top = eigenvalues(wide, precision="float32", needed=lambda found: found.largest / 10)
+    assert top.route == "gram-float64"  # too many lie below the floor of float32
+    narrow = torch.diag(torch.logspace(0, -1, 40)).unsqueeze(0)
+    assert eigenvalues(narrow, precision="float32").route == "gram-float32"
+    none = eigenvalues(narrow, precision="float32", needed=lambda found: math.nan)
+    assert (none.route, none.fell_back) == ("gram-float64", True)
+
+
+def test_rows_of_zeros_can_be_left_out():
+    W = torch.randn(30, 40, generator=torch.Generator().manual_seed(1))
+    W[:10] = 0
+    whole, trimmed = eigenvalues(W[None]), eigenvalues(W[None], trim=True)
+    assert (whole.stack, whole.rank, whole.trimmed) == ((1, 30, 40), 20, False)
+    assert (trimmed.stack, trimmed.rank, trimmed.trimmed) == ((1, 20, 40), 20, True)
+    assert eigenvalues(torch.zeros(1, 5, 5), trim=True).largest == 0
+
+
+def test_overflow_of_float32_is_not_an_error_and_nan_is():
+    huge = 1e25 * torch.randn(1, 20, 20, generator=torch.Generator().manual_seed(2))
+    found = eigenvalues(huge, precision="float32")
+    assert found.route == "gram-float64"
+    assert not found.fell_back  # it could not even be tried
+    with pytest.raises(NonFiniteError):
+        eigenvalues(torch.full((1, 3, 3), math.nan), precision="float32")
+
+
+@pytest.mark.parametrize("bad", [torch.ones(3, 3), torch.ones(0, 3, 3)])
+def test_what_is_no_stack_is_refused(bad):
+    with pytest.raises(InputError, match=r"expected a stack \(k, rows, cols\).*unsqueeze"):
+        eigenvalues(bad)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int64])
+def test_declared_integers_are_examined(dtype):
+    codes = torch.randint(-9, 9, (30, 40), generator=torch.Generator().manual_seed(3)).to(dtype)
+    row = analyze({"codes": codes}, kinds={"codes": "linear"})["codes"]
+    assert row.dtype == str(dtype).removeprefix("torch.")
+    assert math.isfinite(row.alpha_hill)
