@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from eigenscape import zoo
 from eigenscape.balancing import TempBalance
-from eigenscape.spectra import SpectraOptions
 from eigenscape.models import build
+from eigenscape.spectra import SpectraOptions
 
 REPEATS, MEASURED = 5, 6
 

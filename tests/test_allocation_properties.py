@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from eigenscape.allocation._rounding import largest_remainder, reference_counts, weighted_remainder
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
