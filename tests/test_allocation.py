@@ -425,7 +425,7 @@ def test_files_are_checked(tmp_path):
         ('{"a": 1, "a": 2}', "lists a twice"),
         ("[1]", "holds a JSON list"),
         ("{", "is not JSON"),
-        ('{"schema": "eigenscape.nope/1"}', "states the schema"),
+        ('{"schema": "eigenscape.nope/1"}', "states the unknown schema"),
     ):
         path.write_text(text)
         with pytest.raises(InputError, match=message):
