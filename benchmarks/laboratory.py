@@ -13,19 +13,19 @@ import time
 
 import torch
 
-from eigenscape_studies.laboratory import LabOptions, draw_world, run_experiment
+from eigenscape_studies.laboratory import LabOptions, SingleIndex, run_experiment
 
 
-def ours(options, world):
+def ours(options, problem):
     """Return alpha and similarity of each step."""
-    result = run_experiment(options, world)
+    result = run_experiment(options, problem)
     return [(record.alpha_hill, record.similarity) for record in result.records]
 
 
-def plain(options, world, dtype=None):
+def plain(options, problem, dtype=None):
     """Do the same with autograd, torch's Adam and a full decomposition at each step."""
-    W = world.W.clone().requires_grad_()
-    X, y = world.train
+    W = problem.W.clone().requires_grad_()
+    X, y = problem.train
     optimizer = torch.optim.Adam([W], lr=options.learning_rate)
     found = []
     for step in range(options.steps + 1):
@@ -35,11 +35,11 @@ def plain(options, world, dtype=None):
             start = len(values) // 2
             tail = values[start:]
             alpha = 1 + len(tail) / float(torch.log(tail / tail[0]).sum())
-            found.append((alpha, abs(float(Vt[0].to(world.beta.dtype) @ world.beta))))
+            found.append((alpha, abs(float(Vt[0].to(problem.beta.dtype) @ problem.beta))))
         if step == options.steps:
             break
         optimizer.zero_grad()
-        out = torch.tanh(X @ W.T / options.d**0.5) @ world.a / options.h**0.5
+        out = torch.tanh(X @ W.T / options.d**0.5) @ problem.a / options.h**0.5
         torch.nn.functional.mse_loss(out, y).backward()
         optimizer.step()
     return found
@@ -65,10 +65,10 @@ def main():
     torch.set_num_threads(args.threads)
     d = args.size
     options = LabOptions(n=2 * d, d=d, h=3 * d // 2, n_test=1, measures=("teacher",))
-    world = draw_world(options)
-    fast, a = best(ours, args.repeats, options, world)
-    single, _ = best(plain, args.repeats, options, world)
-    double, c = best(plain, args.repeats, options, world, torch.float64)
+    problem = SingleIndex.draw(options)
+    fast, a = best(ours, args.repeats, options, problem)
+    single, _ = best(plain, args.repeats, options, problem)
+    double, c = best(plain, args.repeats, options, problem, torch.float64)
     apart = max(abs(x[0] - y[0]) for x, y in zip(a, c, strict=True))
     print(f"n {options.n}, d {d}, h {options.h}, {options.steps} steps, {args.threads} thread(s), "
           f"best of {args.repeats}; torch {torch.__version__}, {platform.machine()}")  # fmt: skip

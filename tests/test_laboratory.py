@@ -15,7 +15,7 @@ from eigenscape.theory import alpha_hill
 from eigenscape_studies.laboratory import (
     LabOptions,
     LabResult,
-    draw_world,
+    SingleIndex,
     features,
     gradient,
     kernel_alignment,
@@ -24,7 +24,7 @@ from eigenscape_studies.laboratory import (
     run_experiment,
     run_experiments,
     spectrum_numbers,
-    walk,
+    train,
 )
 
 SMALL = {"n": 400, "d": 200, "h": 300, "n_test": 200}
@@ -55,9 +55,9 @@ def test_a2_hill_and_ks_by_their_definitions(shape):
 
 def test_a3_first_adam_step_is_the_sign_of_the_gradient():
     options = LabOptions(n=800, d=400, h=600, steps=1, learning_rate=0.1)
-    world = draw_world(options)
-    _, G = gradient(world.W, world.a, world.train)
-    *_, last = walk(world, options, updates=True)
+    problem = SingleIndex.draw(options)
+    _, G = gradient(problem.W, problem.a, problem.train)
+    last = train(problem, options, updates=True)
     clear = G.abs() > 1e-6
     assert float(clear.float().mean()) > 0.9
     error = (last.update + 0.1 * torch.sign(G)).abs()[clear]
@@ -67,23 +67,23 @@ def test_a3_first_adam_step_is_the_sign_of_the_gradient():
 class Autograd:
     """The student as anybody would write it."""
 
-    def __init__(self, world):
-        self.world, self.W = world, world.W.clone().requires_grad_()
+    def __init__(self, problem):
+        self.problem, self.W = problem, problem.W.clone().requires_grad_()
 
     def loss(self):
-        X, y = self.world.train
+        X, y = self.problem.train
         h, d = self.W.shape
-        out = torch.tanh(X @ self.W.T / d**0.5) @ self.world.a / h**0.5
+        out = torch.tanh(X @ self.W.T / d**0.5) @ self.problem.a / h**0.5
         return torch.mean((out - y) ** 2)
 
 
 @pytest.mark.parametrize("link", ["softplus", "identity", "tanh", "relu", "hermite2", "hermite3"])
 def test_a4_gradient_equals_autograd(link):
-    world = draw_world(LabOptions(**TINY, link=link))
-    plain = Autograd(world)
+    problem = SingleIndex.draw(LabOptions(**TINY, link=link))
+    plain = Autograd(problem)
     loss = plain.loss()
     loss.backward()
-    ours, G = gradient(world.W, world.a, world.train)
+    ours, G = gradient(problem.W, problem.a, problem.train)
     assert ours == pytest.approx(float(loss.detach()), rel=1e-12)
     assert torch.allclose(G, plain.W.grad, rtol=1e-10, atol=1e-14)
 
@@ -100,8 +100,8 @@ def test_a4_gradient_equals_autograd(link):
 )
 def test_a4_optimizers_equal_torch(settings):
     options = LabOptions(**TINY, **settings, steps=5)
-    world = draw_world(options)
-    plain = Autograd(world)
+    problem = SingleIndex.draw(options)
+    plain = Autograd(problem)
     common = {"lr": options.learning_rate, "weight_decay": options.weight_decay}
     optimizer = (
         torch.optim.Adam([plain.W], **common)
@@ -109,7 +109,8 @@ def test_a4_optimizers_equal_torch(settings):
         else torch.optim.SGD([plain.W], momentum=options.momentum, **common)
     )
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, options.decay_every, options.decay)
-    for state in walk(world, options):
+
+    def look(state):
         assert torch.allclose(state.W, plain.W.detach(), rtol=1e-7, atol=1e-9), state.step
         optimizer.zero_grad()
         loss = plain.loss()
@@ -117,6 +118,8 @@ def test_a4_optimizers_equal_torch(settings):
         loss.backward()
         optimizer.step()
         schedule.step()
+
+    assert train(problem, options, lambda state: torch.enable_grad()(look)(state)).step == 5
 
 
 def quick(**settings):
@@ -183,8 +186,8 @@ def test_a10_alignment():
 
 
 def test_a10_alignment_of_a_random_student_at_paper_size():
-    world = draw_world(LabOptions(n_test=1))
-    found = kernel_alignment(features(world.W, world.probe.X), world.probe.y)
+    problem = SingleIndex.draw(LabOptions(n_test=1))
+    found = kernel_alignment(features(problem.W, problem.probe.X), problem.probe.y)
     assert 0.016 < found.plain < 0.0195
 
 
@@ -196,12 +199,12 @@ def test_a11_primal_is_dual_and_heavy_ridge_is_nothing():
         labels = y if A.shape[0] == 30 else torch.arange(50.0).double()
         primal = torch.linalg.solve(A.T @ A + 0.3 * torch.eye(A.shape[1]).double(), A.T @ labels)
         assert torch.allclose(ridge_weights(A, labels, 0.3), primal, rtol=1e-6)
-    world = draw_world(LabOptions(n=400, d=200, h=300))
+    problem = SingleIndex.draw(LabOptions(n=400, d=200, h=300))
     for scale in ("paper", "reference_code"):
         losses = readout_losses(
-            world.W, world.probe, world.test, ridge=[1e-3, 1.0, 1e9], feature_scale=scale
+            problem.W, problem.probe, problem.test, ridge=[1e-3, 1.0, 1e9], feature_scale=scale
         )
-        assert losses[-1].test == pytest.approx(float(world.test.y.square().mean()), rel=1e-4)
+        assert losses[-1].test == pytest.approx(float(problem.test.y.square().mean()), rel=1e-4)
         assert losses[-1].test == pytest.approx(1.01, abs=0.08)
         assert losses[0].train <= losses[1].train <= losses[2].train
 
@@ -229,13 +232,19 @@ def test_a11_the_sign_of_the_loss_effect_depends_on_the_feature_scale():
 
 def test_a12_weight_normalisation():
     options = LabOptions(**SMALL, learning_rate=0.5, steps=3, weight_norm=True)
-    world = draw_world(options)
-    for state in walk(world, options):
+    problem = SingleIndex.draw(options)
+    seen = []
+
+    def look(state):
+        seen.append(state.step)
         assert float(torch.linalg.vector_norm(state.W)) == pytest.approx(
             math.sqrt(300 * 200), rel=1e-6
         )
         if state.step == 0:
-            assert float((state.W - world.W).norm() / world.W.norm()) < 5e-3
+            assert float((state.W - problem.W).norm() / problem.W.norm()) < 5e-3
+
+    train(problem, options, look)
+    assert seen == [0, 1, 2, 3]
 
 
 def test_a13_seeds():
@@ -251,7 +260,7 @@ def test_a13_seeds():
 
 
 def test_another_n_leaves_teacher_and_student_alone():
-    first, second = (draw_world(LabOptions(n=n, d=20, h=30)) for n in (40, 80))
+    first, second = (SingleIndex.draw(LabOptions(n=n, d=20, h=30)) for n in (40, 80))
     assert torch.equal(first.beta, second.beta)
     assert torch.equal(first.W, second.W)
 
@@ -264,7 +273,7 @@ def test_overflow_stops_cleanly_and_keeps_what_there_is(optimizer, rate, what):
     result = quick(optimizer=optimizer, learning_rate=rate, steps=6)
     assert result.stopped.startswith("stopped at step")
     assert what in result.stopped
-    assert "Mend: a smaller learning_rate" in result.stopped
+    assert "Try: a smaller learning_rate" in result.stopped
     assert result.records[0].alpha_hill == pytest.approx(2.45, abs=0.06)
     assert all(math.isfinite(record.loss) for record in result.records)
 
@@ -301,10 +310,10 @@ def test_options_say_all_that_is_wrong_at_once():
 
 def test_non_finite_weights_are_refused():
     options = LabOptions(**TINY)
-    world = draw_world(options)
-    world.W[0, 0] = math.nan
+    problem = SingleIndex.draw(options)
+    problem.W[0, 0] = math.nan
     with pytest.raises(InputError, match="1 of 864 entries of W are not finite"):
-        run_experiment(options, world)
+        run_experiment(options, problem)
 
 
 def test_results_survive_a_file_and_a_resumed_run(tmp_path):

@@ -18,7 +18,7 @@ from eigenscape.theory import (
     spike_overlap,
     spiked_singular_value,
 )
-from eigenscape_studies.laboratory import LabOptions, draw_world, gradient, link_moments
+from eigenscape_studies.laboratory import LabOptions, SingleIndex, gradient, link_moments
 
 MOMENTS = link_moments("softplus")
 
@@ -46,18 +46,18 @@ def test_a5_initial_gradient_over_ten_seeds():
     step = first_step("adam", n, d, h, MOMENTS)
     cosines, sizes, kappas, signed = [], [], [], []
     for seed in range(10):
-        world = draw_world(LabOptions(n=n, d=d, h=h, seed=seed, n_test=1))
-        loss, G = gradient(world.W, world.a, world.train)
+        problem = SingleIndex.draw(LabOptions(n=n, d=d, h=h, seed=seed, n_test=1))
+        loss, G = gradient(problem.W, problem.a, problem.train)
         U, s, V = torch.svd_lowrank(G, q=6, niter=6)
-        cosines.append(abs(float(V[:, 0] @ world.beta)))
+        cosines.append(abs(float(V[:, 0] @ problem.beta)))
         sizes.append(float(s[0]))
-        assert abs(float(U[:, 0] @ world.a)) / float(world.a.norm()) > 0.999
+        assert abs(float(U[:, 0] @ problem.a)) / float(problem.a.norm()) > 0.999
         assert float(s[1] / s[0]) < 0.15
         assert loss == pytest.approx(theory.loss, rel=0.12)
         U, s, V = torch.svd_lowrank(torch.sign(G), q=6, niter=6)
         kappas.append(float(s[0]))
-        signed.append(abs(float(V[:, 0] @ world.beta)))
-        assert abs(float(U[:, 0] @ torch.sign(world.a))) / math.sqrt(h) > 0.999
+        signed.append(abs(float(V[:, 0] @ problem.beta)))
+        assert abs(float(U[:, 0] @ torch.sign(problem.a))) / math.sqrt(h) > 0.999
     assert np.mean(cosines) == pytest.approx(theory.cosine, abs=0.03)
     assert max(abs(c - theory.cosine) for c in cosines) < 0.1
     assert np.mean(sizes) == pytest.approx(theory.singular_value, rel=0.06)
@@ -87,19 +87,19 @@ def test_a5_kappa_in_closed_form():
 
 def test_a6_spike_where_the_bbp_formula_puts_it():
     n, d, h = 2000, 500, 750
-    world = draw_world(LabOptions(n=n, d=d, h=h, seed=1))
-    _, G = gradient(world.W, world.a, world.train)
+    problem = SingleIndex.draw(LabOptions(n=n, d=d, h=h, seed=1))
+    _, G = gradient(problem.W, problem.a, problem.train)
     S = torch.sign(G)
     U, s, V = torch.svd_lowrank(S, q=4, niter=6)
-    offset = float(U[:, 0] @ world.W @ V[:, 0])
+    offset = float(U[:, 0] @ problem.W @ V[:, 0])
     theory = first_step("adam", n, d, h, MOMENTS)
     assert offset == pytest.approx(theory.offset, abs=3)
     edge = math.sqrt(h) + math.sqrt(d)
     for eta in (0.02, 0.05):
-        top = float(torch.linalg.matrix_norm(world.W - eta * S, 2))
+        top = float(torch.linalg.matrix_norm(problem.W - eta * S, 2))
         assert top == pytest.approx(edge, rel=0.012)
     for eta in (0.08, 0.1, 0.2, 1.0):
-        top = float(torch.linalg.matrix_norm(world.W - eta * S, 2))
+        top = float(torch.linalg.matrix_norm(problem.W - eta * S, 2))
         measured = spiked_singular_value(eta * float(s[0]) - offset, h, d)
         assert top == pytest.approx(measured, rel=0.02)
         assert top == pytest.approx(theory.top_singular_value(eta), rel=0.06)

@@ -9,7 +9,7 @@ from torch import nn
 
 from eigenscape.errors import InputError
 from eigenscape.spectra import UpdateRecorder, decompose, overlap
-from eigenscape_studies.laboratory import LabOptions, draw_world, gradient, run_experiment
+from eigenscape_studies.laboratory import LabOptions, SingleIndex, gradient, run_experiment
 
 
 def matrix(rows, cols, seed):
@@ -47,16 +47,16 @@ def test_rank_bounds_the_block_and_zero_has_no_direction():
 def test_recorder_sees_in_a_torch_model_what_the_laboratory_sees():
     options = LabOptions(n=400, d=100, h=150, n_test=10, steps=4, measures=("overlap",))
     expected = run_experiment(options)
-    world = draw_world(options)
+    problem = SingleIndex.draw(options)
     layer = nn.Linear(100, 150, bias=False)
     with torch.no_grad():
-        layer.weight.copy_(world.W)
+        layer.weight.copy_(problem.W)
     optimizer = torch.optim.Adam(layer.parameters(), lr=1.0)
     recorder = UpdateRecorder(layer, every=1)
     state = torch.random.get_rng_state()
     recorder.step()
     for _ in range(4):
-        _, layer.weight.grad = gradient(layer.weight.detach().clone(), world.a, world.train)
+        _, layer.weight.grad = gradient(layer.weight.detach().clone(), problem.a, problem.train)
         optimizer.step()
         recorder.step()
     assert torch.equal(state, torch.random.get_rng_state())

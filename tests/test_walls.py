@@ -142,7 +142,6 @@ TRAINING = {
     "eigenscape.models._fit._Loop._plain_step": "`fit`",
     "eigenscape_studies.laboratory._optimizers.Adam.step": "an optimizer",
     "eigenscape_studies.laboratory._optimizers.GradientDescent.step": "an optimizer",
-    "eigenscape_studies.laboratory._walk.walk": "to become `fit`",
 }
 _RATE = re.compile(r"\b(lr|\w*rate|velocity|momentum)\b")
 

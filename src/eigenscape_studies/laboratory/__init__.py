@@ -25,13 +25,12 @@ from eigenscape_studies.laboratory._readout import readout_losses as readout_los
 from eigenscape_studies.laboratory._readout import ridge_weights as ridge_weights
 from eigenscape_studies.laboratory._record import StepRecord as StepRecord
 from eigenscape_studies.laboratory._result import LabResult as LabResult
+from eigenscape_studies.laboratory._single_index import Samples as Samples
+from eigenscape_studies.laboratory._single_index import SingleIndex as SingleIndex
 from eigenscape_studies.laboratory._student import features as features
 from eigenscape_studies.laboratory._student import gradient as gradient
-from eigenscape_studies.laboratory._walk import State as State
-from eigenscape_studies.laboratory._walk import walk as walk
-from eigenscape_studies.laboratory._world import Samples as Samples
-from eigenscape_studies.laboratory._world import World as World
-from eigenscape_studies.laboratory._world import draw_world as draw_world
+from eigenscape_studies.laboratory._train import State as State
+from eigenscape_studies.laboratory._train import train as train
 
 __all__ = [
     "FEATURE_SCALES",
@@ -42,12 +41,11 @@ __all__ = [
     "LabResult",
     "Readout",
     "Samples",
+    "SingleIndex",
     "State",
     "StepRecord",
-    "World",
     "draw_edge",
     "draw_spectrum",
-    "draw_world",
     "features",
     "gradient",
     "kernel_alignment",
@@ -58,5 +56,5 @@ __all__ = [
     "run_experiment",
     "run_experiments",
     "spectrum_numbers",
-    "walk",
+    "train",
 ]

@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from eigenscape.results import Environment
 from eigenscape.runs import Engine, ProgressCallback, Task, execute, raise_failures
+from eigenscape.spectra import TopVectors
 from eigenscape_studies.laboratory._measure import measure, needs_vectors
 from eigenscape_studies.laboratory._options import LabOptions
 from eigenscape_studies.laboratory._record import StepRecord
 from eigenscape_studies.laboratory._result import LabResult
-from eigenscape_studies.laboratory._walk import walk
-from eigenscape_studies.laboratory._world import World, draw_world
+from eigenscape_studies.laboratory._single_index import SingleIndex
+from eigenscape_studies.laboratory._train import State, train
 
 
-def run_experiment(options: LabOptions, world: World | None = None) -> LabResult:
+def run_experiment(options: LabOptions, problem: SingleIndex | None = None) -> LabResult:
     """Train the student and measure it at every step.
 
     A learning rate that overflows stops the experiment: what was measured before is kept, and
@@ -28,7 +28,7 @@ def run_experiment(options: LabOptions, world: World | None = None) -> LabResult
 
     Args:
         options: the settings.
-        world: teacher, data and student; drawn from ``options.seed`` by default.
+        problem: teacher, data and student; drawn from ``options.seed`` by default.
 
     >>> small = dict(n=200, d=100, h=150, n_test=100, measures=())
     >>> noise = run_experiment(LabOptions(learning_rate=0.001, **small)).final
@@ -36,34 +36,34 @@ def run_experiment(options: LabOptions, world: World | None = None) -> LabResult
     >>> abs(noise.alpha_excess - 1) < 0.06, heavy.alpha_excess < 0.8
     (True, True)
     """
-    world = draw_world(options) if world is None else world
+    problem = SingleIndex.draw(options) if problem is None else problem
     records: list[StepRecord] = []
     spectra: dict[int, NDArray[np.float64]] = {}
-    stopped, before = "", None
     looked = {
         step
         for step in range(options.steps + 1)
         if options.probed(step) or needs_vectors(step, options)
     }
-    with torch.no_grad():
-        for state in walk(world, options, updates="overlap" in options.measures):
-            if state.stopped:
-                stopped = state.stopped
-                break
-            if not (options.every_step or state.step in looked):
-                continue
-            found = measure(state, world, options, before)
-            before = found.top
-            if options.every_step or options.probed(state.step):
-                records.append(found.record)
-            if options.probed(state.step):
-                spectra[state.step] = found.eigenvalues
+    before: TopVectors | None = None
+
+    def look(state: State) -> None:
+        nonlocal before
+        if state.stopped or not (options.every_step or state.step in looked):
+            return
+        found = measure(state, problem, options, before)
+        before = found.top
+        if options.every_step or options.probed(state.step):
+            records.append(found.record)
+        if options.probed(state.step):
+            spectra[state.step] = found.eigenvalues
+
+    last = train(problem, options, look, updates="overlap" in options.measures)
     return LabResult(
         environment=Environment.capture(seed=options.seed),
         options=options,
         records=tuple(records),
         spectra=spectra,
-        stopped=stopped,
+        stopped=last.stopped,
         notes=tuple(_notes(options)),
     )
 

@@ -18,9 +18,9 @@ from eigenscape_studies.laboratory._alignment import kernel_alignment
 from eigenscape_studies.laboratory._options import LabOptions
 from eigenscape_studies.laboratory._readout import readout_losses
 from eigenscape_studies.laboratory._record import StepRecord
+from eigenscape_studies.laboratory._single_index import SingleIndex
 from eigenscape_studies.laboratory._student import features
-from eigenscape_studies.laboratory._walk import State
-from eigenscape_studies.laboratory._world import World
+from eigenscape_studies.laboratory._train import State
 
 #: Below this many eigenvalues an exponent is not reported.
 FEWEST_EIGENVALUES = 16
@@ -41,12 +41,14 @@ class Measured:
     top: TopVectors | None
 
 
-def measure(state: State, world: World, options: LabOptions, before: TopVectors | None) -> Measured:
+def measure(
+    state: State, problem: SingleIndex, options: LabOptions, before: TopVectors | None
+) -> Measured:
     """Measure one state; the costly measures only at probed steps.
 
     Args:
         state: with finite weights.
-        world: where it comes from.
+        problem: where it comes from.
         options: what to measure.
         before: the leading vectors of W one step earlier, for the overlaps with the update.
     """
@@ -61,12 +63,12 @@ def measure(state: State, world: World, options: LabOptions, before: TopVectors 
         numbers["learning_rate"] = options.learning_rate_at(state.step)
     numbers |= spectrum_numbers(eigenvalues, options.h, options.d, full=probed)
     if top is not None and "teacher" in wanted:
-        numbers |= _teacher(top, world)
+        numbers |= _teacher(top, problem)
     if "alignment" in wanted:
-        found = kernel_alignment(features(state.W, world.probe.X), world.probe.y)
+        found = kernel_alignment(features(state.W, problem.probe.X), problem.probe.y)
         numbers |= {"kta": found.plain, "kta_centred": found.centred}
     if "readout" in wanted:
-        numbers |= _readout(state.W, world, options)
+        numbers |= _readout(state.W, problem, options)
     if top is not None and state.update is not None and "overlap" in wanted:
         numbers |= _overlaps(state.update, before, top, options.block)
     return Measured(StepRecord(step=state.step, **numbers), eigenvalues, top)
@@ -126,20 +128,20 @@ def _eigenvalues(W: torch.Tensor) -> NDArray[np.float64]:
     return values
 
 
-def _teacher(top: TopVectors, world: World) -> dict[str, float]:
-    along = top.right.T @ world.beta.double()
+def _teacher(top: TopVectors, problem: SingleIndex) -> dict[str, float]:
+    along = top.right.T @ problem.beta.double()
     return {
         "similarity": abs(float(along[0])),
         "subspace_similarity": float(torch.linalg.vector_norm(along)),
     }
 
 
-def _readout(W: torch.Tensor, world: World, options: LabOptions) -> dict[str, float]:
+def _readout(W: torch.Tensor, problem: SingleIndex, options: LabOptions) -> dict[str, float]:
     numbers: dict[str, float] = {}
     for scale, ending in (("paper", ""), ("reference_code", "_reference")):
         if options.feature_scale in (scale, "both"):
             [found] = readout_losses(
-                W, world.probe, world.test, ridge=options.ridge, feature_scale=scale
+                W, problem.probe, problem.test, ridge=options.ridge, feature_scale=scale
             )
             numbers |= {
                 f"readout_train{ending}": found.train,

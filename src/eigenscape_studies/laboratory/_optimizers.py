@@ -3,79 +3,101 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import torch
+from torch.optim import Optimizer
 
 from eigenscape_studies.laboratory._options import LabOptions
 
 
-class Optimizer(Protocol):
-    """What turns a gradient into a change of W."""
-
-    def step(self, W: torch.Tensor, G: torch.Tensor, learning_rate: float) -> None:
-        """Change W in place."""
-
-    def finite(self) -> bool:
-        """Whether the optimizer's own memory is still finite."""
-
-
-class GradientDescent:
+class GradientDescent(Optimizer):
     """W <- W - eta B, with B <- momentum B + G."""
 
-    def __init__(self, options: LabOptions) -> None:
+    def __init__(self, parameters: Sequence[torch.Tensor], options: LabOptions) -> None:
+        super().__init__(parameters, {"lr": options.learning_rate})
         self._momentum, self._decay = options.momentum, options.weight_decay
-        self._buffer: torch.Tensor | None = None
 
-    def step(self, W: torch.Tensor, G: torch.Tensor, learning_rate: float) -> None:
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # noqa: ARG002
         """Change W in place."""
-        G = _decayed(G, W, self._decay)
-        if self._momentum:
-            self._buffer = (
-                G.clone() if self._buffer is None else self._buffer.mul_(self._momentum).add_(G)
-            )
-            G = self._buffer
-        W.sub_(G, alpha=learning_rate)
-
-    def finite(self) -> bool:
-        """A buffer that overflows takes W along, so W alone is looked at."""
-        return True
+        for W, rate in _weights(self):
+            G, memory = _decayed(W, self._decay), self.state[W]
+            if self._momentum:
+                buffer = memory.get("buffer")
+                memory["buffer"] = (
+                    G.clone() if buffer is None else buffer.mul_(self._momentum).add_(G)
+                )
+                G = memory["buffer"]
+            W.sub_(G, alpha=rate)
 
 
-class Adam:
+class Adam(Optimizer):
     r"""Adam with bias correction (Kingma and Ba 2015, algorithm 1).
 
     The first step is :math:`-\eta\,G / (|G| + \epsilon)`: the sign of the gradient wherever the
     gradient is not of the size of eps.
     """
 
-    def __init__(self, options: LabOptions) -> None:
+    def __init__(self, parameters: Sequence[torch.Tensor], options: LabOptions) -> None:
+        super().__init__(parameters, {"lr": options.learning_rate})
         self._betas, self._eps, self._decay = options.betas, options.eps, options.weight_decay
-        self._m: torch.Tensor | None = None
-        self._v: torch.Tensor | None = None
-        self._count = 0
 
-    def step(self, W: torch.Tensor, G: torch.Tensor, learning_rate: float) -> None:
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # noqa: ARG002
         """Change W in place."""
         first, second = self._betas
-        G = _decayed(G, W, self._decay)
-        if self._m is None or self._v is None:
-            self._m, self._v = torch.zeros_like(G), torch.zeros_like(G)
-        self._count += 1
-        self._m.mul_(first).add_(G, alpha=1 - first)
-        self._v.mul_(second).addcmul_(G, G, value=1 - second)
-        root = self._v.sqrt().div_(math.sqrt(1 - second**self._count)).add_(self._eps)
-        W.addcdiv_(self._m, root, value=-learning_rate / (1 - first**self._count))
-
-    def finite(self) -> bool:
-        """An infinite second moment freezes an entry silently; so it is looked at."""
-        return self._v is None or bool(torch.isfinite(self._v).all())
+        for W, rate in _weights(self):
+            G, memory = _decayed(W, self._decay), self.state[W]
+            if not memory:
+                memory.update(m=torch.zeros_like(G), v=torch.zeros_like(G), count=0)
+            memory["count"] += 1
+            m, v, count = memory["m"], memory["v"], memory["count"]
+            m.mul_(first).add_(G, alpha=1 - first)
+            v.mul_(second).addcmul_(G, G, value=1 - second)
+            root = v.sqrt().div_(math.sqrt(1 - second**count)).add_(self._eps)
+            W.addcdiv_(m, root, value=-rate / (1 - first**count))
 
 
-def make_optimizer(options: LabOptions) -> Optimizer:
-    """Return the optimizer that the options name."""
-    return Adam(options) if options.optimizer == "adam" else GradientDescent(options)
+def make_optimizer(parameters: Sequence[torch.Tensor], options: LabOptions) -> Optimizer:
+    """Return the optimizer that the options name; it rescales W where they say so."""
+    kind = Adam if options.optimizer == "adam" else GradientDescent
+    optimizer = kind(parameters, options)
+    if options.weight_norm:
+
+        def rescale(*_: object) -> None:
+            for W in parameters:
+                normalise(W)
+
+        optimizer.register_step_post_hook(rescale)
+    return optimizer
 
 
-def _decayed(G: torch.Tensor, W: torch.Tensor, decay: float) -> torch.Tensor:
-    return G.add(W, alpha=decay) if decay else G
+def memory_is_finite(optimizer: Optimizer) -> bool:
+    """Tell whether Adam's second moment is finite: an infinite one freezes an entry silently.
+
+    A buffer of gradient descent that overflows takes W along, so W alone is looked at.
+    """
+    return all(bool(kept["v"].isfinite().all()) for kept in optimizer.state.values() if "v" in kept)
+
+
+@torch.no_grad()
+def normalise(W: torch.Tensor) -> None:
+    """Rescale W in place to the Frobenius norm sqrt(h d) that unit entries have.
+
+    >>> W = torch.full((2, 3), 5.0)
+    >>> normalise(W)
+    >>> bool(torch.allclose(W, torch.ones(2, 3)))
+    True
+    """
+    W.mul_(math.sqrt(W.numel()) / float(torch.linalg.vector_norm(W)))
+
+
+def _weights(optimizer: Optimizer) -> list[tuple[torch.Tensor, float]]:
+    return [(W, group["lr"]) for group in optimizer.param_groups for W in group["params"]]
+
+
+def _decayed(W: torch.Tensor, decay: float) -> torch.Tensor:
+    assert W.grad is not None
+    return W.grad.add(W, alpha=decay) if decay else W.grad

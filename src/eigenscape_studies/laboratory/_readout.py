@@ -9,8 +9,8 @@ from typing import NamedTuple
 import torch
 
 from eigenscape.errors import InputError
+from eigenscape_studies.laboratory._single_index import Samples
 from eigenscape_studies.laboratory._student import features
-from eigenscape_studies.laboratory._world import Samples
 
 
 class Readout(NamedTuple):
@@ -67,10 +67,10 @@ def readout_losses(
     Raises:
         InputError: another feature scale.
 
-    >>> from eigenscape_studies.laboratory import LabOptions, draw_world
-    >>> world = draw_world(LabOptions(n=60, d=20, h=30, n_test=50))
-    >>> [heavy] = readout_losses(world.W, world.probe, world.test, ridge=1e9)
-    >>> abs(heavy.test - float(world.test.y.square().mean())) < 1e-3     # nothing is left of a
+    >>> from eigenscape_studies.laboratory import LabOptions, SingleIndex
+    >>> problem = SingleIndex.draw(LabOptions(n=60, d=20, h=30, n_test=50))
+    >>> [heavy] = readout_losses(problem.W, problem.probe, problem.test, ridge=1e9)
+    >>> abs(heavy.test - float(problem.test.y.square().mean())) < 1e-3     # nothing is left of a
     True
     """
     if feature_scale not in ("paper", "reference_code"):

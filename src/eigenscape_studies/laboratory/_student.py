@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
+from torch import nn
 
-from eigenscape_studies.laboratory._world import Samples
+from eigenscape_studies.laboratory._single_index import Samples
 
 
 def features(W: torch.Tensor, X: torch.Tensor, *, scale: str = "paper") -> torch.Tensor:
@@ -54,3 +56,43 @@ def gradient(W: torch.Tensor, a: torch.Tensor, data: Samples) -> tuple[float, to
     slope.mul_(r.mul_(2 / (n * math.sqrt(h * d)))[:, None])
     G = (slope.T @ data.X).mul_(a[:, None])
     return loss, G
+
+
+class Student(nn.Module):
+    """The student as a module whose forward pass is its loss, with the gradient written out.
+
+    Loss and gradient of one W are computed once, whoever asks.
+
+    Args:
+        W: the hidden weights at the start, (h, d); copied.
+        a: the read-out, (h,).
+        data: what it is trained on.
+    """
+
+    def __init__(self, W: torch.Tensor, a: torch.Tensor, data: Samples) -> None:
+        super().__init__()
+        self.W = nn.Parameter(W.clone())
+        self._a, self._data = a, data
+        self._seen: tuple[int, float, torch.Tensor] | None = None
+
+    def at_present(self) -> tuple[float, torch.Tensor]:
+        """Return loss and gradient."""
+        if self._seen is None or self._seen[0] != self.W._version:
+            self._seen = (self.W._version, *gradient(self.W.detach(), self._a, self._data))
+        return self._seen[1:]
+
+    def forward(self, *_: object) -> torch.Tensor:
+        """Return the loss."""
+        loss: torch.Tensor = _Loss.apply(self.W, self)  # type: ignore[no-untyped-call]
+        return loss
+
+
+class _Loss(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, W: torch.Tensor, student: Student) -> torch.Tensor:
+        loss, ctx.slope = student.at_present()
+        return W.new_tensor(loss)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return ctx.slope * slopes[0], None
