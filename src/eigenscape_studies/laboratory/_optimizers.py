@@ -20,7 +20,7 @@ class GradientDescent(Optimizer):
         self._momentum, self._decay = options.momentum, options.weight_decay
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # noqa: ARG002
+    def step(self, closure: Any = None) -> Any:  # noqa: ARG002
         """Change W in place."""
         for W, rate in _weights(self):
             G, memory = _decayed(W, self._decay), self.state[W]
@@ -45,7 +45,7 @@ class Adam(Optimizer):
         self._betas, self._eps, self._decay = options.betas, options.eps, options.weight_decay
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # noqa: ARG002
+    def step(self, closure: Any = None) -> Any:  # noqa: ARG002
         """Change W in place."""
         first, second = self._betas
         for W, rate in _weights(self):
