@@ -10,19 +10,21 @@ import torch
 
 from eigenscape.errors import InputError
 from eigenscape.results import load
+from eigenscape.runs import execute
 from eigenscape.spectra.metrics import fit_power_law
 from eigenscape.theory import alpha_hill
 from eigenscape_studies.laboratory import (
     LabOptions,
     LabResult,
     SingleIndex,
+    experiment_result,
+    experiment_task,
     features,
     gradient,
     kernel_alignment,
     readout_losses,
     ridge_weights,
     run_experiment,
-    run_experiments,
     spectrum_numbers,
     train,
 )
@@ -318,8 +320,9 @@ def test_non_finite_weights_are_refused():
 
 def test_results_survive_a_file_and_a_resumed_run(tmp_path):
     options = LabOptions(**TINY, steps=3, feature_scale="both")
-    first = run_experiments({"a": options}, folder=tmp_path / "run", engine="threads", jobs=1)["a"]
-    again = run_experiments({"a": options}, folder=tmp_path / "run", engine="threads", jobs=1)["a"]
+    run = {"folder": tmp_path / "run", "engine": "threads", "jobs": 1}
+    task = experiment_task("a", options)
+    first, again = (experiment_result(execute([task], **run)[0].value) for _ in range(2))
     assert len(list((tmp_path / "run").glob("a-*.npz"))) == 1
     path = first.save(tmp_path / "lab.json")
     back = load(path)

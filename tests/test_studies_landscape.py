@@ -1,45 +1,53 @@
 """The two landscape studies on a plan small enough for a test."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from eigenscape_studies._rank import rank_correlation
 
 from eigenscape.results import load
-from eigenscape_studies import StudyResult, render_study, run_study
-from eigenscape_studies._rank import rank_correlation
-from eigenscape_studies.landscape_profiles import _plan as profiles_plan
-from eigenscape_studies.landscape_profiles import _run as profiles_run
-from eigenscape_studies.landscape_topology import _plan as topology_plan
-from eigenscape_studies.landscape_topology import _run as topology_run
+from eigenscape_studies import StudyResult, get_study
+from eigenscape_studies.landscape_profiles._plan import ProfilesPlan
+from eigenscape_studies.landscape_topology._plan import TopologyPlan
 
-TOPOLOGY = topology_plan.Scale((1.0, 5.0, 20.0), 2, 2, (4,), steps=9, iterations=30)
-PROFILES = profiles_plan.Scale(
-    betas=(1.0, 10.0, 20.0), seeds=2, steps={2: 9, 3: 5, 4: 5}, deep_betas=(1.0, 20.0),
-    rates=(1e-4, 1e-3, 1e-2), epochs=4, unet_steps=3, pictures=32, iterations=30,
-)  # fmt: skip
+TOPOLOGY = replace(
+    get_study("landscape_topology"),
+    scales={
+        "small": TopologyPlan(
+            betas=(1.0, 5.0, 20.0), seeds=(0, 1), pairs=(0, 1), depths=(4,), steps=9, iterations=30
+        )
+    },
+)
+PROFILES = replace(
+    get_study("landscape_profiles"),
+    scales={
+        "small": ProfilesPlan(
+            betas=(1.0, 10.0, 20.0),
+            seeds=(0, 1),
+            steps={2: 9, 3: 5, 4: 5},
+            deep_betas=(1.0, 20.0),
+            rates=(1e-4, 1e-3, 1e-2),
+            epochs=4,
+            unet_steps=3,
+            pictures=32,
+            iterations=30,
+        )
+    },
+)
 
 
 @pytest.fixture(scope="module")
 def topology(tmp_path_factory):
     folder = tmp_path_factory.mktemp("topology")
-    kept = topology_run.PLANS
-    topology_run.PLANS = {"small": TOPOLOGY}
-    try:
-        yield run_study("landscape_topology", folder=folder, jobs=2), folder
-    finally:
-        topology_run.PLANS = kept
+    return TOPOLOGY.run(folder=folder, jobs=2), folder
 
 
 @pytest.fixture(scope="module")
 def profiles(tmp_path_factory):
     folder = tmp_path_factory.mktemp("profiles")
-    kept = profiles_run.PLANS
-    profiles_run.PLANS = {"small": PROFILES}
-    try:
-        yield run_study("landscape_profiles", folder=folder, jobs=2), folder
-    finally:
-        profiles_run.PLANS = kept
+    return PROFILES.run(folder=folder, jobs=2), folder
 
 
 @pytest.mark.slow
@@ -60,7 +68,7 @@ def test_topology_measures_every_network(topology):
 @pytest.mark.slow
 def test_topology_resumes_and_repeats(topology):
     result, folder = topology
-    again = run_study("landscape_topology", folder=folder, jobs=1)
+    again = TOPOLOGY.run(folder=folder, jobs=1)
     timed = ("train_seconds",)
     for row, other in zip(result.tables["networks"], again.tables["networks"], strict=True):
         assert {k: v for k, v in row.items() if k not in timed} == {
@@ -89,11 +97,17 @@ def test_pages_and_round_trip(study, request, tmp_path):
     back = load(path)
     assert isinstance(back, StudyResult)
     assert back.claims == result.claims
-    page = render_study(back)
+    page = {"topology": TOPOLOGY, "profiles": PROFILES}[study].html(back)
     assert page.count("<svg") >= 5
     for claim in result.claims:
         assert claim.verdict in page
     json.loads(path.read_text())
+
+
+def test_one_list_of_seeds_serves_networks_and_pairs():
+    plan = TOPOLOGY.plan("small", None, (4, 9, 11))
+    assert plan.seeds == plan.pairs == (4, 9, 11)
+    assert get_study("landscape_topology").plan("small").pairs == tuple(range(5))
 
 
 def test_rank_correlation():

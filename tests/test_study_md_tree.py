@@ -1,13 +1,15 @@
 """The study of the MD tree on a reduced plan: claims, pictures, refusals."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from eigenscape.errors import InputError
 from eigenscape.results import load
-from eigenscape_studies import VERDICTS, StudyResult, get_study, run_study, write_study_page
-from eigenscape_studies.md_tree import _plan, _run
+from eigenscape_studies import VERDICTS, StudyResult
+from eigenscape_studies.md_tree import STUDY
+from eigenscape_studies.md_tree._plan import CASES, MDTreePlan
 from tests._data import data_file
 
 REDUCED = {
@@ -26,9 +28,8 @@ def study():
     folder = data_file("md_tree").parent
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EIGENSCAPE_DATA", str(folder))
-        patch.setitem(_plan.PLANS, "small", REDUCED)
-        patch.setattr(_run, "_DRAWS", 200)
-        return run_study("md_tree", engine="threads", jobs=1)
+        plan = MDTreePlan(values=REDUCED, draws=200)
+        return replace(STUDY, scales={"small": plan}).run(engine="threads")
 
 
 @pytest.mark.slow
@@ -51,6 +52,7 @@ def test_published_scores_stand_in_the_claims(study):
         assert by_name[name].verdict == "holds"
 
 
+@pytest.mark.slow
 def test_controls_say_what_the_headline_hides(study):
     by_name = {claim.name: claim for claim in study.claims}
     assert by_name["control: small models against no models"].verdict == "fails"
@@ -59,32 +61,33 @@ def test_controls_say_what_the_headline_hides(study):
     assert "87.50 %" in study.paragraphs["What the headline hides"]
 
 
+@pytest.mark.slow
 def test_tables_pictures_and_page(study, tmp_path):
     curves = study.table("curves")
-    assert set(curves["case"]) == set(_plan.CASES)
+    assert set(curves["case"]) == set(CASES)
     assert (curves["mean"].between(0, 100)).all()
     margins = study.table("margins")
     assert margins["n"].sum() == 1560
-    assert len(study.pictures()) == 4
+    assert len(STUDY.pictures(study)) == 4
     back = load(study.save(tmp_path / "result.json"))
     assert isinstance(back, StudyResult)
     assert back.claims == study.claims
-    page = write_study_page(back, tmp_path / "report.html").read_text(encoding="utf-8")
+    page = STUDY.write_page(back, tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 4
     assert page.count('class="verdict') == 12
 
 
 def test_seeds_beyond_the_papers():
-    assert _plan.take_seeds(None) == (42, 90, 38, 18, 72)
-    assert _plan.take_seeds(2) == (42, 90)
-    assert _plan.take_seeds(7) == (42, 90, 38, 18, 72, 100, 101)
+    assert STUDY.plan("small").seeds == (42, 90, 38, 18, 72)
+    assert STUDY.plan("small", 2).seeds == (42, 90)
+    assert STUDY.plan("small", 7).seeds == (42, 90, 38, 18, 72, 100, 101)
 
 
 def test_refusals_without_the_tables(monkeypatch, tmp_path):
-    assert get_study("md_tree").scales == ("small", "full")
+    assert list(STUDY.scales) == ["small", "full"]
     monkeypatch.delenv("EIGENSCAPE_DATA", raising=False)
     with pytest.raises(InputError, match="EIGENSCAPE_DATA is not set"):
-        run_study("md_tree")
+        STUDY.run()
     monkeypatch.setenv("EIGENSCAPE_DATA", str(tmp_path))
     with pytest.raises(InputError, match=r"does not hold .*dataframe_normal_public"):
-        run_study("md_tree")
+        STUDY.run()

@@ -1,22 +1,29 @@
 """The studies on grown populations and planted faults: statistics, claims, pictures, refusals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from eigenscape.errors import InputError
-from eigenscape_studies import STUDIES, StudyResult, get_study, run_study
-from eigenscape_studies.md_tree_population import _plan as population_plan
-from eigenscape_studies.md_tree_population._claims import make_claims
-from eigenscape_studies.md_tree_population._data import mnist_family
-from eigenscape_studies.md_tree_population._numbers import Numbers, mark
-from eigenscape_studies.md_tree_population._paragraphs import make_paragraphs
-from eigenscape_studies.md_tree_population._run import _summary
-from eigenscape_studies.md_tree_population._scores import BASELINES, CARRIED, ONE, PAPER, TREE
+from eigenscape.results import load
+from eigenscape_studies import signed
+from eigenscape_studies._data import mnist_family
+from eigenscape_studies.md_tree_population import STUDY
+from eigenscape_studies.md_tree_population._numbers import Numbers
+from eigenscape_studies.md_tree_population._plan import (
+    BASELINES,
+    CARRIED,
+    ONE,
+    PAPER,
+    TREE,
+    PopulationPlan,
+)
+from eigenscape_studies.planted_faults import STUDY as FAULTS
 from eigenscape_studies.planted_faults import _plan as fault_plan
-from eigenscape_studies.planted_faults._claims import make_claims as fault_claims
-from eigenscape_studies.planted_faults._claims import make_paragraphs as fault_paragraphs
-from eigenscape_studies.planted_faults._run import _changed
+from eigenscape_studies.planted_faults._tasks import Numbers as FaultNumbers
+from eigenscape_studies.planted_faults._tasks import _changed
 from tests._data import data_file
 
 METHODS = (TREE, PAPER, ONE, *BASELINES, CARRIED, "permuted metrics", "majority")
@@ -27,45 +34,66 @@ def numbers(tree=90.0, validation=65.0, permuted=66.0, repeats=3):
     rng = np.random.default_rng(0)
     given = {TREE: tree, "validation": validation, "permuted metrics": permuted}
     transfer = [
-        {"setting": setting, "repeat": repeat, "method": method,
-         "accuracy": given.get(method, 65.0) + rng.normal(0, 0.5), "balanced_accuracy": 60.0}
+        {
+            "setting": setting,
+            "repeat": repeat,
+            "method": method,
+            "accuracy": given.get(method, 65.0) + rng.normal(0, 0.5),
+            "balanced_accuracy": 60.0,
+        }
         for setting in ("all", "narrow", "little data")
         for repeat in range(repeats)
         for method in METHODS
-    ]  # fmt: skip
+    ]
     few = [
-        {"repeat": repeat, "cells": cells, "configurations": 5 * cells, "method": method,
-         "accuracy": given.get(method, 65.0) - 20 / cells + rng.normal(0, 0.5)}
+        {
+            "repeat": repeat,
+            "cells": cells,
+            "configurations": 5 * cells,
+            "method": method,
+            "accuracy": given.get(method, 65.0) - 20 / cells + rng.normal(0, 0.5),
+        }
         for repeat in range(repeats)
         for cells in (1, 4)
         for method in (TREE, "validation", "free landscape")
-    ]  # fmt: skip
-    margin = [{"repeat": r, "low": low, "high": low + 1, "n": 10, "right": right}
-              for r in range(repeats) for low, right in ((0, 6), (4, 10))]  # fmt: skip
-    health = [{"population": "clean 0", "configurations": 10, "inside": 0.9, "collapsed": 0.0,
-               "small": 0.6, "large": 0.4, "seed_noise": 0.7}]  # fmt: skip
-    policies = {"advice": 9.0, "advice, one checkpoint": 8.0, "by lot": 4.0, "best of each": 10.0,
-                "always raise temperature": 2.0, "always lower temperature": 2.0,
-                "always widen": 7.0, "always add data": 5.0}  # fmt: skip
-    advice = [{"repeat": repeat, "policy": name, "gain": gain + rng.normal(0, 0.1)}
-              for repeat in range(repeats) for name, gain in policies.items()]  # fmt: skip
+    ]
+    margin = [
+        {"repeat": r, "low": low, "high": low + 1, "n": 10, "right": right}
+        for r in range(repeats)
+        for low, right in ((0, 6), (4, 10))
+    ]
+    health = [
+        {
+            "population": "clean 0",
+            "configurations": 10,
+            "inside": 0.9,
+            "collapsed": 0.0,
+            "small": 0.6,
+            "large": 0.4,
+            "seed_noise": 0.7,
+        }
+    ]
+    policies = {
+        "advice": 9.0,
+        "advice, one checkpoint": 8.0,
+        "by lot": 4.0,
+        "best of each": 10.0,
+        "always raise temperature": 2.0,
+        "always lower temperature": 2.0,
+        "always widen": 7.0,
+        "always add data": 5.0,
+    }
+    advice = [
+        {"repeat": repeat, "policy": name, "gain": gain + rng.normal(0, 0.1)}
+        for repeat in range(repeats)
+        for name, gain in policies.items()
+    ]
     rows = {"transfer": transfer, "few": few, "margin": margin, "health": health, "advice": advice}
     return Numbers(repeats=repeats, networks=100, rows=rows)
 
 
-def result_of(found):
-    from eigenscape.results import Environment
-
-    return StudyResult(
-        environment=Environment.capture(), study="md_tree_population", title="t", scale="small",
-        seeds=3, seconds=1.0, paragraphs=make_paragraphs(found), claims=make_claims(found, "c"),
-        tables={"transfer": _summary(found, "transfer", ("setting", "method")),
-                "few": _summary(found, "few", ("cells", "method"))},
-    )  # fmt: skip
-
-
 def verdicts(found):
-    return {claim.name: claim.verdict for claim in make_claims(found, "command")}
+    return {claim.name: claim.verdict for claim in STUDY.judge(found, command="c", seeds=3)}
 
 
 def test_claims_follow_the_scores():
@@ -82,40 +110,32 @@ def test_claims_follow_the_scores():
 
 
 def test_what_is_not_significant_is_called_so():
-    claim = next(c for c in make_claims(numbers(tree=65.0), "c") if c.name == "from little data")
+    claims = STUDY.judge(numbers(tree=65.0), command="c", seeds=3)
+    claim = next(claim for claim in claims if claim.name == "from little data")
     assert "not significant" in claim.measured
-    assert mark(numbers().gap("all", TREE, "validation")).startswith("+2")
+    assert signed(numbers().gap("all", TREE, "validation")).startswith("+2")
 
 
-def test_pictures_and_page():
-    result = result_of(numbers())
-    for figure, caption in get_study("md_tree_population").pictures(result).values():
+def test_pictures_and_file(tmp_path):
+    result = STUDY.result(STUDY.plan("small", 3), numbers(), scale="small", command="c")
+    for figure, caption in STUDY.pictures(result).values():
         assert figure.axes
         assert "95 %" in caption
-    again = StudyResult.from_payload(result.payload(), result.environment)
-    assert again.claims == result.claims
+    assert load(result.save(tmp_path / "result.json")) == result
 
 
 def test_margins_add_the_repeats():
     assert numbers().margins()[0] == {"low": 0.0, "high": 1.0, "n": 30, "right": 18}
 
 
-@pytest.mark.parametrize("study", ["md_tree_population", "planted_faults"])
-def test_studies_are_known(study):
-    assert study in STUDIES
-    assert get_study(study).name == study
-    with pytest.raises(InputError, match="scale"):
-        run_study(study, "huge")
-
-
 def test_without_the_images_it_says_where_to_put_them(monkeypatch, tmp_path):
     mnist_family.cache_clear()
     monkeypatch.delenv("EIGENSCAPE_DATA", raising=False)
     with pytest.raises(InputError, match="EIGENSCAPE_DATA is not set"):
-        run_study("md_tree_population")
+        STUDY.run()
     monkeypatch.setenv("EIGENSCAPE_DATA", str(tmp_path))
     with pytest.raises(InputError, match="does not hold"):
-        run_study("md_tree_population")
+        STUDY.run()
 
 
 def test_the_images_are_the_test_images_of_mnist(monkeypatch):
@@ -141,8 +161,12 @@ def test_no_fault_is_in_its_population():
         assert fault_plan.FIRST_SEED > 2
     assert sum(fault.truth != "none" for fault in fault_plan.FAULTS) >= 6
     assert {fault.truth for fault in fault_plan.FAULTS} == {
-        "small", "large", "width", "data", "none"
-    }  # fmt: skip
+        "small",
+        "large",
+        "width",
+        "data",
+        "none",
+    }
 
 
 def test_advice_turns_one_knob():
@@ -154,21 +178,39 @@ def test_advice_turns_one_knob():
 
 def fault_row(truth, said, expected=5.0, got=4.0):
     actions = {"raise temperature": 6.0, "lower temperature": -1.0, "widen": 2.0, "add data": 3.0}
-    named = {"small": "raise temperature", "large": "lower temperature", "width": "widen",
-             "data": "add data"}.get(said, "none")  # fmt: skip
-    return {"fault": f"digits: {truth}", "truth": truth, "diagnosis": said, "action": named,
-            "ratio": 8.0, "expected": expected, "got": got, "right": truth == said,
-            "best_action": "raise temperature", "best_gain": 6.0, **actions}  # fmt: skip
+    named = {
+        "small": "raise temperature",
+        "large": "lower temperature",
+        "width": "widen",
+        "data": "add data",
+    }.get(said, "none")
+    return {
+        "fault": f"digits: {truth}",
+        "truth": truth,
+        "diagnosis": said,
+        "action": named,
+        "ratio": 8.0,
+        "expected": expected,
+        "got": got,
+        "right": truth == said,
+        "best_action": "raise temperature",
+        "best_gain": 6.0,
+        **actions,
+    }
 
 
 def test_fault_claims_show_the_wrong_ones():
-    rows = [fault_row("small", "small"), fault_row("large", "small", got=-2.0),
-            fault_row("none", "no failure found", got=float("nan"))]  # fmt: skip
-    claims = {claim.name: claim for claim in fault_claims(rows, "c")}
+    rows = [
+        fault_row("small", "small"),
+        fault_row("large", "small", got=-2.0),
+        fault_row("none", "no failure found", got=float("nan")),
+    ]
+    found = FaultNumbers(rows, "no images")
+    claims = {claim.name: claim for claim in FAULTS.judge(found, command="c", seeds=3)}
     assert claims["the fault is found"].verdict == "in part"
     assert "1 of 2 faults" in claims["the fault is found"].measured
     assert claims["the advice helps"].verdict == "in part"
-    words = fault_paragraphs(rows, "no images")
+    words = FAULTS.paragraphs(found)
     assert "digits: large is taken for temperature too small" in words["Where it is wrong"]
     assert "no images" in words["Left out"]
 
@@ -176,9 +218,9 @@ def test_fault_claims_show_the_wrong_ones():
 @pytest.mark.slow
 def test_a_small_run_from_end_to_end(monkeypatch, tmp_path):
     monkeypatch.setenv("EIGENSCAPE_DATA", str(data_file("mnist").parent))
-    tiny = population_plan.Scale(2, (3, 10), (250, 500), (1, 4), draws=2)
-    monkeypatch.setitem(population_plan.SCALES, "small", tiny)
-    result = run_study("md_tree_population", folder=tmp_path, engine="threads")
-    again = run_study("md_tree_population", folder=tmp_path, engine="threads")
+    plan = PopulationPlan(seeds=(0, 1), widths=(3, 10), data=(250, 500), cells=(1, 4), draws=2)
+    tiny = replace(STUDY, scales={"small": plan})
+    result = tiny.run(folder=tmp_path, engine="threads")
+    again = tiny.run(folder=tmp_path, engine="threads")
     assert again.claims == result.claims
-    assert again.seconds < result.seconds / 3
+    assert again.seconds == result.seconds

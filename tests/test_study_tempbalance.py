@@ -4,48 +4,61 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from eigenscape_studies.tempbalance._line import fit_line
 from scipy.stats import linregress
 
+from eigenscape.errors import InputError
 from eigenscape.models import build
-from eigenscape.results import Environment, load
-from eigenscape_studies import StudyResult, get_study, render_study, run_study
-from eigenscape_studies._interval import Interval
+from eigenscape.results import load
+from eigenscape_studies import Interval, StudyResult, signed
 from eigenscape_studies.networks import FNO1d, relative_error, train_operator
+from eigenscape_studies.tempbalance import STUDY
 from eigenscape_studies.tempbalance import _plan as plan
-from eigenscape_studies.tempbalance import _run as study_run
 from eigenscape_studies.tempbalance import _tasks as tasks
 from eigenscape_studies.tempbalance import _training as training
-from eigenscape_studies.tempbalance._claims import make_claims
-from eigenscape_studies.tempbalance._line import fit_line
 from eigenscape_studies.tempbalance._numbers import (
     Numbers,
     choose,
-    mark,
     tuning_scores,
     with_tuned,
 )
-from eigenscape_studies.tempbalance._paragraphs import make_paragraphs
-from eigenscape_studies.tempbalance._pictures import pictures
 
 # ---- the plan
+
+
+def tried_rows(task, best):
+    """Runs of a tuning task in which one factor is the best."""
+    cell = task.arguments["cell"]
+    place = {"cell": cell.name, "amount": task.arguments["amount"], "seed": task.arguments["seed"]}
+    better = 1 if cell.measure == "accuracy" else -1
+    return [
+        {**place, "factor": factor, "value": 50 + better * (factor == best)}
+        for factor in plan.FACTORS
+    ]
 
 
 @pytest.mark.parametrize("scale", plan.PLANS)
 def test_a_scale_names_every_run_once_and_tunes_on_seeds_of_its_own(scale):
     chosen = plan.PLANS[scale]
-    states = [{} for _ in range(chosen.pretrained)]
-    first, second = tasks.judged(chosen, states), tasks.tuning(chosen, states)
-    factors = {(s.cell.name, amount): 2.0 for s in chosen.sweeps for amount in s.seeds}
-    third = tasks.tuned(chosen, states, factors)
-    names = [task.name for task in (*first, *second, *third, *tasks.pretraining(chosen))]
+    before = tasks.pretraining(chosen, {})
+    found = {"pretraining": {task.name: {"state": {}} for task in before}}
+    trained = tasks.trainings(chosen, found)
+    first, second = (
+        [task for task in trained if (task.arguments["seed"] >= 1000) is late]
+        for late in (False, True)
+    )
+    found["trainings"] = {task.name: {"rows": tried_rows(task, best=2.0)} for task in second}
+    third = tasks.tuned(chosen, found)
+    names = [task.name for task in (*trained, *third, *before)]
     assert len(names) == len(set(names))
     assert len(first) == len(third) == sum(sum(s.seeds.values()) for s in chosen.sweeps)
     judged, tuned_on = ({task.arguments["seed"] for task in part} for part in (first, second))
     assert not judged & tuned_on
     assert {task.arguments["seed"] for task in third} == judged
-    assert chosen.main_seeds >= 20
-    assert sum(task.arguments["traced"] for task in first) == 1
-    assert tasks.tuned(chosen, states, dict.fromkeys(factors, 1.0)) == []
+    assert len(chosen.seeds) >= 20
+    assert sum(task.arguments["traced"] for task in trained) == 1
+    found["trainings"] = {task.name: {"rows": tried_rows(task, best=1.0)} for task in second}
+    assert tasks.tuned(chosen, found) == []
     for task in first:
         assert [method for method, _ in task.arguments["runs"]][:5] == list(plan.JUDGED)
 
@@ -55,21 +68,42 @@ def test_small_and_full_have_the_sizes_that_the_page_states():
         name: [dict(sweep.seeds) for sweep in scale.sweeps] for name, scale in plan.PLANS.items()
     }
     assert sizes["small"] == [
-        {20: 24, 40: 10, 80: 6}, {10: 8, 20: 8, 40: 6}, {16: 8, 32: 8, 64: 8, 128: 8},
-    ]  # fmt: skip
+        {20: 24, 40: 10, 80: 6},
+        {10: 8, 20: 8, 40: 6},
+        {16: 8, 32: 8, 64: 8, 128: 8},
+    ]
     assert [sweep.cell.name for sweep in plan.PLANS["full"].sweeps] == [
-        "FNO, Burgers", "U-Net, Darcy", "FNO, Darcy", "GPT, dialects",
-    ]  # fmt: skip
-    assert get_study("tempbalance").scales == ("small", "full")
+        "FNO, Burgers",
+        "U-Net, Darcy",
+        "FNO, Darcy",
+        "GPT, dialects",
+    ]
+    assert list(STUDY.scales) == ["small", "full"]
 
 
 @pytest.mark.parametrize(("asked", "main", "other", "tuning"), [(3, 3, 3, 3), (40, 40, 6, 4)])
 def test_seeds_are_those_of_the_main_cell_and_the_most_elsewhere(asked, main, other, tuning):
-    scale = plan.PLANS["small"].with_seeds(asked)
-    first = scale.sweeps[0]
-    assert (first.seeds[20], first.seeds[80], first.tuning) == (main, other, tuning)
-    assert max(max(s.seeds.values()) for s in scale.sweeps[1:]) == scale.pretrained == min(asked, 8)
-    assert plan.PLANS["small"].with_seeds(None) is plan.PLANS["small"]
+    chosen = STUDY.plan("small", asked)
+    first = chosen.sweeps[0]
+    counts = [len(chosen.judged(first, amount)) for amount in (20, 80)]
+    assert (*counts, len(chosen.tuned_on(first))) == (main, other, tuning)
+    assert chosen.pretrained == tuple(range(min(asked, 8)))
+
+
+def test_listed_seeds_are_trained_and_have_language_models_of_their_own():
+    chosen = STUDY.plan("small", None, (7, 3, 900))
+    assert chosen.judged(chosen.sweeps[0], 20) == chosen.pretrained == (7, 3, 900)
+    names = [task.name for task in tasks.pretraining(chosen, {})]
+    assert names == [f"GPT, dialects, pretraining {seed}" for seed in (7, 3, 900)]
+    found = {"pretraining": {name: {"state": {"w": place}} for place, name in enumerate(names)}}
+    states = {
+        task.arguments["seed"]: task.arguments["state"]["w"]
+        for task in tasks.trainings(chosen, found)
+        if task.arguments["cell"].name == "GPT, dialects"
+    }
+    assert states == {7: 0, 3: 1, 900: 2, 1000: 1, 1001: 2, 1002: 0}
+    with pytest.raises(InputError, match="seed 1000: from 1000 on seeds are for tuning"):
+        STUDY.plan("small", None, (1, 1000))
 
 
 # ---- the runs
@@ -122,9 +156,14 @@ def test_base_is_a_training_without_tempbalance(of_operators):
     data = training.make_data(FNO, 6, 4)
     model = build(FNO1d, 4)
     train_operator(
-        model, data.train_inputs, data.train_targets, epochs=FNO.epochs,
-        batch_size=FNO.batch_size, learning_rate=FNO.learning_rate, seed=4,
-    )  # fmt: skip
+        model,
+        data.train_inputs,
+        data.train_targets,
+        epochs=FNO.epochs,
+        batch_size=FNO.batch_size,
+        learning_rate=FNO.learning_rate,
+        seed=4,
+    )
     uniform = training._operator(FNO, data, 4, {"rule": "uniform"}, 1.0)
     error = relative_error(model, data.test_inputs, data.test_targets)
     base = of_operators[FNO.name]["rows"][0]
@@ -177,12 +216,13 @@ def test_a_line_has_the_slope_and_the_interval_of_the_textbook():
 
 
 def test_what_is_not_significant_is_called_so():
-    assert mark(Interval(-5.6, -12.2, 1.0, 16)) == "-5.6 [-12.2, +1.0] %, not significant"
-    assert mark(Interval(-5.6, -8.2, -3.0, 16)) == "-5.6 [-8.2, -3.0] %"
-    assert mark(Interval(5.6, np.nan, np.nan, 1)).endswith("not significant")
+    assert signed(Interval(-5.6, -12.2, 1.0, 16), " %") == "-5.6 [-12.2, +1.0] %, not significant"
+    assert signed(Interval(-5.6, -8.2, -3.0, 16), " %") == "-5.6 [-8.2, -3.0] %"
+    assert signed(Interval(5.6, np.nan, np.nan, 1)).endswith("not significant")
 
 
 CELLS = {"FNO": "nRMSE", "GPT": "accuracy"}
+CHOSEN = {(cell, amount): 1.0 for cell in CELLS for amount in (20, 40, 80)}
 SEEDS = 12
 
 
@@ -200,11 +240,21 @@ def made_up(change, ratio, *, cells=CELLS, noise=0.0):
                     told = change(method, amount) + noise * rng.normal() * (method != plan.BASE)
                     value = base - told if measure == "accuracy" else base * (1 + told / 100)
                     rows.append(
-                        {"cell": cell, "amount": amount, "seed": seed, "method": method,
-                         "measure": measure, "factor": 1.0, "value": value,
-                         "spread": (0.5 + 0.01 * seed) * ratio(method, amount),
-                         "first_spread": 0.8, "train_loss": 0.1, "steps": 10, "diverged": False}
-                    )  # fmt: skip
+                        {
+                            "cell": cell,
+                            "amount": amount,
+                            "seed": seed,
+                            "method": method,
+                            "measure": measure,
+                            "factor": 1.0,
+                            "value": value,
+                            "spread": (0.5 + 0.01 * seed) * ratio(method, amount),
+                            "first_spread": 0.8,
+                            "train_loss": 0.1,
+                            "steps": 10,
+                            "diverged": False,
+                        }
+                    )
     return rows
 
 
@@ -216,13 +266,19 @@ def numbers_of(rows, cells=CELLS):
         for factor in plan.FACTORS
     ]
     traces = [
-        {"cell": "FNO", "method": method, "step": step, "layer": layer, "alpha": 2 + step,
-         "lr_factor": 1 + step}
+        {
+            "cell": "FNO",
+            "method": method,
+            "step": step,
+            "layer": layer,
+            "alpha": 2 + step,
+            "lr_factor": 1 + step,
+        }
         for method in (plan.BASE, plan.SIGMOID)
         for step in (0, 1)
         for layer in "ab"
-    ]  # fmt: skip
-    return Numbers(cells=cells, rows=rows, tuning=tuning, traces=traces)
+    ]
+    return Numbers(cells=cells, rows=rows, tuning=tuning, traces=traces, chosen=CHOSEN)
 
 
 def effect(method, amount):
@@ -255,7 +311,7 @@ def test_a_diverged_run_is_left_out_of_its_pairs():
     numbers = numbers_of(rows)
     assert numbers.gain("FNO", 20, plan.SIGMOID).seeds == SEEDS - 1
     assert numbers.diverged() == 1
-    assert "1 training diverged" in make_paragraphs(numbers, {})["What was trained"]
+    assert "1 training diverged" in STUDY.paragraphs(numbers)["What was trained"]
 
 
 @pytest.mark.parametrize(("measure", "best"), [("nRMSE", 0.5), ("accuracy", 2.0)])
@@ -285,7 +341,8 @@ def test_where_the_base_rate_is_best_it_stands_in_for_the_tuned_one():
 
 
 def verdicts(rows, cells=CELLS):
-    return {claim.name: claim for claim in make_claims(numbers_of(rows, cells), "eigenscape study")}
+    judged = STUDY.judge(numbers_of(rows, cells), command="eigenscape study", seeds=SEEDS)
+    return {claim.name: claim for claim in judged}
 
 
 def test_claims_hold_where_the_effect_was_put_in():
@@ -305,10 +362,13 @@ def test_claims_hold_where_the_effect_was_put_in():
 def test_claims_fail_in_plain_words_where_there_is_no_effect():
     claims = verdicts(made_up(lambda *_: 0.0, lambda *_: 1.0, noise=3.0))
     for name in (
-        "lower error with little data", "fine-tuning with few labels", "sigmoid against linear",
-        "the less data, the larger the gain", "control: the metric matters",
+        "lower error with little data",
+        "fine-tuning with few labels",
+        "sigmoid against linear",
+        "the less data, the larger the gain",
+        "control: the metric matters",
         "control: a tuned learning rate",
-    ):  # fmt: skip
+    ):
         assert claims[name].verdict == "fails", claims[name]
         assert "not significant" in claims[name].measured
     assert claims["alphas become alike"].verdict == "fails"
@@ -331,21 +391,11 @@ def test_claims_fail_where_the_effect_is_the_wrong_way_round():
 @pytest.fixture(scope="module")
 def result():
     numbers = numbers_of(made_up(effect, narrowing, noise=1.0))
-    chosen = {(cell, amount): 1.0 for cell in CELLS for amount in (20, 40, 80)}
-    return StudyResult(
-        environment=Environment.capture(seed=0), study="tempbalance", title=study_run.TITLE,
-        scale="small", seeds=SEEDS, seconds=1.0, paragraphs=make_paragraphs(numbers, chosen),
-        claims=make_claims(numbers, "eigenscape study tempbalance"),
-        tables={
-            "runs": numbers.rows, "tuning": numbers.tuning, "traces": numbers.traces,
-            "changes": numbers.summaries("changes"), "ratios": numbers.summaries("ratios"),
-            "lines": numbers.lines(),
-        },
-    )  # fmt: skip
+    return STUDY.result(STUDY.plan("small", SEEDS), numbers, scale="small", command="c")
 
 
 def test_pictures_show_what_the_tables_hold(result):
-    drawn = pictures(result)
+    drawn = STUDY.pictures(result)
     assert len(drawn) == 4
     forest = drawn["Change against base"][0]
     assert len([axis for axis in forest.axes if axis.get_visible()]) == 6
@@ -362,31 +412,34 @@ def test_the_result_survives_a_file_and_makes_a_page(result, tmp_path):
     assert isinstance(back, StudyResult)
     assert back.claims == result.claims
     assert back.tables["changes"] == result.tables["changes"]
-    page = render_study(back)
+    page = STUDY.html(back)
     assert page.count("<svg") == 4
     assert page.count('class="verdict') == 11
 
 
-TINY = plan.Scale(
-    (
+TINY = plan.TempBalancePlan(
+    seeds=(0, 1, 2),
+    sweeps=(
         plan.Sweep(FNO, {4: 3, 8: 2}, tuning=2),
         plan.Sweep(UNET, {4: 2}, tuning=2),
         plan.Sweep(replace(plan.FNO_DARCY, epochs=6, test=4, grid=12), {4: 2}, tuning=2),
         plan.Sweep(GPT, {8: 3, 16: 2}, tuning=2),
-    )
+    ),
 )
 
 
 @pytest.mark.slow
-def test_a_tiny_study_runs_from_end_to_end_and_goes_on_from_its_folder(monkeypatch, tmp_path):
-    monkeypatch.setitem(study_run.PLANS, "small", TINY)
-    first = run_study("tempbalance", folder=tmp_path, engine="threads", jobs=1)
-    again = run_study("tempbalance", folder=tmp_path, engine="threads", jobs=1)
+def test_a_tiny_study_runs_from_end_to_end_and_goes_on_from_its_folder(tmp_path):
+    study = replace(STUDY, scales={"small": TINY})
+    first = study.run(folder=tmp_path, engine="threads")
+    again = study.run(folder=tmp_path, engine="threads")
     assert again.tables == first.tables
     assert again.claims == first.claims
     assert {row["method"] for row in first.tables["runs"]} == {
-        *plan.JUDGED, plan.STRONG, plan.TUNED,
-    }  # fmt: skip
-    assert len(first.pictures()) == 4
-    few = run_study("tempbalance", seeds=2, folder=tmp_path, engine="threads", jobs=1)
+        *plan.JUDGED,
+        plan.STRONG,
+        plan.TUNED,
+    }
+    assert len(STUDY.pictures(first)) == 4
+    few = study.run(seeds=2, folder=tmp_path, engine="threads")
     assert few.seeds == 2

@@ -85,7 +85,6 @@ def test_nothing_private_is_imported_from_another_room():
     assert not found, "\n".join(found)
 
 
-@pytest.mark.xfail(strict=True, reason="planted_faults reads the data of md_tree_population")
 def test_a_study_imports_nothing_private_of_another():
     folders = {path.name for path in (SOURCE / "eigenscape_studies").iterdir() if path.is_dir()}
     found = sorted(

@@ -1,27 +1,40 @@
-"""Studies: one for each paper; its claims, run at a stated scale, next to what was measured."""
+"""Studies: one for each paper; its claims, run at a stated scale, next to what was measured.
+
+A :class:`Study` is data: plans, stages of tasks, claims, tables, pictures. :meth:`Study.run` runs
+any of them; :func:`get_study` finds one by its name among those that installed packages offer::
+
+    from eigenscape_studies import get_study
+    study = get_study("md_tree")
+    result = study.run("small", folder="md-tree")
+    study.write_page(result, "md-tree/report.html")
+"""
 
 from eigenscape_studies._claim import VERDICTS as VERDICTS
 from eigenscape_studies._claim import Claim as Claim
-from eigenscape_studies._interval import Interval as Interval
-from eigenscape_studies._interval import interval as interval
-from eigenscape_studies._page import render_study as render_study
-from eigenscape_studies._page import write_study_page as write_study_page
-from eigenscape_studies._registry import STUDIES as STUDIES
-from eigenscape_studies._registry import Study as Study
+from eigenscape_studies._claim import graded as graded
+from eigenscape_studies._claim import signed as signed
+from eigenscape_studies._claim import unless_significant as unless_significant
+from eigenscape_studies._claim import verdict as verdict
 from eigenscape_studies._registry import get_study as get_study
-from eigenscape_studies._registry import run_study as run_study
+from eigenscape_studies._registry import study_names as study_names
 from eigenscape_studies._result import StudyResult as StudyResult
+from eigenscape_studies._study import Found as Found
+from eigenscape_studies._study import Pictures as Pictures
+from eigenscape_studies._study import Plan as Plan
+from eigenscape_studies._study import Study as Study
 
 __all__ = [
-    "STUDIES",
     "VERDICTS",
     "Claim",
-    "Interval",
+    "Found",
+    "Pictures",
+    "Plan",
     "Study",
     "StudyResult",
     "get_study",
-    "interval",
-    "render_study",
-    "run_study",
-    "write_study_page",
+    "graded",
+    "signed",
+    "study_names",
+    "unless_significant",
+    "verdict",
 ]

@@ -1,7 +1,8 @@
-"""What the studies' pictures share: curves with their intervals, labelled axes."""
+"""What the studies' pictures share: panels, curves and marks with their intervals, legends."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
 
 #: One ink for all text and axes, which the page replaces by its own.
 _INK = "#1a1a1a"
+_INKED = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
 _STYLE: dict[Any, Any] = {
-    "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _INK, "xtick.color": _INK,
-    "ytick.color": _INK, "axes.titlecolor": _INK, "font.size": 9, "axes.titlesize": 9.5,
-    "axes.spines.top": False, "axes.spines.right": False,
-}  # fmt: skip
+    **dict.fromkeys((*_INKED, "axes.titlecolor"), _INK),
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right"), False),
+}
 
 
 def panels(
@@ -40,9 +43,14 @@ def curve(summary: pd.DataFrame, x: str, **where: Any) -> pd.DataFrame:
 
 
 def draw(
-    axes: Axes, rows: pd.DataFrame, x: str, label: str, colour: str, marker: str = "o",
+    axes: Axes,
+    rows: pd.DataFrame,
+    x: str,
+    label: str,
+    colour: str,
+    marker: str = "o",
     **options: Any,
-) -> None:  # fmt: skip
+) -> None:
     """Draw means with their intervals."""
     if rows.empty:
         return
@@ -54,6 +62,13 @@ def draw(
     axes.fill_between(drawn[x], drawn["low"], drawn["high"], color=ink, alpha=0.2, lw=0)
 
 
+def dots(axes: Axes, table: pd.DataFrame, x: str, y: str) -> None:
+    """Draw one dot for each row, and a line through the medians."""
+    axes.plot(table[x], table[y], "o", ms=4, alpha=0.6, color=PALETTE["blue"])
+    middle = table.groupby(x)[y].median()
+    axes.plot(middle.index, middle.to_numpy(), lw=1.4, color=PALETTE["blue"])
+
+
 def label(axes: Axes, title: str, x: str, y: str) -> None:
     """Set the words of one panel."""
     axes.set_title(title)
@@ -61,12 +76,21 @@ def label(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_ylabel(y)
 
 
-def below(figure: Figure, handles: list[Any], words: list[str]) -> None:
-    """Draw one legend for all panels, below them."""
-    figure.legend(
-        handles, words, loc="outside lower center", ncol=len(words), frameon=False, fontsize=8,
-        labelcolor=_INK,
-    )  # fmt: skip
+def ticks(
+    axes: Axes, places: Sequence[float], words: Sequence[str] | None = None, *, base: int = 10
+) -> None:
+    """Make the horizontal axis logarithmic, with ticks at these places alone."""
+    axes.set_xscale("log", base=base)
+    axes.set_xticks(places, [f"{place:g}" for place in places] if words is None else words)
+    axes.minorticks_off()
+
+
+def below(figure: Figure, axes: Axes, columns: int | None = None) -> None:
+    """Draw one legend for all panels, below them: that of one of them."""
+    handles, words = axes.get_legend_handles_labels()
+    look: dict[str, Any] = {"frameon": False, "fontsize": 8, "labelcolor": _INK}
+    count = columns or len(words)
+    figure.legend(handles, words, loc="outside lower center", ncol=count, **look)
 
 
 def legend(axes: Axes, **options: Any) -> None:

@@ -4,37 +4,30 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eigenscape.report import inline_svg
-from eigenscape.results import write_text
-from eigenscape_studies._registry import get_study
-from eigenscape_studies._result import StudyResult
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from matplotlib.figure import Figure
+
+    from eigenscape_studies._result import StudyResult
 
 
-def render_study(result: StudyResult) -> str:
+def render_page(
+    result: StudyResult,
+    pictures: dict[str, tuple[Figure, str]],
+    *,
+    paper: str,
+    intervals: str,
+) -> str:
     """Return a study's page as HTML: findings, claims, pictures."""
-    pictures = {
+    drawn = {
         heading: (inline_svg(figure, index), caption)
-        for index, (heading, (figure, caption)) in enumerate(result.pictures().items())
+        for index, (heading, (figure, caption)) in enumerate(pictures.items())
     }
-    study = get_study(result.study)
-    return _template().render(
-        result=result, paper=study.paper, intervals=study.intervals, pictures=pictures
-    )
-
-
-def write_study_page(result: StudyResult, path: str | Path) -> Path:
-    """Write a study's page, atomically.
-
-    Raises:
-        OutputError: the file could not be written.
-    """
-    return write_text(path, render_study(result))
+    return _template().render(result=result, paper=paper, intervals=intervals, pictures=drawn)
 
 
 @lru_cache(maxsize=1)

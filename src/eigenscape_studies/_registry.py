@@ -1,116 +1,47 @@
-"""Studies by name; a study's code is imported when it is asked for."""
+"""Studies by name: every installed package may offer some through an entry point."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from importlib import metadata
+from typing import Any
 
 from eigenscape.errors import InputError
-from eigenscape.runs import Engine, ProgressCallback
+from eigenscape_studies._study import Study
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from eigenscape_studies._result import StudyResult
-
-_HOMES = {
-    "heavy_tails": "eigenscape_studies.heavy_tails",
-    "landscape_topology": "eigenscape_studies.landscape_topology",
-    "landscape_profiles": "eigenscape_studies.landscape_profiles",
-    "md_tree": "eigenscape_studies.md_tree",
-    "md_tree_population": "eigenscape_studies.md_tree_population",
-    "planted_faults": "eigenscape_studies.planted_faults",
-    "tempbalance": "eigenscape_studies.tempbalance",
-}
-#: The names of all studies.
-STUDIES = tuple(_HOMES)
+#: The group of entry points, ``name = "module:STUDY"``.
+GROUP = "eigenscape.studies"
 
 
-class RunStudy(Protocol):
-    """How a study is run."""
+def study_names() -> tuple[str, ...]:
+    """Return the names of all installed studies, in order; none of them is imported.
 
-    def __call__(
-        self,
-        scale: str,
-        *,
-        seeds: int | None,
-        folder: str | Path | None,
-        engine: Engine,
-        jobs: int | None,
-        progress: ProgressCallback | None,
-    ) -> StudyResult:
-        """Compute, and return claims and tables."""
-
-
-@dataclass(frozen=True)
-class Study:
-    """A paper, its claims, and how they are put to the test.
-
-    Args:
-        name: what the command calls it.
-        title: the heading of its page.
-        paper: which paper.
-        run: from a scale to a result.
-        pictures: from a result to its pictures.
-        scales: its scales, from small to large.
-        intervals: how its intervals were made.
+    >>> "heavy_tails" in study_names()
+    True
     """
-
-    name: str
-    title: str
-    paper: str
-    run: RunStudy
-    pictures: Callable[[StudyResult], dict[str, tuple[Figure, str]]]
-    scales: tuple[str, ...] = ("small", "paper")
-    intervals: str = "Student's t over seeds."
+    return tuple(sorted(metadata.entry_points(group=GROUP).names))
 
 
-def get_study(name: str) -> Study:
-    """Return a study by name.
+def get_study(name: str) -> Study[Any, Any]:
+    """Return an installed study by name.
 
     Raises:
-        InputError: no such study.
+        InputError: no such study, two packages offer one of this name, or what is offered is no
+            study of this name.
 
     >>> get_study("heavy_tails").paper.startswith("Kothapalli")
     True
     """
-    if name not in _HOMES:
-        raise InputError(f"no study {name!r}; expected one of {', '.join(STUDIES)}")
-    study: Study = import_module(_HOMES[name]).STUDY
+    offered = tuple(metadata.entry_points(group=GROUP, name=name))
+    if not offered:
+        known = ", ".join(study_names()) or "none"
+        raise InputError(
+            f"no study {name!r}; installed: {known}. Try: one of these, or install the package "
+            f"that offers it through the entry point group {GROUP}"
+        )
+    if len(offered) > 1:
+        places = ", ".join(point.value for point in offered)
+        raise InputError(f"study {name!r} is offered more than once: {places}. Try: keep one")
+    study = offered[0].load()
+    if not isinstance(study, Study) or study.name != name:
+        raise InputError(f"{offered[0].value} is not a Study of the name {name!r}")
     return study
-
-
-def run_study(
-    name: str,
-    scale: str = "small",
-    *,
-    seeds: int | None = None,
-    folder: str | Path | None = None,
-    engine: Engine = "local",
-    jobs: int | None = None,
-    progress: ProgressCallback | None = None,
-) -> StudyResult:
-    """Run a study at a scale.
-
-    Args:
-        name: which one.
-        scale: ``"small"`` (minutes), or the study's large one: ``"paper"`` (the paper's own sizes)
-            or ``"full"`` (the largest that a small machine finishes).
-        seeds: repeats; None for the scale's own number.
-        folder: where finished experiments are kept, so that a killed study goes on from them.
-        engine: where experiments run.
-        jobs: experiments at a time; None for one on each core.
-        progress: called after each experiment.
-
-    Raises:
-        InputError: an unknown study or scale, or fewer than two seeds, which give no interval.
-    """
-    study = get_study(name)
-    if scale not in study.scales:
-        raise InputError(f"scale is {scale!r}; expected one of {', '.join(study.scales)}")
-    if seeds is not None and seeds < 2:
-        raise InputError(f"seeds is {seeds}; an interval needs 2 or more")
-    return study.run(scale, seeds=seeds, folder=folder, engine=engine, jobs=jobs, progress=progress)

@@ -1,15 +1,20 @@
-"""``eigenscape study NAME``: a paper's claims, put to the test."""
+"""``eigenscape study NAME``: a paper's claims, put to the test.
+
+Studies are found through the entry points of installed packages; nothing here imports one.
+"""
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eigenscape.cli._verb import FORMATS, add_verb, note, own_file
+from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
     from eigenscape.cli._verb import Verbs
-    from eigenscape_studies import StudyResult
+
+_GROUP = "eigenscape.studies"
 
 
 def add(verbs: Verbs) -> None:
@@ -19,66 +24,121 @@ def add(verbs: Verbs) -> None:
         "study",
         run,
         help="put a paper's claims to the test, and write a page about it",
-        examples="  eigenscape study heavy_tails\n"
+        examples="  eigenscape study --list\n"
+        "  eigenscape study heavy_tails\n"
         "  eigenscape study heavy_tails --scale paper --out heavy-tails\n"
         "  eigenscape study landscape_topology --scale full --out topology\n"
         "  eigenscape study heavy_tails --format json > claims.json\n",
     )
-    parser.add_argument(
-        "name",
-        help="heavy_tails, landscape_topology, landscape_profiles, md_tree, md_tree_population, "
-        "planted_faults or tempbalance",
-    )
+    parser.add_argument("name", nargs="?", help="which study; --list names those installed")
+    parser.add_argument("--list", action="store_true", help="list the installed studies, and end")
     parser.add_argument(
         "--scale",
         default="small",
         help="small (minutes), or the study's large one: paper (its own sizes) or full [small]",
     )
-    parser.add_argument("--seeds", type=int, metavar="N", help="repeats [the scale's own number]")
+    seeds = parser.add_mutually_exclusive_group()
+    seeds.add_argument("--seeds", type=int, metavar="N", help="repeats [the scale's own number]")
+    seeds.add_argument("--seed-list", metavar="LIST", help="the seeds themselves, such as 3,5,8")
     group = parser.add_argument_group("common options")
     group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
     group.add_argument(
-        "--out", metavar="DIR",
-        help="write report.html and result.json here, and keep finished experiments in run/: a "
-        "killed study goes on from them",
-    )  # fmt: skip
-    group.add_argument("--jobs", type=int, help="experiments at a time [one for each core]")
+        "--out",
+        metavar="DIR",
+        help="write report.html and result.json here, and keep finished tasks in run/: a killed "
+        "study goes on from them",
+    )
+    group.add_argument("--jobs", type=int, help="tasks at a time [one for each core]")
     group.add_argument(
         "--engine",
         choices=("threads", "local", "ray", "dask"),
         default="local",
-        help="where experiments run: threads or processes of this machine, or a cluster [local]",
+        help="where tasks run: one at a time in this process (threads), in processes of this "
+        "machine (local), or on a cluster [local]",
     )
+    group.add_argument("--address", help="of the Dask or Ray cluster to join [a local one]")
     group.add_argument("--quiet", action="store_true", help="no notes, no progress")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the study, print its claims, write its page."""
     from eigenscape.runs import progress_bar
-    from eigenscape_studies import run_study, write_study_page
 
+    if args.list:
+        return _list(args.format)
+    study = _load(args.name)
     names = ("result.json", "report.html") if args.out else ()
     files = {name: own_file(args.out, name) for name in names}
-    with progress_bar("experiments", quiet=args.quiet) as progress:
-        result = run_study(
-            args.name,
+    with progress_bar("tasks", quiet=args.quiet) as progress:
+        result = study.run(
             args.scale,
             seeds=args.seeds,
+            seed_list=_numbers(args.seed_list),
             folder=f"{args.out}/run" if args.out else None,
             engine=args.engine,
             jobs=args.jobs,
+            address=args.address,
             progress=progress,
         )
     if files:
         result.save(files["result.json"])
-        write_study_page(result, files["report.html"])
+        study.write_page(result, files["report.html"])
     _print(result, args.format)
     for path in files.values():
         note(f"wrote {path} ({path.stat().st_size / 1e3:.0f} kB)", quiet=args.quiet)
     return 0
 
 
-def _print(result: StudyResult, form: str) -> None:
+def _offered() -> list[str]:
+    from importlib.metadata import entry_points
+
+    return sorted(entry_points(group=_GROUP).names)
+
+
+def _load(name: str | None) -> Any:
+    """Return an installed study: what its entry point names, with ``run`` and ``write_page``."""
+    from importlib.metadata import entry_points
+
+    points = tuple(entry_points(group=_GROUP, name=name)) if name else ()
+    if not points:
+        known = ", ".join(_offered()) or "none"
+        asked = f"no study {name!r}" if name else "no study is named"
+        raise InputError(f"{asked}; installed: {known}. Try: eigenscape study --list")
+    if len(points) > 1:
+        places = ", ".join(point.value for point in points)
+        raise InputError(f"study {name!r} is offered more than once: {places}. Try: keep one")
+    return points[0].load()
+
+
+def _list(form: str) -> int:
+    """Print name, title, scales and paper of every installed study."""
+    import pandas as pd
+
+    from eigenscape.cli._tables import print_frame, print_json
+
+    studies = [_load(name) for name in _offered()]
+    rows = [
+        {"name": s.name, "title": s.title, "scales": " ".join(s.scales), "paper": s.paper}
+        for s in studies
+    ]
+    if form == "json":
+        print_json({"studies": rows})
+    else:
+        shown = ["name", "scales", "title"] if form == "table" else ["name", "title", "paper"]
+        print_frame(pd.DataFrame(rows)[shown], form, "installed studies")
+    return 0
+
+
+def _numbers(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise InputError(f"--seed-list is {text!r}; expected numbers by commas: 3,5,8") from None
+
+
+def _print(result: Any, form: str) -> None:
     from eigenscape.cli._tables import print_frame, print_json
 
     if form == "json":

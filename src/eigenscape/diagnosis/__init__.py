@@ -29,6 +29,7 @@ from eigenscape.diagnosis._leaves import LeafRecord as LeafRecord
 from eigenscape.diagnosis._metrics import METRICS as METRICS
 from eigenscape.diagnosis._metrics import PUBLISHED_PROTOCOL as PUBLISHED_PROTOCOL
 from eigenscape.diagnosis._metrics import protocol_differences as protocol_differences
+from eigenscape.diagnosis._policy import advised_actions as advised_actions
 from eigenscape.diagnosis._population import Population as Population
 from eigenscape.diagnosis._prescription import Prescription as Prescription
 from eigenscape.diagnosis._prescription import prescribe as prescribe
@@ -48,14 +49,17 @@ from eigenscape.diagnosis._steps import step_gains as step_gains
 from eigenscape.diagnosis._tree import MDTree as MDTree
 from eigenscape.diagnosis._trust import Trust as Trust
 from eigenscape.diagnosis._trust import asked_questions as asked_questions
+from eigenscape.diagnosis._trust import fitted_trees as fitted_trees
 from eigenscape.diagnosis._trust import held_out_trust as held_out_trust
 from eigenscape.diagnosis.growing import Cost as Cost
 from eigenscape.diagnosis.growing import Family as Family
 from eigenscape.diagnosis.growing import GrowPlan as GrowPlan
 from eigenscape.diagnosis.growing import estimate_cost as estimate_cost
+from eigenscape.diagnosis.growing import gather_populations as gather_populations
 from eigenscape.diagnosis.growing import grow as grow
 from eigenscape.diagnosis.growing import grow_together as grow_together
 from eigenscape.diagnosis.growing import load_family as load_family
+from eigenscape.diagnosis.growing import population_tasks as population_tasks
 from eigenscape.diagnosis.growing import settle_plan as settle_plan
 from eigenscape.diagnosis.growing import trim as trim
 from eigenscape.diagnosis.measuring import Measurement as Measurement
@@ -92,12 +96,15 @@ __all__ = [
     "TreeShape",
     "Trust",
     "actions_of",
+    "advised_actions",
     "asked_questions",
     "check_health",
     "estimate_cost",
     "evaluate",
     "explain",
     "fit_baseline",
+    "fitted_trees",
+    "gather_populations",
     "get_shape",
     "grow",
     "grow_together",
@@ -105,6 +112,7 @@ __all__ = [
     "load_family",
     "measure",
     "models_and_data",
+    "population_tasks",
     "prescribe",
     "protocol_differences",
     "read_population",

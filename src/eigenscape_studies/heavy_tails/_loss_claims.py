@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
-from eigenscape_studies._interval import Interval
+from eigenscape.stats import Interval
+from eigenscape_studies import Claim, graded, verdict
 from eigenscape_studies.heavy_tails._numbers import Numbers
 from eigenscape_studies.heavy_tails._plan import LOSS_PROBES, LOSS_RATES, NOISES, RIDGES
 
@@ -62,13 +61,13 @@ def loss_paragraph(numbers: Numbers) -> str:
     )
     return (
         f"Ten full-batch steps of Adam at learning rate 1 bring PL_Alpha_Hill to {alpha.words()} "
-        f"at n = {numbers.scale.many} = 8 d. What they do to the test loss of the ridge read-out "
+        f"at n = {numbers.plan.many} = 8 d. What they do to the test loss of the ridge read-out "
         f"depends on how the features are scaled: {'; '.join(parts)}. {moral} At n = 2 d the loss "
-        f"goes from {few}. Both changes are paired over {numbers.seeds} seeds."
+        f"goes from {few}. Both changes are paired over {len(numbers.plan.seeds)} seeds."
     )
 
 
-def generalisation(numbers: Numbers) -> dict[str, Any]:
+def generalisation(numbers: Numbers) -> Claim:
     """Heavier tails go with a lower test loss."""
     found = effects(numbers)
     words = [
@@ -77,18 +76,17 @@ def generalisation(numbers: Numbers) -> dict[str, Any]:
         for metric, name in SCALINGS
     ]
     falls = [effect.high < 0 for effect in found.values()]
-    return {
-        "name": "heavy tails and the test loss",
-        "statement": "Heavier tails go with a lower test loss.",
-        "figure": "losses against the learning rate, n = 8 d",
-        "measured": "; ".join(words) + ".",
-        "verdict": "holds" if all(falls) else "in part" if any(falls) else "fails",
-    }
+    return Claim(
+        name="heavy tails and the test loss",
+        statement="Heavier tails go with a lower test loss.",
+        figure="losses against the learning rate, n = 8 d",
+        measured="; ".join(words) + ".",
+        verdict=verdict(*falls),
+    )
 
 
-def sweet_spot(numbers: Numbers) -> dict[str, Any]:
+def sweet_spot(numbers: Numbers) -> Claim:
     """The lowest loss lies at an exponent between 2 and 2.5."""
-    null = float(numbers.data["alpha_null"].dropna().iloc[0])
     words, right = [], []
     for metric, name in SCALINGS:
         cells = {
@@ -99,28 +97,28 @@ def sweet_spot(numbers: Numbers) -> dict[str, Any]:
         best = min(cells, key=lambda key, cells=cells: cells[key].mean)  # type: ignore[misc]
         alpha = numbers.mean("losses", "adam", best[0], best[1], "alpha_hill")
         gain = numbers.change("losses", best[0], best[1], metric)
-        right.append(gain.high < 0 and alpha.mean >= 2 and alpha.high < null - _APART)
+        right.append(gain.high < 0 and alpha.mean >= 2 and alpha.high < numbers.null - _APART)
         words.append(
             f"{name}: lowest {cells[best].words()} at Adam {best[0]:g}, step {best[1]}, alpha "
             f"{alpha.words()} (change from the start {gain.words()})"
         )
-    return {
-        "name": "the best exponent",
-        "statement": "The lowest test loss lies at PL_Alpha_Hill between about 2 and 2.5; heavier "
+    return Claim(
+        name="the best exponent",
+        statement="The lowest test loss lies at PL_Alpha_Hill between about 2 and 2.5; heavier "
         "tails overfit.",
-        "figure": "losses against alpha, n = 8 d",
-        "measured": "; ".join(words) + f". The untrained matrix has {null:.3f}, inside that range: "
-        "the range alone does not tell a trained matrix from noise, so an exponent counts here "
-        f"only when it is at least {_APART} below.",
-        "verdict": "holds" if all(right) else "in part" if any(right) else "fails",
-    }
+        figure="losses against alpha, n = 8 d",
+        measured="; ".join(words) + f". The untrained matrix has {numbers.null:.3f}, inside that "
+        "range: the range alone does not tell a trained matrix from noise, so an exponent "
+        f"counts here only when it is at least {_APART} below.",
+        verdict=verdict(*right),
+    )
 
 
 def _ends(numbers: Numbers, series: str, value: float, metric: str) -> Interval:
     return numbers.mean(series, "adam", value, 10, metric)
 
 
-def samples(numbers: Numbers) -> dict[str, Any]:
+def samples(numbers: Numbers) -> Claim:
     """More samples lower the test loss."""
     sizes = [int(n) for n in numbers.values("samples", "adam")]
     words, falls, steady = [], [], []
@@ -132,32 +130,32 @@ def samples(numbers: Numbers) -> dict[str, Any]:
             f"{name} features: "
             + ", ".join(f"n {n} {item.words()}" for n, item in zip(sizes, found, strict=True))
         )
-    return {
-        "name": "more samples",
-        "statement": "With more samples the same training ends at a lower test loss.",
-        "figure": "losses against n",
-        "measured": "Test loss after 10 steps of Adam 1. "
+    return Claim(
+        name="more samples",
+        statement="With more samples the same training ends at a lower test loss.",
+        figure="losses against n",
+        measured="Test loss after 10 steps of Adam 1. "
         + "; ".join(words)
-        + (". It falls throughout." if all(steady) else ". It does not fall throughout: a weak "
-           "ridge has its worst case where n is near the number of features."),
-        "verdict": "holds" if all(falls) and all(steady) else "in part" if any(falls) else "fails",
-    }  # fmt: skip
+        + (
+            ". It falls throughout."
+            if all(steady)
+            else ". It does not fall throughout: a weak "
+            "ridge has its worst case where n is near the number of features."
+        ),
+        verdict=graded(all(falls) and all(steady), any(falls)),
+    )
 
 
-def noise(numbers: Numbers) -> dict[str, Any]:
+def noise(numbers: Numbers) -> Claim:
     """More label noise raises the loss."""
-    return _along(
-        numbers, "noise", NOISES, "label noise",
-        "More label noise raises the losses.", rising=True,
-    )  # fmt: skip
+    statement = "More label noise raises the losses."
+    return _along(numbers, "noise", NOISES, "label noise", statement, rising=True)
 
 
-def ridge(numbers: Numbers) -> dict[str, Any]:
+def ridge(numbers: Numbers) -> Claim:
     """The strength of the ridge changes the read-out's loss."""
-    return _along(
-        numbers, "ridge", RIDGES, "ridge strength",
-        "The losses depend on the strength of the ridge.", rising=False,
-    )  # fmt: skip
+    statement = "The losses depend on the strength of the ridge."
+    return _along(numbers, "ridge", RIDGES, "ridge strength", statement, rising=False)
 
 
 def _along(
@@ -168,7 +166,7 @@ def _along(
     statement: str,
     *,
     rising: bool,
-) -> dict[str, Any]:
+) -> Claim:
     words, right = [], []
     for metric, features in (("readout_test", "paper"), ("readout_test_reference", "code")):
         found = [_ends(numbers, series, value, metric) for value in values]
@@ -182,19 +180,13 @@ def _along(
                 f"{value:g} {item.words()}" for value, item in zip(values, found, strict=True)
             )
         )
-    return {
-        "name": name,
-        "statement": statement,
-        "figure": f"losses against the {name}",
-        "measured": "Test loss after 10 steps of Adam 1, n = 8 d. " + "; ".join(words) + ".",
-        "verdict": "holds" if all(right) else "in part" if any(right) else "fails",
-    }
+    return Claim(
+        name=name,
+        statement=statement,
+        figure=f"losses against the {name}",
+        measured="Test loss after 10 steps of Adam 1, n = 8 d. " + "; ".join(words) + ".",
+        verdict=verdict(*right),
+    )
 
 
-LOSS_CLAIMS: tuple[Callable[[Numbers], dict[str, Any]], ...] = (
-    generalisation,
-    sweet_spot,
-    samples,
-    noise,
-    ridge,
-)
+LOSS_CLAIMS = (generalisation, sweet_spot, samples, noise, ridge)

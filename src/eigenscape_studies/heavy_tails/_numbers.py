@@ -1,22 +1,26 @@
-"""The study's measurements as one long table, and how claims read from it."""
+"""The study's measurements as one long table, and how claims read from it: means, thresholds."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape_studies._interval import Interval, interval
-from eigenscape_studies.heavy_tails._plan import GAMMAS, Cell, Scale
-from eigenscape_studies.laboratory import LabResult
+from eigenscape.stats import Interval, interval
+from eigenscape.theory import FirstStep, first_step, spike_strength
+from eigenscape_studies._tables import Rows, rounded
+from eigenscape_studies.heavy_tails._plan import SHOWN, Cell, HeavyTailsPlan
+from eigenscape_studies.laboratory import LabResult, link_moments
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_KEYS = ("series", "optimizer", "value", "seed")
+#: A spike below this multiple of the threshold is too close to the edge to be read off exactly.
+_CLEAR = 1.6
 
 
 @dataclass(frozen=True)
@@ -24,16 +28,21 @@ class Numbers:
     """Everything measured.
 
     Args:
-        scale: the sizes.
-        seeds: how many.
+        plan: sizes and seeds.
         data: one row for each experiment and step, with the columns of a step record.
         results: the experiments themselves.
+        maps: squared overlaps of leading vectors, step by step.
     """
 
-    scale: Scale
-    seeds: int
+    plan: HeavyTailsPlan
     data: pd.DataFrame
     results: Mapping[Cell, LabResult]
+    maps: Rows
+
+    @property
+    def null(self) -> float:
+        """PL_Alpha_Hill of a random matrix of the study's shape."""
+        return float(self.data["alpha_null"].dropna().iloc[0])
 
     def pick(
         self, series: str, optimizer: str, value: float, step: int, metric: str
@@ -43,7 +52,7 @@ class Numbers:
         same = (rows["series"] == series) & (rows["optimizer"] == optimizer)
         same &= np.isclose(rows["value"], value) & (rows["step"] == step)
         by_seed = rows[same].set_index("seed")[metric]
-        found: NDArray[np.float64] = by_seed.reindex(range(self.seeds)).to_numpy(dtype=np.float64)
+        found: NDArray[np.float64] = by_seed.reindex(self.plan.seeds).to_numpy(dtype=np.float64)
         return found
 
     def mean(self, series: str, optimizer: str, value: float, step: int, metric: str) -> Interval:
@@ -61,71 +70,87 @@ class Numbers:
         same = (rows["series"] == series) & (rows["optimizer"] == optimizer)
         return sorted(rows[same]["value"].unique().tolist())
 
+    def theory(self, optimizer: str) -> FirstStep:
+        """Return the first step of an optimizer at the sizes of the study's spectra."""
+        plan = self.plan
+        return first_step(optimizer, plan.few, plan.d, plan.h, link_moments("softplus"))
 
-def collect(scale: Scale, seeds: int, results: Mapping[Cell, LabResult]) -> Numbers:
-    """Make the long table."""
-    import pandas as pd
+    def threshold(self, optimizer: str) -> Interval:
+        r"""Return the threshold that the measured spikes imply, over seeds.
 
-    rows = []
-    for cell, result in results.items():
-        head = dict(zip(_KEYS, cell, strict=True))
-        rows += [{**head, **record.to_dict()} for record in result.records]
-    rows += _shared(scale, rows)
-    return Numbers(scale, seeds, pd.DataFrame(rows), results)
-
-
-def _shared(scale: Scale, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of Adam 1 at n = 8 d again, for the series that they are a point of."""
-    base = [row for row in rows if row["series"] == "losses" and row["value"] == 1.0]
-    ends = [row for row in base if row["step"] in (0, 10)]
-    points = {"noise": 0.3, "samples": float(scale.many), "schedule": 1.0}
-    found = [{**row, "series": name, "value": x} for name, x in points.items() for row in ends]
-    starts = [row for row in base if row["step"] == 0]  # a schedule starts where all start
-    return found + [
-        {**row, "series": "schedule", "value": gamma} for gamma in GAMMAS for row in starts
-    ]
-
-
-def with_ridges(numbers: Numbers, found: Mapping[int, list[dict[str, float]]]) -> Numbers:
-    """Add the ridge series, measured by its own tasks."""
-    import pandas as pd
-
-    rows = [
-        {"series": "ridge", "optimizer": "adam", "seed": seed, **row}
-        for seed, some in found.items()
-        for row in some
-    ]
-    data = pd.concat([numbers.data, pd.DataFrame(rows)], ignore_index=True)
-    return Numbers(numbers.scale, numbers.seeds, data, numbers.results)
+        A clear spike at s gives the planted strength :math:`\theta` by inverting the BBP formula,
+        and :math:`\theta = \eta\,\sigma_1(S) - u^T W v` is a straight line in the learning rate;
+        the line reaches :math:`(h d)^{1/4}` at the threshold.
+        """
+        theory = self.theory(optimizer)
+        h, d = theory.shape
+        n, m = min(h, d), max(h, d)
+        multiples = [x for x in self.values("threshold", optimizer) if x >= _CLEAR]
+        tops = {x: self.pick("threshold", optimizer, x, 1, "spectral_norm") for x in multiples}
+        rates = [x * theory.threshold for x in multiples]
+        found = []
+        for place in range(len(self.plan.seeds)):
+            strengths = [
+                math.sqrt(m) * spike_strength(float(tops[x][place]) ** 2 / m, n / m)
+                for x in multiples
+            ]
+            slope, start = np.polyfit(rates, strengths, 1)
+            found.append(((h * d) ** 0.25 - start) / slope)
+        return interval(found)
 
 
 #: What the table of the result keeps; these are what pictures and readers need.
 KEPT = (
-    "alpha_hill", "alpha_excess", "alpha_ks", "ks_tail", "spectral_norm", "outliers", "similarity",
-    "subspace_similarity", "kta", "kta_centred", "loss", "readout_train", "readout_test",
-    "readout_train_reference", "readout_test_reference", "overlap_left", "overlap_right",
-    "overlap_right_before", "block_left", "block_right", "update_stable_rank", "stable_rank",
-    "alpha_hat",
-)  # fmt: skip
+    *("alpha_hill", "alpha_excess", "alpha_ks", "ks_tail", "spectral_norm", "outliers"),
+    *("similarity", "subspace_similarity", "kta", "kta_centred", "loss", "readout_train"),
+    *("readout_test", "readout_train_reference", "readout_test_reference", "overlap_left"),
+    *("overlap_right", "overlap_right_before", "block_left", "block_right"),
+    *("update_stable_rank", "stable_rank", "alpha_hat"),
+)
 
 
-def summary_rows(numbers: Numbers) -> list[dict[str, Any]]:
+def tables(numbers: Numbers) -> dict[str, Rows]:
+    """Return what pictures and readers need."""
+    plan = numbers.plan
+    return {
+        "summary": _summary(numbers),
+        "spectra": _spectra(numbers),
+        "overlap_maps": numbers.maps,
+        "theory": [
+            {"optimizer": name, **numbers.theory(name)._asdict()} for name in ("adam", "gd")
+        ],
+        "stopped": [
+            {"experiment": cell.name, "reason": result.stopped}
+            for cell, result in numbers.results.items()
+            if result.stopped
+        ],
+        "sizes": [{"d": plan.d, "h": plan.h, "few": plan.few, "many": plan.many}],
+    }
+
+
+def _spectra(numbers: Numbers) -> Rows:
+    plan, rows = numbers.plan, []
+    for optimizer, rate in SHOWN:
+        value = plan.rate(optimizer, rate)
+        spectra = numbers.results[Cell("paths", optimizer, value, plan.seeds[0])].spectra
+        place = {"optimizer": optimizer, "rate": value}
+        rows += [
+            place | {"step": step, "eigenvalues": rounded(spectra[step])}
+            for step in (0, 1, 2, 3, 5, 10)
+            if step in spectra
+        ]
+    return rows
+
+
+def _summary(numbers: Numbers) -> Rows:
     """Return mean and interval over seeds of every kept metric, where it was measured."""
-    rows = []
-    for key, group in numbers.data.groupby(["series", "optimizer", "value", "step"], sort=False):
+    rows, keys = [], ("series", "optimizer", "value", "step")
+    for key, group in numbers.data.groupby(list(keys), sort=False):
         for metric in KEPT:
             found = interval(group[metric].to_numpy(dtype=np.float64))
-            if found.seeds:
-                rows.append(
-                    {
-                        **dict(zip(("series", "optimizer", "value", "step"), key, strict=True)),
-                        "metric": metric,
-                        **{
-                            name: float(f"{value:.6g}")
-                            for name, value in found._asdict().items()
-                            if name != "seeds"
-                        },
-                        "seeds": found.seeds,
-                    }
-                )
+            if not found.seeds:
+                continue
+            limits = {name: rounded(getattr(found, name), 6) for name in ("mean", "low", "high")}
+            place = dict(zip(keys, key, strict=True))
+            rows.append({**place, "metric": metric, **limits, "seeds": found.seeds})
     return rows

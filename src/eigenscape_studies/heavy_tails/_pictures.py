@@ -9,28 +9,24 @@ from numpy.typing import NDArray
 
 from eigenscape.results import PALETTE
 from eigenscape.theory import MarchenkoPastur, first_step, marchenko_pastur_alpha
-from eigenscape_studies._draw import (
-    below,
-    curve,
-    draw,
-    label,
-    legend,
-    panels,
-)
-from eigenscape_studies._interval import rate_words
-from eigenscape_studies._result import StudyResult
-from eigenscape_studies.heavy_tails._loss_pictures import loss_against, loss_curves, rates
+from eigenscape_studies import Pictures, StudyResult
+from eigenscape_studies._claim import rate_words
+from eigenscape_studies._draw import below, curve, draw, label, legend, panels, ticks
 from eigenscape_studies.heavy_tails._plan import OPTIMIZERS
-from eigenscape_studies.laboratory import draw_edge
+from eigenscape_studies.laboratory import draw_edge, link_moments
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _BINS = 45
+_SCALINGS = (
+    ("readout_test", "features as in the paper"),
+    ("readout_test_reference", "features as in the code"),
+)
 
 
-def pictures(result: StudyResult) -> dict[str, tuple[Figure, str]]:
+def pictures(result: StudyResult) -> Pictures:
     """Return heading to figure and caption."""
     size = result.tables["sizes"][0]
     shape = f"W is {size['h']} x {size['d']}, n = {size['few']}"
@@ -55,7 +51,8 @@ def pictures(result: StudyResult) -> dict[str, tuple[Figure, str]]:
             f"{shape}; {seeds}.",
         ),
         "Against the learning rate": (
-            rates(result), f"After one and after ten steps; {shape}; {seeds}.",
+            rates(result),
+            f"After one and after ten steps; {shape}; {seeds}.",
         ),
         "The test loss, under both feature scalings": (
             loss_curves(result),
@@ -69,7 +66,7 @@ def pictures(result: StudyResult) -> dict[str, tuple[Figure, str]]:
             f"n = {size['many']} where not varied; {seeds}. Upper row: features of the paper's "
             "text. Lower row: features of the published code.",
         ),
-    }  # fmt: skip
+    }
 
 
 def spectra(result: StudyResult) -> Figure:
@@ -87,10 +84,8 @@ def spectra(result: StudyResult) -> Figure:
                 axes[i, j].set_axis_off()
                 continue
             _panel(axes[i, j], np.asarray(found["eigenvalues"].iloc[0]), size["h"], size["d"])
-            alpha = curve(
-                result.table("summary"), "step", series="paths", optimizer=optimizer, value=rate,
-                step=step, metric="alpha_hill",
-            )  # fmt: skip
+            place = {"optimizer": optimizer, "value": rate, "step": step, "metric": "alpha_hill"}
+            alpha = curve(result.table("summary"), "step", series="paths", **place)
             words = f"step {step}: α {alpha['mean'].iloc[0]:.2f}" if len(alpha) else f"step {step}"
             axes[i, j].set_title(words)
         axes[i, 0].set_ylabel(f"{OPTIMIZERS[optimizer]} {rate:g}\ndensity (per decade)")
@@ -139,15 +134,12 @@ def paths(result: StudyResult) -> Figure:
     axes[0, 0].axhline(null, color=PALETTE["black"], ls="--", lw=1)
     axes[0, 1].set_yscale("symlog", linthresh=1)
     axes[0, 1].set_ylim(bottom=0)
-    handles, words = axes[0, 0].get_legend_handles_labels()
-    below(figure, handles, words)
+    below(figure, axes[0, 0])
     return figure
 
 
 def threshold(result: StudyResult) -> Figure:
     """Draw the largest singular value and the similarity after one step, with theory."""
-    from eigenscape_studies.laboratory import link_moments
-
     summary, size = result.table("summary"), result.tables["sizes"][0]
     figure, axes = panels(1, 4, 13, 3.5)
     for i, optimizer in enumerate(OPTIMIZERS):
@@ -167,9 +159,7 @@ def threshold(result: StudyResult) -> Figure:
             expected = [function(float(x) * theory.threshold) for x in grid]
             axis.plot(grid, expected, "--", color=PALETTE["vermilion"], label="closed form")
             axis.axvline(1, color=PALETTE["black"], lw=0.8)
-            axis.set_xscale("log")
-            axis.set_xticks([0.25, 0.5, 1, 2, 4], ["1/4", "1/2", "1", "2", "4"])
-            axis.minorticks_off()
+            ticks(axis, [0.25, 0.5, 1, 2, 4], ["1/4", "1/2", "1", "2", "4"])
             label(
                 axis,
                 f"{OPTIMIZERS[optimizer]}\nthreshold {rate_words(theory.threshold)}",
@@ -198,12 +188,92 @@ def overlaps(result: StudyResult) -> Figure:
     summary = result.table("summary")
     for i, side in enumerate(("left", "right")):
         for rate, colour in ((0.01, "grey"), (1.0, "blue")):
-            rows = curve(
-                summary, "step", series="paths", optimizer="adam", value=rate,
-                metric=f"block_{side}",
-            )  # fmt: skip
+            place = {"optimizer": "adam", "value": rate, "metric": f"block_{side}"}
+            rows = curve(summary, "step", series="paths", **place)
             draw(axes[i, 5], rows, "step", f"Adam {rate:g}", colour)
         label(axes[i, 5], f"Top ten, {side}", "step", "shared mass (1)")
         axes[i, 5].set_ylim(0, 1)
         legend(axes[i, 5])
+    return figure
+
+
+def rates(result: StudyResult) -> Figure:
+    """Draw exponent, similarity, alignment and losses against the learning rate."""
+    summary = result.table("summary")
+    figure, axes = panels(2, 5, 13, 5.6)
+    metrics = {
+        "alpha_hill": "PL_Alpha_Hill (1)",
+        "similarity": "|v1 · teacher| (1)",
+        "kta_centred": "centred alignment (1)",
+        "readout_test": "test loss, paper's features",
+        "readout_test_reference": "test loss, code's features",
+    }
+    for i, optimizer in enumerate(OPTIMIZERS):
+        for j, (metric, unit) in enumerate(metrics.items()):
+            axis = axes[i, j]
+            for step, colour, marker in ((1, "sky", "s"), (10, "blue", "o")):
+                rows = curve(
+                    summary, "value", series="rates", optimizer=optimizer, metric=metric, step=step
+                )
+                word = "step" if step == 1 else "steps"
+                draw(axis, rows, "value", f"{step} {word}", colour, marker)
+            normed = curve(
+                summary, "value", series="normed", optimizer=optimizer, metric=metric, step=10
+            )
+            draw(axis, normed, "value", "10, normalised", "vermilion", "^", ls=":")
+            start = curve(
+                summary, "value", series="rates", optimizer=optimizer, metric=metric, step=0
+            )
+            axis.axhline(
+                start["mean"].mean(), color=PALETTE["black"], ls="--", lw=0.9, label="start"
+            )
+            axis.set_xscale("log")
+            label(axis, OPTIMIZERS[optimizer], "learning rate (1)", unit)
+    legend(axes[0, 0])
+    return figure
+
+
+def loss_curves(result: StudyResult) -> Figure:
+    """Draw the test loss against steps and against the exponent, for both scalings."""
+    summary, size = result.table("summary"), result.tables["sizes"][0]
+    figure, axes = panels(1, 4, 13, 3.6)
+    colours = ("grey", "green", "orange", "blue")
+    values = sorted(summary[summary["series"] == "losses"]["value"].unique())
+    null = marchenko_pastur_alpha(min(size["h"], size["d"]) / max(size["h"], size["d"]))
+    for i, (metric, name) in enumerate(_SCALINGS):
+        for value, colour in zip(values, colours, strict=False):
+            rows = curve(summary, "step", series="losses", value=value, metric=metric)
+            draw(axes[0, i], rows, "step", f"Adam {value:g}", colour)
+            alpha = curve(summary, "step", series="losses", value=value, metric="alpha_hill")
+            both = rows.merge(alpha[["step", "mean"]], on="step", suffixes=("", "_alpha"))
+            draw(axes[0, 2 + i], both, "mean_alpha", f"Adam {value:g}", colour)
+        label(axes[0, i], name, "step", "test loss (squared label units)")
+        label(axes[0, 2 + i], name, "PL_Alpha_Hill (1)", "test loss (squared label units)")
+        axes[0, 2 + i].axvline(null, color=PALETTE["black"], ls="--", lw=0.9)
+        axes[0, 2 + i].invert_xaxis()
+    legend(axes[0, 0])
+    return figure
+
+
+def loss_against(result: StudyResult) -> Figure:
+    """Draw the test loss before and after training against what else was varied."""
+    summary = result.table("summary")
+    figure, axes = panels(2, 4, 13, 5.6)
+    columns = (
+        ("samples", "samples n", True),
+        ("noise", "label noise (label units)", False),
+        ("ridge", "ridge lambda (1)", True),
+        ("schedule", "decay factor per step (1)", False),
+    )
+    for j, (series, unit, logarithmic) in enumerate(columns):
+        rows_all = summary[summary["series"] == series]
+        for i, (metric, name) in enumerate(_SCALINGS):
+            axis = axes[i, j]
+            for step, colour, words in ((0, "grey", "untrained"), (10, "blue", "10 steps")):
+                rows = curve(rows_all, "value", metric=metric, step=step)
+                draw(axis, rows, "value", words, colour)
+            if logarithmic:
+                ticks(axis, sorted(rows_all["value"].unique()))
+            label(axis, name, unit, "test loss (squared label units)")
+    legend(axes[0, 0])
     return figure

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from eigenscape.theory import first_step
+from eigenscape_studies import Plan
 from eigenscape_studies.laboratory import LabOptions, link_moments
 
+#: What the strip of spectra shows: optimizer and rate at d = 1000.
+SHOWN = (("adam", 0.01), ("adam", 1.0), ("gd", 2000.0))
 #: Optimizers by their names in pictures.
 OPTIMIZERS = {"adam": "Adam", "gd": "gradient descent"}
 #: Multiples of the theory's threshold at which one step is taken.
@@ -38,17 +41,20 @@ class Cell(NamedTuple):
         return f"{self.series} {self.optimizer} {self.value:g} seed {self.seed}"
 
 
-@dataclass(frozen=True)
-class Scale:
-    """Sizes of a scale.
+@dataclass(frozen=True, kw_only=True)
+class HeavyTailsPlan(Plan):
+    """Sizes of a plan.
 
     Args:
-        d: input dimension; h is 1.5 d.
-        seeds: repeats.
+        d: input dimension; the hidden width h is 1.5 d.
     """
 
     d: int
-    seeds: int
+
+    @property
+    def h(self) -> int:
+        """Hidden width."""
+        return 3 * self.d // 2
 
     @property
     def few(self) -> int:
@@ -62,7 +68,7 @@ class Scale:
 
     def sizes(self, n: int, seed: int) -> dict[str, Any]:
         """Return what all experiments of this scale share."""
-        return {"n": n, "d": self.d, "h": 3 * self.d // 2, "seed": seed, "feature_scale": "both"}
+        return {"n": n, "d": self.d, "h": self.h, "seed": seed, "feature_scale": "both"}
 
     def gd(self, rate: float) -> float:
         """Return a rate of gradient descent given for d = 1000."""
@@ -73,36 +79,38 @@ class Scale:
         return self.gd(rate) if optimizer == "gd" else rate
 
 
-#: The paper's own sizes, and a fifth of them.
-PLANS = {"paper": Scale(1000, 3), "small": Scale(200, 5)}
+#: A fifth of the paper's own sizes, and these.
+PLANS = {
+    "small": HeavyTailsPlan(d=200, seeds=tuple(range(5))),
+    "paper": HeavyTailsPlan(d=1000, seeds=tuple(range(3))),
+}
 
 
-def experiments(scale: Scale, seeds: int) -> dict[Cell, LabOptions]:
+def experiments(plan: HeavyTailsPlan) -> dict[Cell, LabOptions]:
     """Return every experiment of the study."""
     found: dict[Cell, LabOptions] = {}
-    for seed in range(seeds):
-        for cell, settings in _one_seed(scale, seed):
+    for seed in plan.seeds:
+        for cell, settings in _one_seed(plan, seed):
             found[cell] = LabOptions(**settings)
     return found
 
 
-def _one_seed(scale: Scale, seed: int) -> Iterator[tuple[Cell, dict[str, Any]]]:
-    yield from _losses(scale, seed)  # the longest first, so that no core is left alone at the end
-    few = scale.sizes(scale.few, seed)
-    probed = {
-        **few, "every_step": False, "measures": ("teacher", "alignment", "readout"),
-    }  # fmt: skip
-    both = [("adam", rate) for rate in _ADAM] + [("gd", scale.gd(rate)) for rate in _GD]
+def _one_seed(plan: HeavyTailsPlan, seed: int) -> Iterator[tuple[Cell, dict[str, Any]]]:
+    yield from _losses(plan, seed)  # the longest first, so that no core is left alone at the end
+    few = plan.sizes(plan.few, seed)
+    measures = ("teacher", "alignment", "readout")
+    probed = {**few, "every_step": False, "measures": measures}
+    both = [("adam", rate) for rate in _ADAM] + [("gd", plan.gd(rate)) for rate in _GD]
     for optimizer, rate in both:
         settings = {"optimizer": optimizer, "learning_rate": rate}
         yield Cell("rates", optimizer, rate, seed), {**probed, **settings, "probes": (0, 1, 10)}
     for optimizer, rate in NORMED:
-        rate = scale.rate(optimizer, rate)
+        rate = plan.rate(optimizer, rate)
         settings = {"optimizer": optimizer, "learning_rate": rate, "weight_norm": True}
         yield Cell("normed", optimizer, rate, seed), {**probed, **settings, "probes": (0, 10)}
     paths = {**few, "measures": ("teacher", "overlap")}
     for optimizer, rate in PATHS:
-        rate = scale.rate(optimizer, rate)
+        rate = plan.rate(optimizer, rate)
         yield (
             Cell("paths", optimizer, rate, seed),
             {**paths, "optimizer": optimizer, "learning_rate": rate},
@@ -118,8 +126,8 @@ def _one_seed(scale: Scale, seed: int) -> Iterator[tuple[Cell, dict[str, Any]]]:
             )
 
 
-def _losses(scale: Scale, seed: int) -> Iterator[tuple[Cell, dict[str, Any]]]:
-    many = {**scale.sizes(scale.many, seed), "measures": ("readout",), "every_step": False}
+def _losses(plan: HeavyTailsPlan, seed: int) -> Iterator[tuple[Cell, dict[str, Any]]]:
+    many = {**plan.sizes(plan.many, seed), "measures": ("readout",), "every_step": False}
     for rate in LOSS_RATES:
         settings = {"learning_rate": rate, "probes": LOSS_PROBES}
         yield Cell("losses", "adam", rate, seed), {**many, **settings}
@@ -128,5 +136,5 @@ def _losses(scale: Scale, seed: int) -> Iterator[tuple[Cell, dict[str, Any]]]:
         yield Cell("noise", "adam", noise, seed), {**ends, "noise": noise}
     for gamma in GAMMAS:
         yield Cell("schedule", "adam", gamma, seed), {**ends, "decay": gamma, "probes": (10,)}
-    for n in (scale.d // 2, scale.few, 4 * scale.d):
+    for n in (plan.d // 2, plan.few, 4 * plan.d):
         yield Cell("samples", "adam", n, seed), {**ends, "n": n}

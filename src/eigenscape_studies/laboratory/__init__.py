@@ -9,8 +9,9 @@ Everything is full-batch, so that no gradient noise is left to blame::
 
 from eigenscape_studies.laboratory._alignment import Alignment as Alignment
 from eigenscape_studies.laboratory._alignment import kernel_alignment as kernel_alignment
+from eigenscape_studies.laboratory._experiment import experiment_result as experiment_result
+from eigenscape_studies.laboratory._experiment import experiment_task as experiment_task
 from eigenscape_studies.laboratory._experiment import run_experiment as run_experiment
-from eigenscape_studies.laboratory._experiment import run_experiments as run_experiments
 from eigenscape_studies.laboratory._links import LINKS as LINKS
 from eigenscape_studies.laboratory._links import link as link
 from eigenscape_studies.laboratory._links import link_moments as link_moments
@@ -46,6 +47,8 @@ __all__ = [
     "StepRecord",
     "draw_edge",
     "draw_spectrum",
+    "experiment_result",
+    "experiment_task",
     "features",
     "gradient",
     "kernel_alignment",
@@ -54,7 +57,6 @@ __all__ = [
     "readout_losses",
     "ridge_weights",
     "run_experiment",
-    "run_experiments",
     "spectrum_numbers",
     "train",
 ]

@@ -1,16 +1,14 @@
-"""Running experiments: one, or a resumable list of them."""
+"""One experiment, and the same as a task."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eigenscape.results import Environment
-from eigenscape.runs import Engine, ProgressCallback, Task, execute, raise_failures
+from eigenscape.runs import Task
 from eigenscape.spectra import TopVectors
 from eigenscape_studies.laboratory._measure import measure, needs_vectors
 from eigenscape_studies.laboratory._options import LabOptions
@@ -68,38 +66,21 @@ def run_experiment(options: LabOptions, problem: SingleIndex | None = None) -> L
     )
 
 
-def run_experiments(
-    experiments: Mapping[str, LabOptions],
-    *,
-    folder: str | Path | None = None,
-    engine: Engine = "local",
-    jobs: int | None = None,
-    progress: ProgressCallback | None = None,
-) -> dict[str, LabResult]:
-    """Run many experiments side by side; with a folder, a killed run goes on where it stopped.
+def experiment_task(name: str, options: LabOptions) -> Task:
+    """Return an experiment as a task of :mod:`eigenscape.runs`; its value is plain.
 
-    Args:
-        experiments: name to settings.
-        folder: where finished experiments are kept; None for memory.
-        engine: as for :func:`eigenscape.runs.execute`.
-        jobs: experiments at a time; None for one on each core.
-        progress: called after each of them.
-
-    Raises:
-        TaskError: an experiment failed.
-
+    >>> from eigenscape.runs import execute
     >>> options = LabOptions(n=40, d=20, h=30, n_test=20, steps=1)
-    >>> found = run_experiments({"one": options}, engine="threads", jobs=1)
-    >>> found["one"].final.step
+    >>> (outcome,) = execute([experiment_task("one", options)], engine="threads", jobs=1)
+    >>> experiment_result(outcome.value).final.step
     1
     """
-    tasks = [Task(name, _task, {"settings": o.to_dict()}) for name, o in experiments.items()]
-    outcomes = execute(tasks, folder=folder, engine=engine, jobs=jobs, progress=progress)
-    raise_failures(outcomes)
-    environment = Environment.capture()
-    return {
-        outcome.name: LabResult.from_payload(outcome.value, environment) for outcome in outcomes
-    }
+    return Task(name, _task, {"settings": options.to_dict()})
+
+
+def experiment_result(value: dict[str, Any]) -> LabResult:
+    """Return the result of an experiment from the value of its task."""
+    return LabResult.from_payload(value, Environment.capture())
 
 
 def _task(settings: dict[str, Any]) -> dict[str, Any]:

@@ -1,18 +1,25 @@
 """Loss functions drawn as topological landscape profiles, in two, three and four dimensions."""
 
-from eigenscape_studies._registry import Study
+from eigenscape_studies import Study
+from eigenscape_studies.landscape_profiles._claims import CLAIMS, paragraphs
+from eigenscape_studies.landscape_profiles._numbers import tables
 from eigenscape_studies.landscape_profiles._pictures import pictures
-from eigenscape_studies.landscape_profiles._run import TITLE, run
+from eigenscape_studies.landscape_profiles._plan import PLANS
+from eigenscape_studies.landscape_profiles._tasks import collect, tasks
 
 STUDY = Study(
     name="landscape_profiles",
-    title=TITLE,
+    title="Loss functions as topological landscape profiles",
     paper="Geniesse, Chen, Xie, Shi, Yang, Morozov, Perciano, Mahoney, Maciejewski and Weber, "
     "Visualizing Loss Functions as Topological Landscape Profiles, NeurReps workshop at NeurIPS "
     "2024 (arXiv 2411.12136)",
-    run=run,
+    scales=PLANS,
+    stages={"networks": tasks},
+    collect=collect,
+    claims=CLAIMS,
+    tables=tables,
+    paragraphs=paragraphs,
     pictures=pictures,
-    scales=("small", "full"),
     intervals="Student's t over seeds (means), bootstrap over networks (rank correlations).",
 )
 

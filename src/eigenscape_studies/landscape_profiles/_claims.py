@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eigenscape_studies._claim import Claim
-from eigenscape_studies._interval import interval
-from eigenscape_studies._rank import rank_correlation
-from eigenscape_studies.landscape_profiles._numbers import FAILED, Numbers
+from eigenscape.stats import interval, rank_correlation
+from eigenscape_studies import Claim, verdict
+from eigenscape_studies._topology import FAILED
+from eigenscape_studies.landscape_profiles._numbers import Numbers
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-def make_claims(numbers: Numbers, command: str) -> tuple[Claim, ...]:
-    """Return every claim with its verdict, computed from the measurements."""
-    found = (funnels, transition, higher_dimensions, same_shape, learning_rates, during_training)
-    return tuple(Claim(**make(numbers), command=command) for make in found)
+def _deep(numbers: Numbers) -> pd.DataFrame:
+    """Return the landscapes of the networks that were examined in four dimensions."""
+    table = numbers.frame("convection")
+    found = table[table["dim"] == 4][["beta", "seed"]]
+    return table.reset_index().merge(found, on=["beta", "seed"]).set_index("index")
 
 
-def _verdict(*parts: bool) -> str:
-    return "holds" if all(parts) else "in part" if any(parts) else "fails"
-
-
-def _seeds(numbers: Numbers, family: str) -> int:
-    return len(numbers.frame(family)["seed"].unique())
-
-
-def funnels(numbers: Numbers) -> dict[str, Any]:
+def funnels(numbers: Numbers) -> Claim:
     """Good models have simple funnels, bad ones rough profiles."""
     table = numbers.frame("convection", dim=2)
     words, right = [], []
@@ -38,23 +34,22 @@ def funnels(numbers: Numbers) -> dict[str, Any]:
     failed = table["relative_l2"] > FAILED
     good, bad = table[~failed]["significant_full"], table[failed]["significant_full"]
     single = float((good == 1).mean()) if len(good) else float("nan")
-    return {
-        "name": "funnels and rough basins",
-        "statement": "Better models have simple, smooth, funnel-shaped profiles with one clear "
+    return Claim(
+        name="funnels and rough basins",
+        statement="Better models have simple, smooth, funnel-shaped profiles with one clear "
         "minimum; worse ones are rough with many saddles.",
-        "figure": "profiles of PINNs across beta",
-        "measured": f"rank correlation with the relative error, 2-D: {'; '.join(words)}. Networks "
+        figure="profiles of PINNs across beta",
+        measured=f"rank correlation with the relative error, 2-D: {'; '.join(words)}. Networks "
         f"that succeed have {good.mean():.1f} minima deeper than a thousandth of the range "
         f"({single:.0%} have exactly one), those that fail {bad.mean():.1f}.",
-        "seeds": _seeds(numbers, "convection"),
-        "verdict": _verdict(*right),
-    }
+        verdict=verdict(*right),
+    )
 
 
-def transition(numbers: Numbers) -> dict[str, Any]:
+def transition(numbers: Numbers) -> Claim:
     """Seeds differ most where training turns from success to failure."""
     low, high = numbers.transition
-    rows = numbers.dispersion()
+    rows, seeds = numbers.dispersion(), numbers.frame("convection")["seed"].nunique()
     names = {
         "bottleneck": "bottleneck distance of diagrams scaled to [0, 1]",
         "minima_iqr": "interquartile range of the number of minima",
@@ -69,25 +64,24 @@ def transition(numbers: Numbers) -> dict[str, Any]:
         words.append(f"{name} at beta {values} (largest at {peak['beta']:g})")
         if column != "error_sd":
             right.append(inside)
-    return {
-        "name": "variation at the transition",
-        "statement": "The profiles of different seeds differ most at intermediate beta, where the "
+    return Claim(
+        name="variation at the transition",
+        statement="The profiles of different seeds differ most at intermediate beta, where the "
         "error turns from low to high.",
-        "figure": "profiles of several seeds across beta",
-        "measured": f"most networks succeed up to beta {low:g} and fail from {high:g}. "
+        figure="profiles of several seeds across beta",
+        measured=f"most networks succeed up to beta {low:g} and fail from {high:g}. "
         + "; ".join(words)
-        + f". {_seeds(numbers, 'convection')} seeds give no interval for the place of a maximum.",
-        "seeds": _seeds(numbers, "convection"),
-        "verdict": _verdict(*right),
-    }
+        + f". {seeds} seeds give no interval for the place of a maximum.",
+        verdict=verdict(*right),
+    )
 
 
-def higher_dimensions(numbers: Numbers) -> dict[str, Any]:
+def higher_dimensions(numbers: Numbers) -> Claim:
     """More dimensions show more critical points."""
     words, more = [], []
-    deep = numbers.frame("convection")
-    for beta in sorted(deep[deep["dim"] == 4]["beta"].unique()):
-        part = deep[(deep["beta"] == beta) & (deep["seed"] == 0)].sort_values("dim")
+    deep = _deep(numbers)
+    for beta in sorted(deep["beta"].unique()):
+        part = deep[deep["beta"] == beta].sort_values("dim")
         counts = [
             f"{row.dim}-D ({row.steps}^{row.dim} samples) {row.minima_full} and {row.saddles_full}"
             for row in part.itertuples()
@@ -96,45 +90,43 @@ def higher_dimensions(numbers: Numbers) -> dict[str, Any]:
         by_dim = part.set_index("dim")["saddles_full"]
         if by_dim.loc[3] or by_dim.loc[4]:
             more.append(bool(by_dim.loc[4] > by_dim.loc[3]))
-    return {
-        "name": "more critical points in 4-D",
-        "statement": "The 4-D profile shows many more critical points than the 3-D one.",
-        "figure": "3-D and 4-D profiles of PINNs",
-        "measured": "minima and saddles, "
+    return Claim(
+        name="more critical points in 4-D",
+        statement="The 4-D profile shows many more critical points than the 3-D one.",
+        figure="3-D and 4-D profiles of PINNs",
+        measured="minima and saddles, "
         + "; ".join(words)
         + ". Neighbours: all 3^n - 1. The grids differ in spacing, so "
         "counts measure dimension and resolution together.",
-        "seeds": 1,
-        "verdict": "not tested here" if not more else _verdict(*more),
-    }
+        seeds=1,
+        verdict="not tested here" if not more else verdict(*more),
+    )
 
 
-def same_shape(numbers: Numbers) -> dict[str, Any]:
+def same_shape(numbers: Numbers) -> Claim:
     """The gross shape of a network's profile is the same in every dimension."""
-    deep = numbers.frame("convection", seed=0)
-    betas = sorted(deep[deep["dim"] == 4]["beta"].unique())
+    deep = _deep(numbers)
+    betas = sorted(deep["beta"].unique())
     place = {(row.beta, row.dim): row.Index for row in deep.itertuples()}
-    own = [
-        numbers.shape_distance(place[beta, 3], place[beta, 4]) for beta in betas
-    ]  # fmt: skip
+    own = [numbers.shape_distance(place[beta, 3], place[beta, 4]) for beta in betas]
     others = [
         numbers.shape_distance(place[a, dim], place[b, dim])
         for dim in (3, 4)
         for a, b in combinations(betas, 2)
     ]
-    return {
-        "name": "same shape in 3-D and 4-D",
-        "statement": "In spite of the new critical points the gross shape stays the same.",
-        "figure": "3-D and 4-D profiles of PINNs",
-        "measured": "mean distance of the shares of samples below a loss, both scaled to [0, 1]: "
+    return Claim(
+        name="same shape in 3-D and 4-D",
+        statement="In spite of the new critical points the gross shape stays the same.",
+        figure="3-D and 4-D profiles of PINNs",
+        measured="mean distance of the shares of samples below a loss, both scaled to [0, 1]: "
         f"{np.mean(own):.3f} between 3-D and 4-D of one network, {np.mean(others):.3f} between "
         "different betas in the same dimension.",
-        "seeds": 1,
-        "verdict": "holds" if np.mean(own) < np.mean(others) else "fails",
-    }
+        seeds=1,
+        verdict="holds" if np.mean(own) < np.mean(others) else "fails",
+    )
 
 
-def learning_rates(numbers: Numbers) -> dict[str, Any]:
+def learning_rates(numbers: Numbers) -> Claim:
     """The segmentation network's basin is deepest at learning rates that are too small or large."""
     table = numbers.frame("unet", last=True)
     iou, depth = numbers.by(table, "rate", "iou"), numbers.by(table, "rate", "depth")
@@ -156,19 +148,17 @@ def learning_rates(numbers: Numbers) -> dict[str, Any]:
         )
         for rate in depth
     )
-    return {
-        "name": "basin depth against learning rate",
-        "statement": "Learning rates that are too small or too large leave a U-Net in a deeper "
-        "basin.",
-        "figure": "profiles of a U-Net across learning rates",
-        "measured": f"at the end of training, by learning rate {words}. Best: {best:g}. Ratios "
+    return Claim(
+        name="basin depth against learning rate",
+        statement="Learning rates that are too small or too large leave a U-Net in a deeper basin.",
+        figure="profiles of a U-Net across learning rates",
+        measured=f"at the end of training, by learning rate {words}. Best: {best:g}. Ratios "
         "are paired by seed; a basin is deeper when the interval lies above 0.",
-        "seeds": _seeds(numbers, "unet"),
-        "verdict": _verdict(*deeper) if len(deeper) == 2 else "in part" if any(deeper) else "fails",
-    }
+        verdict=verdict(*deeper) if len(deeper) == 2 else "in part" if any(deeper) else "fails",
+    )
 
 
-def during_training(numbers: Numbers) -> dict[str, Any]:
+def during_training(numbers: Numbers) -> Claim:
     """The basin first deepens and then flattens."""
     table = numbers.frame("unet")
     final = table[table["last"]]
@@ -178,12 +168,44 @@ def during_training(numbers: Numbers) -> dict[str, Any]:
     rise = interval(np.log(paths[epochs[1]] / paths[epochs[0]]))
     fall = interval(np.log(paths[epochs[2]] / paths[epochs[1]])) if len(epochs) > 2 else rise
     words = ", ".join(f"epoch {epoch:g}: {paths[epoch].mean():.3g}" for epoch in epochs)
-    return {
-        "name": "basin during training",
-        "statement": "During training the basin gets deeper at first and flatter later.",
-        "figure": "profiles of a U-Net over epochs",
-        "measured": f"mean depth at learning rate {best:g}, {words}; log ratios from one to the "
+    return Claim(
+        name="basin during training",
+        statement="During training the basin gets deeper at first and flatter later.",
+        figure="profiles of a U-Net over epochs",
+        measured=f"mean depth at learning rate {best:g}, {words}; log ratios from one to the "
         f"next {rise.words(2)} and {fall.words(2)}.",
-        "seeds": _seeds(numbers, "unet"),
-        "verdict": _verdict(rise.low > 0, fall.high < 0),
+        verdict=verdict(rise.low > 0, fall.high < 0),
+    )
+
+
+CLAIMS = (funnels, transition, higher_dimensions, same_shape, learning_rates, during_training)
+
+
+def paragraphs(numbers: Numbers) -> dict[str, str]:
+    """Return the findings in plain words."""
+    low, high = numbers.transition
+    minima = numbers.by(numbers.frame("convection", dim=2), "beta", "significant_full")
+    easy, hard = min(minima), max(minima)
+    final = numbers.frame("unet", last=True)
+    iou, depth = numbers.by(final, "rate", "iou"), numbers.by(final, "rate", "depth")
+    best = max(iou, key=lambda rate: iou[rate].mean)
+    deepest = max(depth, key=lambda rate: depth[rate].mean)
+    return {
+        "What profiles show of PINNs": (
+            f"At beta {easy:g} a network has {minima[easy].mean:.1f} minima that are deeper than a "
+            f"thousandth of the range, at beta {hard:g} {minima[hard].mean:.1f} (means over seeds, "
+            f"2-D). Most networks succeed up to beta {low:g} and fail from {high:g}."
+        ),
+        "What they show of a U-Net": (
+            f"The best learning rate is {best:g} (IoU {iou[best].words(2)}); the deepest basin is "
+            f"that of {deepest:g} ({depth[deepest].mean:.3g} against {depth[best].mean:.3g} at the "
+            "best)."
+        ),
+        "How to read a profile": (
+            "The width of a basin at a height is the exact share of samples in that basin with a "
+            "smaller loss, so area means volume of parameter space in the sampled cube; the cube "
+            "has the stated half-width in units of the norm of the parameters. A profile says "
+            "nothing about where a basin lies, and counts of minima depend on spacing and on "
+            "which samples are neighbours."
+        ),
     }

@@ -2,51 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from eigenscape_studies._interval import Interval, interval
-from eigenscape_studies._topology import diagram_distance, simplified
+from eigenscape.stats import Interval, interval
+from eigenscape_studies._tables import Rows, rounded
+from eigenscape_studies._topology import FAILED, Landscapes, diagram_distance, simplified
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: A relative error above this counts as a failure.
-FAILED = 0.5
 _QUANTILES = np.linspace(0, 1, 41)
 
 
-@dataclass(frozen=True)
-class Numbers:
-    """Every landscape of the study.
-
-    Args:
-        rows: one for each landscape.
-        values: the samples, in the same order.
-    """
-
-    rows: list[dict[str, Any]]
-    values: list[NDArray[np.float64]]
-
-    @classmethod
-    def collect(cls, found: list[dict[str, Any]]) -> Numbers:
-        """Gather what the tasks returned: each brings several landscapes."""
-        rows = [dict(row) for item in found for row in item["rows"]]
-        return cls(rows, [values for item in found for values in item["values"]])
-
-    def frame(self, family: str, **where: Any) -> pd.DataFrame:
-        """Return the rows of a family that match, as a table; its index counts the landscapes."""
-        import pandas as pd
-
-        table = pd.DataFrame(self.rows)
-        table = table[table["family"] == family]
-        for name, value in where.items():
-            table = table[table[name] == value]
-        return table
+class Numbers(Landscapes):
+    """Every landscape of the study."""
 
     def by(self, table: pd.DataFrame, key: str, column: str) -> dict[float, Interval]:
         """Return the mean and interval of a column for each value of a key."""
@@ -55,16 +27,18 @@ class Numbers:
     @property
     def transition(self) -> tuple[float, float]:
         """The last speed at which most networks succeed and the first at which most fail."""
-        share = self.frame("convection", dim=2).groupby("beta")["relative_l2"].agg(
-            lambda error: float((error > FAILED).mean())
-        )  # fmt: skip
+        share = (
+            self.frame("convection", dim=2)
+            .groupby("beta")["relative_l2"]
+            .agg(lambda error: float((error > FAILED).mean()))
+        )
         good = [float(beta) for beta, failed in share.items() if failed <= 0.5]
         bad = [float(beta) for beta, failed in share.items() if failed > 0.5]
         return (max(good) if good else float(share.index[0])), (
             min(bad) if bad else float(share.index[-1])
         )
 
-    def dispersion(self) -> list[dict[str, Any]]:
+    def dispersion(self) -> Rows:
         """Return, for each speed, how much the landscapes of its seeds differ."""
         rows = []
         for beta, part in self.frame("convection", dim=2).groupby("beta"):
@@ -94,3 +68,24 @@ class Numbers:
             low, high = float(finite.min()), float(finite.max())
             curves.append(np.quantile((finite - low) / (high - low or 1.0), _QUANTILES))
         return float(np.abs(curves[0] - curves[1]).mean())
+
+
+def tables(numbers: Numbers) -> dict[str, Rows]:
+    """Return landscapes in numbers, how seeds differ, and the grids that are drawn."""
+    return {
+        "networks": numbers.rows,
+        "dispersion": numbers.dispersion(),
+        "landscapes": _drawn(numbers),
+    }
+
+
+def _drawn(numbers: Numbers) -> Rows:
+    """Return grids to five digits, flat, with their shapes: one U-Net for each rate."""
+    first, kept = min(row["seed"] for row in numbers.rows), []
+    for row, values in zip(numbers.rows, numbers.values, strict=True):
+        if row["family"] == "unet" and row["seed"] != first:
+            continue
+        names = ("family", "beta", "rate", "epoch", "seed", "dim")
+        place = {name: row.get(name) for name in names}
+        kept.append({**place, "shape": list(values.shape), "values": rounded(values.ravel())})
+    return kept

@@ -8,14 +8,13 @@ import numpy as np
 
 from eigenscape.results import PALETTE
 from eigenscape.topology import draw_profiles
-from eigenscape_studies._draw import label, legend, panels
+from eigenscape_studies import Pictures, StudyResult
+from eigenscape_studies._draw import dots, label, legend, panels
 from eigenscape_studies._topology import simplified
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-    from eigenscape_studies._result import StudyResult
 
 _SEEDS_DRAWN = 3
 _MERGED = (
@@ -23,15 +22,16 @@ _MERGED = (
 )
 
 
-def pictures(result: StudyResult) -> dict[str, tuple[Figure, str]]:
+def pictures(result: StudyResult) -> Pictures:
     """Return heading to figure and caption."""
     drawn = result.tables["landscapes"]
     pinns = [item for item in drawn if item["family"] == "convection"]
     unets = [item for item in drawn if item["family"] == "unet"]
     networks = result.table("networks")
+    shown = sorted({item["seed"] for item in pinns})[:_SEEDS_DRAWN]
     return {
         "PINNs across the speed beta": (
-            _panels([p for p in pinns if p["dim"] == 2 and p["seed"] < _SEEDS_DRAWN]),
+            _panels([p for p in pinns if p["dim"] == 2 and p["seed"] in shown]),
             "Two-dimensional profiles, one row for each seed. " + _MERGED,
         ),
         "How much the seeds differ": (
@@ -40,12 +40,12 @@ def pictures(result: StudyResult) -> dict[str, tuple[Figure, str]]:
         ),
         "The same networks in two, three and four dimensions": (
             _panels(_deep(pinns), by="dim"),
-            "Seed 0; one row for each dimension. Width is the share of samples, so that panels of "
-            "different dimension can be compared. " + _MERGED,
+            "The first seed; one row for each dimension. Width is the share of samples, so that "
+            "panels of different dimension can be compared. " + _MERGED,
         ),
         "A U-Net across learning rates": (
-            _panels([u for u in unets if u["seed"] == 0 and u["epoch"] == _last(unets)], by=None),
-            "At the end of training, seed 0. " + _MERGED,
+            _panels([u for u in unets if u["epoch"] == _last(unets)], by=None),
+            "At the end of training, the first seed. " + _MERGED,
         ),
         "Depth of the U-Net's basin": (
             _depth(networks[networks["family"] == "unet"]),
@@ -60,8 +60,8 @@ def _last(items: list[dict[str, Any]]) -> int:
 
 
 def _deep(pinns: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    betas = {item["beta"] for item in pinns if item["dim"] == 4}
-    return [item for item in pinns if item["beta"] in betas and item["seed"] == 0]
+    examined = {(item["beta"], item["seed"]) for item in pinns if item["dim"] == 4}
+    return [item for item in pinns if (item["beta"], item["seed"]) in examined]
 
 
 def _panels(items: list[dict[str, Any]], by: str | None = "seed") -> Figure:
@@ -96,9 +96,7 @@ def _depth(table: pd.DataFrame) -> Figure:
     figure, axes = panels(1, 2, 9.6, 3.2)
     left, right = axes.flat
     final = table[table["last"].astype(bool)]
-    left.plot(final["rate"], final["depth"], "o", ms=4, alpha=0.6, color=PALETTE["blue"])
-    middle = final.groupby("rate")["depth"].median()
-    left.plot(middle.index, middle.to_numpy(), lw=1.4, color=PALETTE["blue"])
+    dots(left, final, "rate", "depth")
     left.set_xscale("log")
     left.set_yscale("log")
     label(left, "at the end of training", "learning rate", "depth (cross-entropy)")

@@ -10,12 +10,39 @@ from torch.nn.functional import cross_entropy
 
 from eigenscape.landscape import sample
 from eigenscape.models import Objective
+from eigenscape.runs import Task
+from eigenscape_studies import Found
 from eigenscape_studies._topology import topology_row
+from eigenscape_studies.landscape_profiles._numbers import Numbers
+from eigenscape_studies.landscape_profiles._plan import ProfilesPlan
 
 #: Half-widths as a share of the norm of the parameters; the second is the paper's for its U-Net.
 _PINN_RADIUS, _UNET_RADIUS = 0.1, 0.01
 #: Training pictures that the landscape is measured on.
 _LOOKED_AT = 16
+
+
+def tasks(plan: ProfilesPlan, _: Found) -> list[Task]:
+    """Return every network; the first seed of some speeds is examined in 3 and 4 dimensions."""
+    made = []
+    for beta in plan.betas:
+        for seed in plan.seeds:
+            deep = beta in plan.deep_betas and seed == plan.seeds[0]
+            dims = [dim for dim in plan.steps if dim == 2 or deep]
+            arguments: dict[str, Any] = {"beta": beta, "seed": seed, "iterations": plan.iterations}
+            arguments |= {"dims": dims, "steps": [plan.steps[dim] for dim in dims]}
+            made.append(Task(f"convection {beta:g} seed {seed}", cube_task, arguments))
+    for rate in plan.rates:
+        for seed in plan.seeds:
+            arguments = {"rate": rate, "seed": seed, "epochs": plan.epochs}
+            arguments |= {"steps": plan.unet_steps, "pictures": plan.pictures}
+            made.append(Task(f"unet rate {rate:g} seed {seed}", unet_task, arguments))
+    return made
+
+
+def collect(_: ProfilesPlan, found: Found) -> Numbers:
+    """Gather every landscape."""
+    return Numbers.gather(found["networks"].values())
 
 
 def cube_task(
@@ -32,10 +59,8 @@ def cube_task(
         landscape = sample(
             objective, "hessian", dim=dim, steps=count, radius=_PINN_RADIUS, unit="relative"
         )
-        row = {
-            "family": "convection", "beta": beta, "seed": seed, "dim": dim, "steps": count,
-            "train_seconds": log.seconds, **problem.errors(model),
-        }  # fmt: skip
+        place = {"family": "convection", "beta": beta, "seed": seed, "dim": dim, "steps": count}
+        row = {**place, "train_seconds": log.seconds, **problem.errors(model)}
         rows.append(row | _shape(landscape.values, objective.loss_at_center))
         values.append(landscape.values)
     return {"rows": rows, "values": values}
@@ -59,11 +84,9 @@ def unet_task(rate: float, seed: int, epochs: int, steps: int, pictures: int) ->
         landscape = sample(
             objective, "hessian", dim=2, steps=steps, radius=_UNET_RADIUS, unit="relative"
         )
-        row = {
-            "family": "unet", "rate": rate, "seed": seed, "dim": 2, "steps": steps,
-            "epoch": epoch, "last": epoch == epochs,
-            "iou": mean_iou(model, split.test_inputs, split.test_labels),
-        }  # fmt: skip
+        place = {"family": "unet", "rate": rate, "seed": seed, "dim": 2, "steps": steps}
+        moment = {"epoch": epoch, "last": epoch == epochs}
+        row = place | moment | {"iou": mean_iou(model, split.test_inputs, split.test_labels)}
         rows.append(row | _shape(landscape.values, objective.loss_at_center))
         values.append(landscape.values)
 
@@ -73,10 +96,9 @@ def unet_task(rate: float, seed: int, epochs: int, steps: int, pictures: int) ->
                 look(fit.epoch)
 
     model = build(UNet, seed)
-    train(
-        model, inputs, masks, epochs=epochs, batch_size=16, learning_rate=rate, weight_decay=0.0,
-        optimizer="adam", schedule="constant", seed=seed, callbacks=[Look()],
-    )  # fmt: skip
+    constant = {"optimizer": "adam", "schedule": "constant", "weight_decay": 0.0, "batch_size": 16}
+    recipe: dict[str, Any] = {**constant, "epochs": epochs, "learning_rate": rate}
+    train(model, inputs, masks, **recipe, seed=seed, callbacks=[Look()])
     return {"rows": rows, "values": values}
 
 

@@ -1,17 +1,24 @@
 """Loss landscapes seen through merge trees, persistence and Hessians."""
 
-from eigenscape_studies._registry import Study
+from eigenscape_studies import Study
+from eigenscape_studies.landscape_topology._claims import CLAIMS, paragraphs
+from eigenscape_studies.landscape_topology._numbers import tables
 from eigenscape_studies.landscape_topology._pictures import pictures
-from eigenscape_studies.landscape_topology._run import TITLE, run
+from eigenscape_studies.landscape_topology._plan import PLANS
+from eigenscape_studies.landscape_topology._tasks import collect, tasks
 
 STUDY = Study(
     name="landscape_topology",
-    title=TITLE,
+    title="Loss landscapes from a topology perspective",
     paper="Xie, Geniesse, Chen, Yang, Morozov, Mahoney, Maciejewski and Weber, Evaluating Loss "
     "Landscapes from a Topology Perspective, SciForDL workshop at NeurIPS 2024 (arXiv 2411.09807)",
-    run=run,
+    scales=PLANS,
+    stages={"networks": tasks},
+    collect=collect,
+    claims=CLAIMS,
+    tables=tables,
+    paragraphs=paragraphs,
     pictures=pictures,
-    scales=("small", "full"),
     intervals="Student's t over seeds (means), bootstrap over networks (rank correlations).",
 )
 

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from eigenscape.stats import Interval, rank_correlation
 from eigenscape.topology import CONNECTIVITIES
-from eigenscape_studies._claim import Claim
-from eigenscape_studies._interval import Interval
+from eigenscape_studies import Claim, unless_significant, verdict
+from eigenscape_studies._topology import FAILED
 from eigenscape_studies.landscape_topology._numbers import METRICS, QUOTED, Numbers
-
-#: A relative error above this counts as a failure: the network explains less than half of the norm.
-FAILED = 0.5
-
-
-def make_claims(numbers: Numbers, command: str) -> tuple[Claim, ...]:
-    """Return every claim with its verdict, computed from the measurements."""
-    found = (
-        rougher_with_speed, persistence_with_speed, curvature_with_speed, failure_point,
-        tracks_error, within_a_speed, accuracy_of_shortcuts, fewer_saddles, higher_persistence,
-        curvature_of_shortcuts, tracks_accuracy,
-    )  # fmt: skip
-    return tuple(Claim(**make(numbers), command=command) for make in found)
-
-
-def _verdict(*parts: bool) -> str:
-    return "holds" if all(parts) else "in part" if any(parts) else "fails"
 
 
 def _means(by_beta: dict[float, Interval], digits: int = 1) -> str:
@@ -44,101 +26,94 @@ def _pinns(numbers: Numbers, *metrics: str) -> tuple[str, list[bool]]:
     return "; ".join(words), right
 
 
-def rougher_with_speed(numbers: Numbers) -> dict[str, Any]:
+def rougher_with_speed(numbers: Numbers) -> Claim:
     """The number of minima and saddles grows with the speed of the convection."""
     words, right = _pinns(numbers, f"minima_{QUOTED}", f"saddles_{QUOTED}")
     counts = "; ".join(
         f"minima ({name}) at beta {_means(numbers.by_beta(f'minima_{name}'))}"
         for name in CONNECTIVITIES
     )
-    return {
-        "name": "rougher with difficulty",
-        "statement": "The landscape of a PINN in the plane of its top two Hessian eigenvectors has "
+    return Claim(
+        name="rougher with difficulty",
+        statement="The landscape of a PINN in the plane of its top two Hessian eigenvectors has "
         "more saddles the larger the speed beta of the convection.",
-        "figure": "number of saddle points against beta",
-        "measured": f"rank correlation with beta: {words}. Means: {counts}.",
-        "seeds": len(numbers.pinns["seed"].unique()),
-        "verdict": _verdict(*right),
-    }
+        figure="number of saddle points against beta",
+        measured=f"rank correlation with beta: {words}. Means: {counts}.",
+        verdict=verdict(*right),
+    )
 
 
-def persistence_with_speed(numbers: Numbers) -> dict[str, Any]:
+def persistence_with_speed(numbers: Numbers) -> Claim:
     """The average persistence grows with the speed."""
     names = (f"persistence_{QUOTED}", f"persistence_essential_{QUOTED}")
     words, right = _pinns(numbers, *names)
-    return {
-        "name": "deeper with difficulty",
-        "statement": "The average persistence grows with beta.",
-        "figure": "average persistence against beta",
-        "measured": f"rank correlation with beta: {words}. Means without the essential pair at "
+    return Claim(
+        name="deeper with difficulty",
+        statement="The average persistence grows with beta.",
+        figure="average persistence against beta",
+        measured=f"rank correlation with beta: {words}. Means without the essential pair at "
         f"beta {_scientific(numbers.by_beta(names[0]))}.",
-        "seeds": len(numbers.pinns["seed"].unique()),
-        "verdict": _verdict(*right),
-    }
+        verdict=verdict(*right),
+    )
 
 
-def curvature_with_speed(numbers: Numbers) -> dict[str, Any]:
+def curvature_with_speed(numbers: Numbers) -> Claim:
     """Largest eigenvalue and trace grow with the speed."""
     words, right = _pinns(numbers, "top_eigenvalue", "trace")
-    return {
-        "name": "sharper with difficulty",
-        "statement": "The largest Hessian eigenvalue and the trace grow with beta.",
-        "figure": "Hessian metrics against beta",
-        "measured": f"rank correlation with beta: {words}. Mean largest eigenvalue at beta "
+    return Claim(
+        name="sharper with difficulty",
+        statement="The largest Hessian eigenvalue and the trace grow with beta.",
+        figure="Hessian metrics against beta",
+        measured=f"rank correlation with beta: {words}. Mean largest eigenvalue at beta "
         f"{_scientific(numbers.by_beta('top_eigenvalue'))}.",
-        "seeds": len(numbers.pinns["seed"].unique()),
-        "verdict": _verdict(*right),
-    }
+        verdict=verdict(*right),
+    )
 
 
-def failure_point(numbers: Numbers) -> dict[str, Any]:
+def failure_point(numbers: Numbers) -> Claim:
     """Training fails beyond some speed."""
     table = numbers.pinns
     shares = table.groupby("beta")["relative_l2"].agg(lambda error: (error > FAILED).mean())
     first = next((float(beta) for beta, share in shares.items() if share > 0.5), None)
     words = ", ".join(
-        f"{beta:g}: {found.mean:.3f}" for beta, found in numbers.by_beta("relative_l2").items()
+        f"{beta:g}: {error.mean:.3f}" for beta, error in numbers.by_beta("relative_l2").items()
     )
     if first is None:
-        verdict, tail = "fails", "No speed fails in most seeds."
+        found, tail = "fails", "No speed fails in most seeds."
     else:
-        verdict = "holds" if first <= 9 else "in part"
+        found = "holds" if first <= 9 else "in part"
         tail = f"The first speed at which most seeds fail (error above {FAILED:g}): {first:g}."
-    return {
-        "name": "failure beyond a speed",
-        "statement": "Networks fail from about beta 7 on (seed 0, beta 1 to 10 in the paper).",
-        "figure": "absolute error against beta",
-        "measured": f"mean relative error at beta {words}. {tail} Here the equation holds at 1000 "
+    return Claim(
+        name="failure beyond a speed",
+        statement="Networks fail from about beta 7 on (seed 0, beta 1 to 10 in the paper).",
+        figure="absolute error against beta",
+        measured=f"mean relative error at beta {words}. {tail} Here the equation holds at 1000 "
         "interior points; with few points training fails earlier.",
-        "seeds": len(table["seed"].unique()),
-        "verdict": verdict,
-    }
+        verdict=found,
+    )
 
 
-def tracks_error(numbers: Numbers) -> dict[str, Any]:
+def tracks_error(numbers: Numbers) -> Claim:
     """Topology and curvature go with the error."""
     words, right = [], []
     for metric, name in METRICS.items():
         found = numbers.against("relative_l2", metric)
         words.append(f"{name} {found.words()}")
         right.append(found.rho > 0 and found.significant)
-    return {
-        "name": "topology goes with the error",
-        "statement": "Saddles, average persistence, largest eigenvalue and trace all rise with the "
+    return Claim(
+        name="topology goes with the error",
+        statement="Saddles, average persistence, largest eigenvalue and trace all rise with the "
         "error of a PINN.",
-        "figure": "metrics against absolute error",
-        "measured": "rank correlation with the relative error over all networks: "
+        figure="metrics against absolute error",
+        measured="rank correlation with the relative error over all networks: "
         + "; ".join(words)
         + ".",
-        "seeds": len(numbers.pinns["seed"].unique()),
-        "verdict": _verdict(*right),
-    }
+        verdict=verdict(*right),
+    )
 
 
-def within_a_speed(numbers: Numbers) -> dict[str, Any]:
+def within_a_speed(numbers: Numbers) -> Claim:
     """A control: does it tell which seed is worse at the same speed?"""
-    from eigenscape_studies._rank import rank_correlation
-
     table = numbers.pinns
     grouped = table.groupby("beta")
     error = grouped["relative_l2"].rank() - grouped["relative_l2"].transform("size") / 2
@@ -148,62 +123,60 @@ def within_a_speed(numbers: Numbers) -> dict[str, Any]:
         found = rank_correlation(place, error)
         words.append(f"{METRICS[metric]} {found.words()}")
         right.append(found.rho > 0 and found.significant)
-    return {
-        "name": "control: at one speed",
-        "statement": "If the link of topology and error were more than their common growth with "
+    return Claim(
+        name="control: at one speed",
+        statement="If the link of topology and error were more than their common growth with "
         "beta, it would also show between the seeds of one beta (our control; not in the paper).",
-        "figure": "none",
-        "measured": "rank correlation with the error within each beta, pooled: "
+        figure="none",
+        measured="rank correlation with the error within each beta, pooled: "
         + "; ".join(words)
         + ".",
-        "seeds": len(table["seed"].unique()),
-        "verdict": _verdict(*right),
-    }
+        verdict=verdict(*right),
+    )
 
 
 def _pairs(numbers: Numbers) -> int:
     return len(numbers.classifiers) // 2
 
 
-def accuracy_of_shortcuts(numbers: Numbers) -> dict[str, Any]:
+def accuracy_of_shortcuts(numbers: Numbers) -> Claim:
     """Residual networks are more accurate."""
     gap, (residual, plain) = numbers.paired("accuracy"), numbers.means("accuracy")
-    return {
-        "name": "shortcuts help",
-        "statement": "With residual connections the network is more accurate (ResNet-20 on "
+    return Claim(
+        name="shortcuts help",
+        statement="With residual connections the network is more accurate (ResNet-20 on "
         "CIFAR-10: about 92 % against 90 %).",
-        "figure": "accuracy of ResNet-20 with and without shortcuts",
-        "measured": f"deep digit classifiers: residual {residual:.1%}, plain {plain:.1%}; plain "
+        figure="accuracy of ResNet-20 with and without shortcuts",
+        measured=f"deep digit classifiers: residual {residual:.1%}, plain {plain:.1%}; plain "
         f"minus residual {gap.words(4)}.",
-        "seeds": _pairs(numbers),
-        "verdict": "holds" if gap.high < 0 else "fails",
-    }
+        seeds=_pairs(numbers),
+        verdict="holds" if gap.high < 0 else "fails",
+    )
 
 
-def fewer_saddles(numbers: Numbers) -> dict[str, Any]:
+def fewer_saddles(numbers: Numbers) -> Claim:
     """Residual networks have fewer saddles and minima."""
     words, right = [], []
     for name in CONNECTIVITIES:
         column = f"saddles_{name}"
         gap, (residual, plain) = numbers.paired(column), numbers.means(column)
-        tail = "" if gap.low > 0 or gap.high < 0 else ", not significant"
         words.append(
             f"{name}: residual {residual:.1f}, plain {plain:.1f}, plain minus residual "
-            f"{gap.words(1)}{tail}"
+            f"{gap.words(1)}{unless_significant(gap)}"
         )
         right.append(gap.low > 0)
-    return {
-        "name": "shortcuts: fewer saddles",
-        "statement": "Without residual connections the landscape has many saddles; with them a "
+    return Claim(
+        name="shortcuts: fewer saddles",
+        statement="Without residual connections the landscape has many saddles; with them a "
         "single minimum and none.",
-        "figure": "merge trees of ResNet-20 with and without shortcuts",
-        "measured": "saddles, " + "; ".join(words) + ".",
-        "seeds": _pairs(numbers),
-        "verdict": _verdict(*right),
-    }
+        figure="merge trees of ResNet-20 with and without shortcuts",
+        measured="saddles, " + "; ".join(words) + ".",
+        seeds=_pairs(numbers),
+        verdict=verdict(*right),
+    )
 
 
-def higher_persistence(numbers: Numbers) -> dict[str, Any]:
+def higher_persistence(numbers: Numbers) -> Claim:
     """Residual networks have the higher average persistence, depending on how it is defined."""
     words, signs = [], []
     for column, name in (
@@ -211,58 +184,113 @@ def higher_persistence(numbers: Numbers) -> dict[str, Any]:
         (f"persistence_{QUOTED}", "over finite pairs alone (0 where there is none)"),
     ):
         gap, (residual, plain) = numbers.paired(column), numbers.means(column)
-        tail = "" if gap.low > 0 or gap.high < 0 else ", not significant"
         words.append(
             f"{name}: residual {residual:.3g}, plain {plain:.3g}, plain minus residual "
-            f"{gap.mean:.3g} [{gap.low:.3g}, {gap.high:.3g}]{tail}"
+            f"{gap.mean:.3g} [{gap.low:.3g}, {gap.high:.3g}]{unless_significant(gap)}"
         )
         signs.append(gap.high < 0)
-    return {
-        "name": "shortcuts: higher persistence",
-        "statement": "With residual connections the average persistence is higher.",
-        "figure": "average persistence of ResNet-20 with and without shortcuts",
-        "measured": "; ".join(words) + ". With a single minimum there is no finite pair, so the "
+    return Claim(
+        name="shortcuts: higher persistence",
+        statement="With residual connections the average persistence is higher.",
+        figure="average persistence of ResNet-20 with and without shortcuts",
+        measured="; ".join(words) + ". With a single minimum there is no finite pair, so the "
         "paper's mean can only be that of the essential pair, max minus min: it measures the range "
         "of the loss.",
-        "seeds": _pairs(numbers),
-        "verdict": _verdict(*signs),
-    }
+        seeds=_pairs(numbers),
+        verdict=verdict(*signs),
+    )
 
 
-def curvature_of_shortcuts(numbers: Numbers) -> dict[str, Any]:
+def curvature_of_shortcuts(numbers: Numbers) -> Claim:
     """Residual networks are flatter."""
     words, right = [], []
     for column, name in (("top_eigenvalue", "largest eigenvalue"), ("trace", "trace")):
         gap, (residual, plain) = numbers.paired(column, log=True), numbers.means(column)
-        tail = "" if gap.low > 0 or gap.high < 0 else ", not significant"
         words.append(
             f"{name}: residual {residual:.3g}, plain {plain:.3g}, mean log ratio "
-            f"{gap.words(2)}{tail}"
+            f"{gap.words(2)}{unless_significant(gap)}"
         )
         right.append(gap.low > 0)
-    return {
-        "name": "shortcuts: flatter",
-        "statement": "With residual connections the largest eigenvalue and the trace are smaller.",
-        "figure": "Hessian metrics of ResNet-20 with and without shortcuts",
-        "measured": "; ".join(words) + ".",
-        "seeds": _pairs(numbers),
-        "verdict": _verdict(*right),
-    }
+    return Claim(
+        name="shortcuts: flatter",
+        statement="With residual connections the largest eigenvalue and the trace are smaller.",
+        figure="Hessian metrics of ResNet-20 with and without shortcuts",
+        measured="; ".join(words) + ".",
+        seeds=_pairs(numbers),
+        verdict=verdict(*right),
+    )
 
 
-def tracks_accuracy(numbers: Numbers) -> dict[str, Any]:
+def tracks_accuracy(numbers: Numbers) -> Claim:
     """Fewer saddles and a higher persistence go with a higher accuracy."""
     saddles = numbers.against("accuracy", f"saddles_{QUOTED}")
     persistence = numbers.against("accuracy", f"persistence_essential_{QUOTED}")
-    return {
-        "name": "topology goes with accuracy",
-        "statement": "Over classifiers, accuracy falls with the number of saddles and rises with "
+    return Claim(
+        name="topology goes with accuracy",
+        statement="Over classifiers, accuracy falls with the number of saddles and rises with "
         "the average persistence.",
-        "figure": "metrics against accuracy",
-        "measured": f"rank correlation with test accuracy: saddles {saddles.words()}; average "
+        figure="metrics against accuracy",
+        measured=f"rank correlation with test accuracy: saddles {saddles.words()}; average "
         f"persistence with the essential pair {persistence.words()}.",
-        "seeds": _pairs(numbers),
-        "verdict": _verdict(
+        seeds=_pairs(numbers),
+        verdict=verdict(
             saddles.rho < 0 and saddles.significant, persistence.rho > 0 and persistence.significant
         ),
+    )
+
+
+CLAIMS = (
+    *(rougher_with_speed, persistence_with_speed, curvature_with_speed, failure_point),
+    *(tracks_error, within_a_speed, accuracy_of_shortcuts, fewer_saddles, higher_persistence),
+    *(curvature_of_shortcuts, tracks_accuracy),
+)
+
+
+def paragraphs(numbers: Numbers) -> dict[str, str]:
+    """Return the findings in plain words."""
+    return {
+        "What topology says about PINNs": _difficulty(numbers),
+        "What it says about shortcuts": _shortcuts(numbers),
+        "How far a count can be trusted": _trust(numbers),
     }
+
+
+def _difficulty(numbers: Numbers) -> str:
+    minima = numbers.by_beta(f"minima_{QUOTED}")
+    error = numbers.by_beta("relative_l2")
+    easy, hard = min(minima), max(minima)
+    ranked = {name: numbers.against("relative_l2", metric) for metric, name in METRICS.items()}
+    known = {name: found for name, found in ranked.items() if found.rho == found.rho}
+    best = max(known, key=lambda name: abs(known[name].rho))
+    return (
+        f"From beta {easy:g} to {hard:g} the relative error goes from {error[easy].mean:.3f} to "
+        f"{error[hard].mean:.2f} and the mean number of minima in the plane of the top two Hessian "
+        f"eigenvectors from {minima[easy].mean:.1f} to {minima[hard].mean:.1f}. Of the metrics "
+        f"here, {best} follows the error most closely ({known[best].words()}); the largest "
+        f"eigenvalue: {ranked['largest eigenvalue'].words()}."
+    )
+
+
+def _shortcuts(numbers: Numbers) -> str:
+    accuracy, saddles = numbers.means("accuracy"), numbers.means(f"saddles_{QUOTED}")
+    gap = numbers.paired(f"saddles_{QUOTED}")
+    plain = "a difference" + (" that is not significant" if unless_significant(gap) else "")
+    return (
+        f"Residual networks read {accuracy[0]:.1%} of the held-out digits, plain ones "
+        f"{accuracy[1]:.1%}. Their landscapes have {saddles[0]:.1f} and {saddles[1]:.1f} saddles "
+        f"on average: {plain} ({gap.words(1)} more in plain ones)."
+    )
+
+
+def _trust(numbers: Numbers) -> str:
+    table = numbers.pinns
+    cross, full = table["minima_cross"].sum(), table["minima_full"].sum()
+    kept = table["significant_full"].sum()
+    return (
+        f"The count depends on which samples are neighbours: over all PINNs here {cross} minima "
+        f"with the 4 axis neighbours, {table[f'minima_{QUOTED}'].sum()} with the 6 of the "
+        f"Freudenthal triangulation, {full} with all 8; {kept} of the last are deeper than a "
+        "thousandth of the range of the loss. It also depends on the half-width of the plane "
+        "(here a tenth of the norm of the parameters). Counts can be compared only where all of "
+        "these are the same."
+    )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from eigenscape_studies._interval import Interval, interval
-from eigenscape_studies._rank import RankCorrelation, rank_correlation
+from eigenscape.stats import Interval, RankCorrelation, interval, rank_correlation
+from eigenscape_studies._tables import Rows, rounded
+from eigenscape_studies._topology import Landscapes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,29 +26,8 @@ METRICS = {
 }
 
 
-@dataclass(frozen=True)
-class Numbers:
-    """Every network of the study.
-
-    Args:
-        rows: one for each network.
-        values: its landscape, in the same order.
-    """
-
-    rows: list[dict[str, Any]]
-    values: list[NDArray[np.float64]]
-
-    @classmethod
-    def collect(cls, found: list[dict[str, Any]]) -> Numbers:
-        """Gather what the tasks returned."""
-        return cls([dict(item["row"]) for item in found], [item["values"] for item in found])
-
-    def frame(self, *families: str) -> pd.DataFrame:
-        """Return the rows of some families as a table."""
-        import pandas as pd
-
-        table = pd.DataFrame(self.rows)
-        return table[table["family"].isin(families)].reset_index(drop=True)
+class Numbers(Landscapes):
+    """Every network of the study, one landscape each."""
 
     @property
     def pinns(self) -> pd.DataFrame:
@@ -82,12 +60,30 @@ class Numbers:
         return float(table["residual"]), float(table["plain"])
 
 
-def correlations(numbers: Numbers) -> list[dict[str, Any]]:
-    """Return every rank correlation as rows."""
+def tables(numbers: Numbers) -> dict[str, Rows]:
+    """Return networks, rank correlations, and the grids that are drawn."""
+    return {
+        "networks": numbers.rows,
+        "correlations": _correlations(numbers),
+        "landscapes": _drawn(numbers),
+    }
+
+
+def _correlations(numbers: Numbers) -> Rows:
     rows = []
     for outcome in ("beta", "relative_l2", "accuracy"):
         for metric, name in METRICS.items():
             found = numbers.against(outcome, metric)
-            rows.append({"outcome": outcome, "metric": name, **found._asdict(),
-                         "significant": found.significant})  # fmt: skip
+            place = {"outcome": outcome, "metric": name}
+            rows.append({**place, **found._asdict(), "significant": found.significant})
     return rows
+
+
+def _drawn(numbers: Numbers) -> Rows:
+    """Return grids to five digits: the first seed of each kind of network."""
+    first = min(row["seed"] for row in numbers.rows)
+    return [
+        {name: row.get(name) for name in ("family", "beta", "depth")} | {"values": rounded(values)}
+        for row, values in zip(numbers.rows, numbers.values, strict=True)
+        if row["seed"] == first
+    ]

@@ -8,19 +8,17 @@ import numpy as np
 
 from eigenscape.results import PALETTE
 from eigenscape.topology import draw_profiles
-from eigenscape_studies._draw import label, legend, panels
+from eigenscape_studies import Pictures, StudyResult
+from eigenscape_studies._draw import dots, label, legend, panels
 from eigenscape_studies._topology import simplified
 from eigenscape_studies.landscape_topology._numbers import METRICS, QUOTED
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from eigenscape_studies._result import StudyResult
 
-
-def pictures(result: StudyResult) -> dict[str, tuple[Figure, str]]:
+def pictures(result: StudyResult) -> Pictures:
     """Return heading to figure and caption."""
     table = result.table("networks")
     drawn = result.tables["landscapes"]
@@ -77,7 +75,7 @@ def _against_beta(table: pd.DataFrame) -> Figure:
         "trace": "Hessian trace",
     }
     for place, (column, name) in zip(axes.flat, columns.items(), strict=True):
-        _dots(place, pinns, column)
+        dots(place, pinns, "beta", column)
         label(place, name, "speed beta", name)
         place.set_yscale("symlog", linthresh=_floor(pinns[column]))
     return figure
@@ -86,12 +84,6 @@ def _against_beta(table: pd.DataFrame) -> Figure:
 def _floor(values: pd.Series[float]) -> float:
     positive = values[values > 0]
     return float(positive.min()) if len(positive) else 1.0
-
-
-def _dots(axes: Axes, table: pd.DataFrame, column: str) -> None:
-    axes.plot(table["beta"], table[column], "o", ms=4, alpha=0.6, color=PALETTE["blue"])
-    middle = table.groupby("beta")[column].median()
-    axes.plot(middle.index, middle.to_numpy(), lw=1.4, color=PALETTE["blue"])
 
 
 def _forest(rows: pd.DataFrame) -> Figure:
@@ -131,8 +123,8 @@ def _pairs(table: pd.DataFrame) -> Figure:
             pairs = part.pivot(index="seed", columns="family", values=column)
             for index, (_, pair) in enumerate(pairs.iterrows()):
                 named = f"{depth:g} hidden layers" if index == 0 else None
-                place.plot([0, 1], pair[["residual", "plain"]], "o-", ms=4, lw=1, color=ink,
-                           alpha=0.7, label=named)  # fmt: skip
+                look = {"ms": 4, "lw": 1, "color": ink, "alpha": 0.7, "label": named}
+                place.plot([0, 1], pair[["residual", "plain"]], "o-", **look)
         place.set_xticks([0, 1], ["residual", "plain"])
         place.set_xlim(-0.3, 1.3)
         if "saddles" in column:

@@ -9,12 +9,38 @@ from torch.nn.functional import cross_entropy
 
 from eigenscape.landscape import Landscape, sample, top_eigenpairs, trace
 from eigenscape.models import Objective
+from eigenscape.runs import Task
+from eigenscape_studies import Found
 from eigenscape_studies._topology import topology_row
+from eigenscape_studies.landscape_topology._numbers import Numbers
+from eigenscape_studies.landscape_topology._plan import TopologyPlan
 
 #: Half the width of a PINN's landscape as a share of the norm of its parameters: narrower ones show
 #: a bowl at every speed, wider ones only roughness.
 _PINN_RADIUS = 0.1
 _TRACE_SAMPLES = 30
+
+
+def tasks(plan: TopologyPlan, _: Found) -> list[Task]:
+    """Return every network: physics-informed ones first, then pairs of classifiers."""
+    made = []
+    for beta in plan.betas:
+        for seed in plan.seeds:
+            sizes = {"steps": plan.steps, "iterations": plan.iterations}
+            arguments = {"beta": beta, "seed": seed, **sizes}
+            made.append(Task(f"convection {beta:g} seed {seed}", pinn_task, arguments))
+    for depth in plan.depths:
+        for seed in plan.pairs:
+            for kind in ("residual", "plain"):
+                place = {"residual": kind == "residual", "depth": depth, "seed": seed}
+                named = f"{kind} depth {depth} seed {seed}"
+                made.append(Task(named, network_task, {**place, "steps": plan.steps}))
+    return made
+
+
+def collect(_: TopologyPlan, found: Found) -> Numbers:
+    """Gather every network."""
+    return Numbers.gather(found["networks"].values())
 
 
 def pinn_task(beta: float, seed: int, steps: int, iterations: int) -> dict[str, Any]:
@@ -27,11 +53,9 @@ def pinn_task(beta: float, seed: int, steps: int, iterations: int) -> dict[str, 
     landscape = sample(
         objective, "hessian", dim=2, steps=steps, radius=_PINN_RADIUS, unit="relative", seed=seed
     )
-    facts = {
-        "family": "convection", "beta": beta, "seed": seed, "dim": 2,
-        "train_seconds": log.seconds, **problem.errors(model),
-    }  # fmt: skip
-    return {"row": facts | _measured(objective, landscape), "values": landscape.values}
+    place = {"family": "convection", "beta": beta, "seed": seed, "dim": 2}
+    facts = {**place, "train_seconds": log.seconds, **problem.errors(model)}
+    return {"rows": [facts | _measured(objective, landscape)], "values": [landscape.values]}
 
 
 def network_task(residual: bool, depth: int, seed: int, steps: int) -> dict[str, Any]:
@@ -50,12 +74,16 @@ def network_task(residual: bool, depth: int, seed: int, steps: int) -> dict[str,
     landscape = sample(
         objective, "random", dim=2, steps=steps, radius=1.0, normalize="filter", seed=seed
     )
+    family = "residual" if residual else "plain"
     facts = {
-        "family": "residual" if residual else "plain", "depth": depth, "seed": seed, "dim": 2,
+        "family": family,
+        "depth": depth,
+        "seed": seed,
+        "dim": 2,
         "train_seconds": log.seconds,
         "accuracy": accuracy(model, split.test_inputs, split.test_labels),
-    }  # fmt: skip
-    return {"row": facts | _measured(objective, landscape), "values": landscape.values}
+    }
+    return {"rows": [facts | _measured(objective, landscape)], "values": [landscape.values]}
 
 
 def _measured(objective: Objective, landscape: Landscape) -> dict[str, Any]:

@@ -1,17 +1,24 @@
 """The MD tree on its published tables: the paper's figures, and the controls beside them."""
 
-from eigenscape_studies._registry import Study
+from eigenscape_studies import Study
+from eigenscape_studies.md_tree._claims import CLAIMS, paragraphs
+from eigenscape_studies.md_tree._numbers import tables
 from eigenscape_studies.md_tree._pictures import pictures
-from eigenscape_studies.md_tree._run import TITLE, run
+from eigenscape_studies.md_tree._plan import PLANS
+from eigenscape_studies.md_tree._tasks import collect, tasks
 
 STUDY = Study(
     name="md_tree",
-    title=TITLE,
+    title="MD tree: the diagnosis on its published tables",
     paper="Zhou, Chen, Cao, Schürholt and Yang, MD tree: a model-diagnostic tree grown on loss "
     "landscape, ICML 2024 (arXiv 2406.16988)",
-    run=run,
+    scales=PLANS,
+    stages={"scores": tasks},
+    collect=collect,
+    claims=CLAIMS,
+    tables=tables,
+    paragraphs=paragraphs,
     pictures=pictures,
-    scales=("small", "full"),
     intervals="Student's t over draws of the training configurations, where there are several.",
 )
 

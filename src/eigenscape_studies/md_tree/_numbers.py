@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape_studies._interval import Interval, interval
-
-if TYPE_CHECKING:
-    import pandas as pd
+from eigenscape.stats import Interval, interval
+from eigenscape_studies._tables import Rows, column, means
 
 PAPER, EXACT = "MD tree, paper search", "MD tree, exact search"
-
-
 #: A fit to the whole table: the case and the value that leave nothing out.
 ALL = ("temperature, little data", 10)
 
@@ -34,34 +29,20 @@ class Numbers:
     """Every score of the study.
 
     Args:
-        seeds: how many repeats.
         rows: kind of task to its rows.
     """
 
-    seeds: int
-    rows: dict[str, list[dict[str, Any]]]
-
-    def table(self, kind: str) -> pd.DataFrame:
-        """Return the rows of one kind of task."""
-        import pandas as pd
-
-        return pd.DataFrame(self.rows[kind])
+    rows: dict[str, Rows]
 
     def scores(
-        self, case: str, value: int, method: str, column: str = "accuracy"
+        self, case: str, value: int, method: str, score: str = "accuracy"
     ) -> NDArray[np.float64]:
         """Return a method's scores, one for each seed."""
-        found = [
-            row[column]
-            for row in self.rows["curve"]
-            if (row["case"], row["value"], row["method"]) == (case, value, method)
-        ]
-        return np.array(found, dtype=np.float64)
+        return column(self.rows["curve"], score, case=case, value=value, method=method)
 
     def words(self, case: str, value: int, method: str) -> str:
         """Write a method's mean accuracy down, with its interval where seeds differ."""
-        found = self.scores(case, value, method)
-        return write(interval(found))
+        return write(interval(self.scores(case, value, method)))
 
     def gap(self, case: str, value: int, method: str, other: str) -> Interval:
         """Return how much better a method is than another, seed by seed."""
@@ -73,10 +54,21 @@ class Numbers:
 
     def gain(self, question: str, method: str, rule: str) -> Interval:
         """Return the gain of one step along a method's diagnosis."""
-        return interval(
-            [
-                row["gain"]
-                for row in self.rows["steps"]
-                if (row["question"], row["method"], row["rule"]) == (question, method, rule)
-            ]
-        )
+        place = {"question": question, "method": method, "rule": rule}
+        return interval(column(self.rows["steps"], "gain", **place))
+
+
+def tables(numbers: Numbers) -> dict[str, Rows]:
+    """Return what pictures and readers need."""
+    rows = numbers.rows
+    curves = means(
+        rows["curve"], ("case", "value", "method"), "accuracy", beside=("n", "balanced_accuracy")
+    )
+    for row in curves:
+        row["balanced"] = row.pop("balanced_accuracy")
+    return {
+        "curves": curves,
+        "one_step": means(rows["steps"], ("question", "method", "rule"), "gain"),
+        "random_thresholds": rows["constants"],
+        "margins": rows["margin"],
+    }

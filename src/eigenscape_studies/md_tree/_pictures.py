@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eigenscape.results import PALETTE
-from eigenscape_studies._draw import curve, draw, label, legend, panels
-from eigenscape_studies._result import StudyResult
+from eigenscape_studies import Pictures, StudyResult
+from eigenscape_studies._draw import below, curve, draw, label, legend, panels, ticks
 from eigenscape_studies.md_tree._plan import CASES, PERMUTED
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _STYLE = {
 _LINES = {"zero-shot constants": ("--", "no data: box's centre"), "majority": (":", "majority")}
 
 
-def pictures(result: StudyResult) -> dict[str, tuple[Figure, str]]:
+def pictures(result: StudyResult) -> Pictures:
     """Return heading to figure and caption."""
     bands = (
         f"Lines: mean of {result.seeds} seeds; bands: 95 % intervals over draws and tree seeds. "
@@ -73,19 +73,12 @@ def transfer(result: StudyResult, cases: list[str]) -> Figure:
             ink = PALETTE["black"]
             axis.plot(rows["value"], rows["mean"], line, color=ink, lw=1.2, label=words)
         if case.varied == "max_width":
-            axis.set_xscale("log", base=2)
-            shown = sorted(set(table[table["case"] == name]["value"]))[::3]
-            axis.set_xticks(shown, [str(value) for value in shown])
-            axis.minorticks_off()
+            ticks(axis, sorted(set(table[table["case"] == name]["value"]))[::3], base=2)
         else:
             axis.xaxis.get_major_locator().set_params(integer=True)
         label(axis, case.title, case.unit, "")
     axes[0, 0].set_ylabel("right answers (%)")
-    handles, words = axes[0, 0].get_legend_handles_labels()
-    figure.legend(
-        handles, words, loc="outside lower center", ncol=5, frameon=False, fontsize=8,
-        labelcolor=PALETTE["black"],
-    )  # fmt: skip
+    below(figure, axes[0, 0], 5)
     return figure
 
 
@@ -121,10 +114,11 @@ def margins(result: StudyResult) -> Figure:
     axis.vlines(x, 100 * low, 100 * high, color=PALETTE["blue"], lw=2)
     axis.plot(x, 100 * share, "o", color=PALETTE["blue"])
     names = [
-        f"{row['low']:g} to {row['high']:g}" if row["high"] and np.isfinite(row["high"])
+        f"{row['low']:g} to {row['high']:g}"
+        if row["high"] and np.isfinite(row["high"])
         else f"over {row['low']:g}"
         for row in result.tables["margins"]
-    ]  # fmt: skip
+    ]
     words = [f"{name}\nn = {n}" for name, n in zip(names, rows["n"], strict=True)]
     axis.set_xticks(x, words)
     axis.set_ylim(40, 101)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from eigenscape.diagnosis import SEEDS
-from eigenscape.errors import InputError
+from eigenscape_studies import Plan
+from eigenscape_studies._data import data_files
 
 #: Tree by name: variant and search.
 TREES = {
@@ -19,9 +18,9 @@ TREES = {
 }
 #: The baselines of the paper, and two that it does not show.
 BASELINES = (
-    "validation", "hyperparameters", "hyperparameters + validation", "free landscape",
-    "one checkpoint", "temperature (cheats)",
-)  # fmt: skip
+    *("validation", "hyperparameters", "hyperparameters + validation", "free landscape"),
+    *("one checkpoint", "temperature (cheats)"),
+)
 PERMUTED = "permuted labels"
 
 
@@ -61,56 +60,64 @@ CASES = {
 }
 _TENTHS = tuple(range(1, 11))
 _WIDTHS = (2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128)
-#: Scale to case to the values that are varied.
-PLANS: Mapping[str, Mapping[str, tuple[int, ...]]] = {
-    "small": {
-        "temperature, few": (1, 4, 8, 24),
-        "temperature, little data": (1, 4, 10),
-        "temperature, narrow": (2, 6, 128),
-        "width, few": (1, 4, 10),
-        "width, little data": (1, 4, 10),
-        "data, few": (1, 5),
-        "data, narrow": (32, 128),
-    },
-    "full": {
-        "temperature, few": (1, 2, 4, 8, 12, 16, 20, 24),
-        "temperature, little data": _TENTHS,
-        "temperature, narrow": _WIDTHS,
-        "width, few": _TENTHS,
-        "width, little data": _TENTHS,
-        "data, few": (1, 2, 3, 4, 5),
-        "data, narrow": (32, 45, 64, 91, 128),
-    },
+
+
+@dataclass(frozen=True, kw_only=True)
+class MDTreePlan(Plan):
+    """What a scale runs.
+
+    Args:
+        values: case to the values that are varied.
+        draws: random thresholds in the search box.
+    """
+
+    seeds: tuple[int, ...] = SEEDS
+    values: Mapping[str, tuple[int, ...]]
+    draws: int = 2000
+
+    def first_seeds(self, count: int) -> tuple[int, ...]:
+        """Return the paper's five seeds, or as many as asked for: beyond five, 100, 101 ..."""
+        return (*SEEDS[:count], *range(100, 100 + count - len(SEEDS)))
+
+
+PLANS = {
+    "small": MDTreePlan(
+        values={
+            "temperature, few": (1, 4, 8, 24),
+            "temperature, little data": (1, 4, 10),
+            "temperature, narrow": (2, 6, 128),
+            "width, few": (1, 4, 10),
+            "width, little data": (1, 4, 10),
+            "data, few": (1, 5),
+            "data, narrow": (32, 128),
+        }
+    ),
+    "full": MDTreePlan(
+        values={
+            "temperature, few": (1, 2, 4, 8, 12, 16, 20, 24),
+            "temperature, little data": _TENTHS,
+            "temperature, narrow": _WIDTHS,
+            "width, few": _TENTHS,
+            "width, little data": _TENTHS,
+            "data, few": (1, 2, 3, 4, 5),
+            "data, narrow": (32, 45, 64, 91, 128),
+        }
+    ),
 }
-_FILES = ("dataframe_normal_public.csv", "dataframe_noise_public.csv")
 
 
-def find_tables() -> tuple[str, str]:
-    """Return the paths of the two published tables.
+def find_tables() -> dict[str, str]:
+    """Return the paths of the two published tables, ``clean`` and ``noisy``.
 
     Raises:
-        InputError: the variable is not set, or its folder does not hold them.
+        InputError: EIGENSCAPE_DATA is not set, or its folder does not hold them.
     """
-    named = os.environ.get("EIGENSCAPE_DATA")
-    if not named:
-        raise InputError(
-            "this study reads the paper's published tables, and EIGENSCAPE_DATA is not set. Mend: "
-            "put dataframe_normal_public.csv and dataframe_noise_public.csv (from "
-            "github.com/YefanZhou/ModelDiagnosis) in a folder md_tree, and set EIGENSCAPE_DATA to "
-            "the folder above it"
-        )
-    clean, noisy = (Path(named) / "md_tree" / name for name in _FILES)
-    missing = [str(path) for path in (clean, noisy) if not path.is_file()]
-    if missing:
-        raise InputError(f"EIGENSCAPE_DATA is {named}; it does not hold {', '.join(missing)}")
-    return str(clean), str(noisy)
-
-
-def take_seeds(count: int | None) -> tuple[int, ...]:
-    """Return the paper's five seeds, or as many as asked for: beyond five, 100, 101 and so on."""
-    if count is None:
-        return SEEDS
-    return (*SEEDS[:count], *range(100, 100 + count - len(SEEDS)))
+    clean, noisy = data_files(
+        "md_tree",
+        ("dataframe_normal_public.csv", "dataframe_noise_public.csv"),
+        "this study reads the paper's published tables (github.com/YefanZhou/ModelDiagnosis)",
+    )
+    return {"clean": str(clean), "noisy": str(noisy)}
 
 
 def arguments_of(case: Case, value: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The study's experiments: one function each, of plain arguments."""
+"""What is computed: one function for each kind of experiment, of plain arguments."""
 
 from __future__ import annotations
 
@@ -23,11 +23,57 @@ from eigenscape.diagnosis import (
     step_gains,
     within,
 )
+from eigenscape.runs import Task
+from eigenscape_studies import Found
 from eigenscape_studies._permuted import permuted_scores
-from eigenscape_studies.md_tree._plan import BASELINES, CASES, PERMUTED, TREES, arguments_of
+from eigenscape_studies._tables import Rows
+from eigenscape_studies.md_tree._numbers import Numbers
+from eigenscape_studies.md_tree._plan import (
+    BASELINES,
+    CASES,
+    PERMUTED,
+    TREES,
+    MDTreePlan,
+    arguments_of,
+    find_tables,
+)
 
-Rows = list[dict[str, Any]]
 _MARGINS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, float("inf"))
+_STEPS = {"temperature": 8, "width": 1}  # cells, as in the paper
+_KEPT = ("seed", "accuracy", "balanced_accuracy")
+
+
+def tasks(plan: MDTreePlan, _: Found) -> list[Task]:
+    """Return every task: curves, steps along a diagnosis, margins, random thresholds."""
+    tables = find_tables()
+    made = [
+        Task(
+            f"curve: {case} {value}",
+            curve_task,
+            {**tables, "case": case, "value": value, "seeds": list(plan.seeds)},
+        )
+        for case in CASES
+        for value in plan.values[case]
+    ]
+    made += [
+        Task(
+            f"steps: {question} seed {seed}",
+            steps_task,
+            {**tables, "question": question, "cells": cells, "seed": seed},
+        )
+        for question, cells in _STEPS.items()
+        for seed in plan.seeds
+    ]
+    drawn = {"noisy": tables["noisy"], "count": plan.draws, "seed": 0}
+    return [*made, Task("margin:", margin_task, tables), Task("constants:", constants_task, drawn)]
+
+
+def collect(_: MDTreePlan, found: Found) -> Numbers:
+    """Gather the rows of each kind of task."""
+    rows: dict[str, Rows] = {}
+    for name, value in found["scores"].items():
+        rows.setdefault(name.split(":")[0], []).extend(value)
+    return Numbers(rows)
 
 
 @lru_cache(maxsize=4)
@@ -49,9 +95,14 @@ def curve_task(clean: str, noisy: str, case: str, value: int, seeds: Sequence[in
             continue
         first = name == next(iter(TREES))
         result = evaluate(
-            train, test, **options, variant=variant, search=search, seeds=seeds,
+            train,
+            test,
+            **options,
+            variant=variant,
+            search=search,
+            seeds=seeds,
             baselines=BASELINES if first else (),
-        )  # fmt: skip
+        )
         head = {"case": case, "value": value, "n": result.n_train}
         found = {name: result.per_seed, **result.baselines}
         rows += [
@@ -76,11 +127,8 @@ def curve_task(clean: str, noisy: str, case: str, value: int, seeds: Sequence[in
             **permuted_scores(parts[seed], seen, known.question, seed),
         }
         for seed in seeds
-    ]  # fmt: skip
+    ]
     return rows
-
-
-_KEPT = ("seed", "accuracy", "balanced_accuracy")
 
 
 def _training(case: str, value: int, seed: int, train: Population) -> Population:
@@ -113,9 +161,9 @@ def constants_task(noisy: str, count: int, seed: int) -> Rows:
         for row in drawn.tolist()
     ]
     quantiles = np.quantile(found, [0.05, 0.5, 0.95])
-    return [{"draws": count, "mean": float(np.mean(found)), "sd": float(np.std(found, ddof=1)),
-             "p5": float(quantiles[0]), "median": float(quantiles[1]),
-             "p95": float(quantiles[2])}]  # fmt: skip
+    middle = {"mean": float(np.mean(found)), "sd": float(np.std(found, ddof=1))}
+    named = zip(("p5", "median", "p95"), map(float, quantiles), strict=True)
+    return [{"draws": count, **middle, **dict(named)}]
 
 
 def margin_task(clean: str, noisy: str) -> Rows:
@@ -150,14 +198,15 @@ def steps_task(clean: str, noisy: str, question: str, cells: int, seed: int) -> 
             if variant == "peak"
         },
         **{
-            name: tuple(_baseline(name, part, test, asked, seed) for asked in
-                        (question, "temperature"))
+            name: tuple(
+                _baseline(name, part, test, asked, seed) for asked in (question, "temperature")
+            )
             for name in ("validation", "hyperparameters")
         },
         "zero-shot constants": tuple(
             MDTree.zero_shot(asked).predict(test) for asked in (question, "temperature")
         ),
-    }  # fmt: skip
+    }
     found = {
         name: step_gains(test, actions_of(one, two))[mask].mean()
         for name, (one, two) in answers.items()

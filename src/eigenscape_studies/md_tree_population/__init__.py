@@ -1,17 +1,24 @@
 """The MD tree on populations of its own: small networks on real images, grown on the spot."""
 
-from eigenscape_studies._registry import Study
+from eigenscape_studies import Study
+from eigenscape_studies.md_tree_population._claims import CLAIMS, paragraphs
+from eigenscape_studies.md_tree_population._numbers import tables
 from eigenscape_studies.md_tree_population._pictures import pictures
-from eigenscape_studies.md_tree_population._run import TITLE, run
+from eigenscape_studies.md_tree_population._plan import PLANS
+from eigenscape_studies.md_tree_population._tasks import cells, collect
 
 STUDY = Study(
     name="md_tree_population",
-    title=TITLE,
+    title="MD tree: populations grown on small real images",
     paper="Zhou, Chen, Cao, Schürholt and Yang, MD tree: a model-diagnostic tree grown on loss "
     "landscape, ICML 2024 (arXiv 2406.16988)",
-    run=run,
+    scales=PLANS,
+    stages={"cells": cells},
+    collect=collect,
+    claims=CLAIMS,
+    tables=tables,
+    paragraphs=paragraphs,
     pictures=pictures,
-    scales=("small", "full"),
     intervals="Student's t over repeats, each with data, networks and label noise of its own.",
 )
 

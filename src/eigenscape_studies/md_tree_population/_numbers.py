@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape_studies._interval import Interval, interval
+from eigenscape.stats import Interval, interval
+from eigenscape_studies._tables import Rows, column, means
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,7 @@ class Numbers:
 
     repeats: int
     networks: int
-    rows: dict[str, list[dict[str, Any]]]
+    rows: dict[str, Rows]
 
     def table(self, kind: str) -> pd.DataFrame:
         """Return the rows of one kind."""
@@ -34,11 +35,9 @@ class Numbers:
 
         return pd.DataFrame(self.rows[kind])
 
-    def scores(self, setting: str, method: str, column: str = "accuracy") -> NDArray[np.float64]:
+    def scores(self, setting: str, method: str, score: str = "accuracy") -> NDArray[np.float64]:
         """Return a method's scores, one for each repeat."""
-        found = [row[column] for row in self.rows["transfer"]
-                 if (row["setting"], row["method"]) == (setting, method)]  # fmt: skip
-        return np.array(found, dtype=np.float64)
+        return column(self.rows["transfer"], score, setting=setting, method=method)
 
     def words(self, setting: str, method: str) -> str:
         """Write a method's accuracy down, with its interval and the balanced accuracy."""
@@ -60,10 +59,9 @@ class Numbers:
 
     def gains(self, policy: str) -> NDArray[np.float64]:
         """Return the mean gain of a policy, one for each repeat, in points."""
-        found = [row["gain"] for row in self.rows["advice"] if row["policy"] == policy]
-        return np.array(found, dtype=np.float64)
+        return column(self.rows["advice"], "gain", policy=policy)
 
-    def margins(self) -> list[dict[str, Any]]:
+    def margins(self) -> Rows:
         """Return right answers by what is at stake, all repeats together."""
         found = self.table("margin").groupby(["low", "high"], sort=False)[["n", "right"]].sum()
         return [
@@ -72,11 +70,20 @@ class Numbers:
         ]
 
 
-def mark(found: Interval) -> str:
-    """Write a difference down, and say where its interval has zero in it.
-
-    >>> mark(Interval(2.0, -1.0, 5.0, 3))
-    '+2.0 [-1.0, 5.0], not significant'
-    """
-    tail = "" if found.low > 0 or found.high < 0 else ", not significant"
-    return f"{found.mean:+.1f} [{found.low:.1f}, {found.high:.1f}]{tail}"
+def tables(numbers: Numbers) -> dict[str, Rows]:
+    """Return what pictures and readers need; draws of one repeat are averaged first."""
+    scores = {"score": "accuracy", "each": "repeat"}
+    transfer = means(
+        numbers.rows["transfer"], ("setting", "method"), beside=("balanced_accuracy",), **scores
+    )
+    few = means(numbers.rows["few"], ("cells", "method"), beside=("configurations",), **scores)
+    policies = dict.fromkeys(row["policy"] for row in numbers.rows["advice"])
+    return {
+        "transfer": transfer,
+        "few": few,
+        "margins": numbers.margins(),
+        "advice": [
+            {"policy": name, **interval(numbers.gains(name))._asdict()} for name in policies
+        ],
+        "health": numbers.rows["health"],
+    }

@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eigenscape.results import PALETTE
-from eigenscape_studies._draw import below, curve, draw, label, panels
-from eigenscape_studies._result import StudyResult
-from eigenscape_studies.md_tree_population._scores import TREE, VALIDATION
+from eigenscape_studies import Pictures, StudyResult
+from eigenscape_studies._draw import below, curve, draw, label, panels, ticks
+from eigenscape_studies.md_tree_population._plan import TREE, VALIDATION
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _CURVES = {TREE: "blue", "free landscape": "green", VALIDATION: "vermilion"}
-_SETTINGS = {"all": "all clean networks", "narrow": "the two narrowest widths",
-             "little data": "the two smallest amounts of data"}  # fmt: skip
+_SETTINGS = {
+    "all": "all clean networks",
+    "narrow": "the two narrowest widths",
+    "little data": "the two smallest amounts of data",
+}
 
 
-def pictures(result: StudyResult) -> dict[str, tuple[Figure, str]]:
+def pictures(result: StudyResult) -> Pictures:
     """Return heading to figure and caption."""
     over = f"over {result.seeds} repeats (95 % intervals)"
     return {
@@ -44,16 +47,17 @@ def few(result: StudyResult) -> Figure:
     for method, colour in _CURVES.items():
         draw(axis, curve(table, "cells", method=method), "cells", method, colour)
     majority = result.table("transfer").query("method == 'majority' and setting == 'all'")
-    axis.axhline(float(majority["mean"].iloc[0]), ls=":", lw=1.2, color=PALETTE["black"],
-                 label="majority")  # fmt: skip
-    axis.set_xscale("log", base=2)
-    shown = sorted(set(table["cells"]))
-    axis.set_xticks(shown, [str(value) for value in shown])
-    axis.minorticks_off()
-    label(axis, "", "cells of the grid that were fitted to (6 learning rates each)",
-          "right answers (%)")  # fmt: skip
-    handles, words = axis.get_legend_handles_labels()
-    below(figure, handles, words)
+    axis.axhline(
+        float(majority["mean"].iloc[0]), ls=":", lw=1.2, color=PALETTE["black"], label="majority"
+    )
+    ticks(axis, sorted(set(table["cells"])), base=2)
+    label(
+        axis,
+        "",
+        "cells of the grid that were fitted to (6 learning rates each)",
+        "right answers (%)",
+    )
+    below(figure, axis)
     return figure
 
 
@@ -64,8 +68,9 @@ def methods(result: StudyResult) -> Figure:
     for axis, (setting, words) in zip(axes[0], _SETTINGS.items(), strict=True):
         rows = table[table["setting"] == setting]
         y = np.arange(len(rows))
-        colours = [PALETTE["blue" if str(m).startswith("MD tree") else "grey"]
-                   for m in rows["method"]]  # fmt: skip
+        colours = [
+            PALETTE["blue" if str(m).startswith("MD tree") else "grey"] for m in rows["method"]
+        ]
         axis.barh(y, rows["mean"], 0.6, color=colours, alpha=0.75)
         axis.hlines(y, rows["low"], rows["high"], color=PALETTE["black"], lw=1.4)
         axis.plot(rows["balanced_accuracy"], y, "D", ms=4, color=PALETTE["vermilion"])

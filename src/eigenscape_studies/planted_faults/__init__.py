@@ -1,17 +1,23 @@
 """Networks trained wrongly on purpose, diagnosed, and treated as advised."""
 
-from eigenscape_studies._registry import Study
+from eigenscape_studies import Study
+from eigenscape_studies.planted_faults._claims import CLAIMS, paragraphs
 from eigenscape_studies.planted_faults._pictures import pictures
-from eigenscape_studies.planted_faults._run import TITLE, run
+from eigenscape_studies.planted_faults._plan import PLANS
+from eigenscape_studies.planted_faults._tasks import collect, followed, grown, planted
 
 STUDY = Study(
     name="planted_faults",
-    title=TITLE,
+    title="Planted faults: truth, diagnosis, and what the advice was worth",
     paper="Zhou, Chen, Cao, Schürholt and Yang, MD tree: a model-diagnostic tree grown on loss "
     "landscape, ICML 2024 (arXiv 2406.16988); the test is ours",
-    run=run,
+    scales=PLANS,
+    stages={"grown": grown, "planted": planted, "followed": followed},
+    collect=collect,
+    claims=CLAIMS,
+    tables=lambda numbers: {"faults": numbers.table},
+    paragraphs=paragraphs,
     pictures=pictures,
-    scales=("small",),
     intervals="None here: every figure is the mean of three networks.",
 )
 

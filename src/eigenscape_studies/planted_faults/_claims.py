@@ -6,16 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from eigenscape_studies._claim import Claim
-from eigenscape_studies.planted_faults._plan import WORDS
-
-Rows = list[dict[str, Any]]
-
-
-def make_claims(table: Rows, command: str) -> tuple[Claim, ...]:
-    """Return what a user would want to rely on, with verdicts computed from the table."""
-    made = (found_faults, gain_is_got, advice_is_good)
-    return tuple(Claim(**make(table), command=command, seeds=3) for make in made)
+from eigenscape_studies import Claim
+from eigenscape_studies.planted_faults._plan import TURNED_BY, WORDS
+from eigenscape_studies.planted_faults._tasks import Numbers
 
 
 def _verdict(share: float) -> str:
@@ -26,63 +19,66 @@ def _said(row: dict[str, Any]) -> str:
     return WORDS.get(row["diagnosis"], str(row["diagnosis"]))
 
 
-def found_faults(table: Rows) -> dict[str, Any]:
+def found_faults(numbers: Numbers) -> Claim:
     """Are planted faults found?"""
-    rows = [row for row in table if row["truth"] != "none"]
+    rows = numbers.faulty
     right = sum(row["right"] for row in rows)
-    words = "; ".join(f"{row['fault']} -> {_said(row)}" for row in table)
-    return {
-        "name": "the fault is found",
-        "statement": "A network that was trained wrongly on purpose is diagnosed with the fault "
+    words = "; ".join(f"{row['fault']} -> {_said(row)}" for row in numbers.table)
+    return Claim(
+        name="the fault is found",
+        statement="A network that was trained wrongly on purpose is diagnosed with the fault "
         "that was planted.",
-        "figure": "none (our test)",
-        "measured": f"{right} of {len(rows)} faults. {words}.",
-        "verdict": _verdict(right / len(rows)),
-    }
+        figure="none (our test)",
+        measured=f"{right} of {len(rows)} faults. {words}.",
+        verdict=_verdict(right / len(rows)),
+    )
 
 
-def gain_is_got(table: Rows) -> dict[str, Any]:
+def gain_is_got(numbers: Numbers) -> Claim:
     """Is the expected gain got?"""
-    rows = [row for row in table if row["action"] != "none"]
+    rows = [row for row in numbers.table if row["action"] != "none"]
     words = "; ".join(
         f"{row['fault']}: {row['action']} x{row['ratio']:.2g}, expected {row['expected']:.1f}, got "
         f"{row['got']:+.1f}"
         for row in rows
     )
     better = sum(row["got"] > 0 for row in rows)
-    return {
-        "name": "the advice helps",
-        "statement": "A network that is trained anew as advised is better on held-out data.",
-        "figure": "none (our test)",
-        "measured": f"{better} of {len(rows)} are better, by "
+    return Claim(
+        name="the advice helps",
+        statement="A network that is trained anew as advised is better on held-out data.",
+        figure="none (our test)",
+        measured=f"{better} of {len(rows)} are better, by "
         f"{np.mean([row['got'] for row in rows]):.1f} points on average (expected "
         f"{np.mean([row['expected'] for row in rows]):.1f}). {words}.",
-        "verdict": _verdict(better / len(rows)),
-    }
+        verdict=_verdict(better / len(rows)),
+    )
 
 
-def advice_is_good(table: Rows) -> dict[str, Any]:
+def advice_is_good(numbers: Numbers) -> Claim:
     """Is the advised knob the one that gains most?"""
-    rows = [row for row in table if row["truth"] != "none"]
+    rows = numbers.faulty
     best = sum(row["action"] == row["best_action"] for row in rows)
     words = "; ".join(
         f"{row['fault']}: best {row['best_action']} ({row['best_gain']:+.1f}), advised "
         f"{row['action']}"
         for row in rows
     )
-    return {
-        "name": "the knob that gains most",
-        "statement": "The advised knob is the one that gains most when each is turned (temperature "
+    return Claim(
+        name="the knob that gains most",
+        statement="The advised knob is the one that gains most when each is turned (temperature "
         "by 8, width and data by 4).",
-        "figure": "none (our test)",
-        "measured": f"{best} of {len(rows)}. {words}.",
-        "verdict": _verdict(best / len(rows)),
-    }
+        figure="none (our test)",
+        measured=f"{best} of {len(rows)}. {words}.",
+        verdict=_verdict(best / len(rows)),
+    )
 
 
-def make_paragraphs(table: Rows, left_out: str) -> dict[str, str]:
-    """Return heading to text."""
-    rows = [row for row in table if row["truth"] != "none"]
+CLAIMS = (found_faults, gain_is_got, advice_is_good)
+
+
+def paragraphs(numbers: Numbers) -> dict[str, str]:
+    """Return the findings in plain words."""
+    table, rows = numbers.table, numbers.faulty
     right = sum(row["right"] for row in rows)
     wrong = [row for row in table if not row["right"]]
     found = {
@@ -101,12 +97,11 @@ def make_paragraphs(table: Rows, left_out: str) -> dict[str, str]:
         if wrong
         else "Nowhere in this table.",
     }
-    if left_out:
-        found["Left out"] = f"The faults on MNIST: {left_out}"
+    if numbers.left_out:
+        found["Left out"] = f"The faults on MNIST: {numbers.left_out}"
     return found
 
 
 def _planted_gain(row: dict[str, Any]) -> float:
-    action = {"small": "raise temperature", "large": "lower temperature", "width": "widen",
-              "data": "add data"}.get(row["truth"])  # fmt: skip
+    action = TURNED_BY.get(row["truth"])
     return float(row[action]) if action else 0.0

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eigenscape.results import PALETTE
+from eigenscape_studies import Pictures, StudyResult
 from eigenscape_studies._draw import below, label, panels
-from eigenscape_studies._result import StudyResult
 from eigenscape_studies.planted_faults._plan import WORDS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def pictures(result: StudyResult) -> dict[str, tuple[Figure, str]]:
+def pictures(result: StudyResult) -> Pictures:
     """Return heading to figure and caption."""
     return {
         "Expected and got": (
@@ -33,8 +33,11 @@ def gains(result: StudyResult) -> Figure:
     figure, axes = panels(1, 1, 9.5, 0.62 * len(rows) + 1.5)
     axis = axes[0, 0]
     y = np.arange(len(rows))
-    bars = (("expected", "sky", "promised"), ("got", "blue", "got, as advised"),
-            ("best_gain", "grey", "best of four knobs"))  # fmt: skip
+    bars = (
+        ("expected", "sky", "promised"),
+        ("got", "blue", "got, as advised"),
+        ("best_gain", "grey", "best of four knobs"),
+    )
     for i, (column, colour, words) in enumerate(bars):
         axis.barh(y + (i - 1) * 0.26, rows[column], 0.24, color=PALETTE[colour], label=words)
     names = [
@@ -45,6 +48,5 @@ def gains(result: StudyResult) -> Figure:
     axis.invert_yaxis()
     axis.axvline(0, color=PALETTE["black"], lw=0.8)
     label(axis, "", "gain in test accuracy (points)", "")
-    handles, words = axis.get_legend_handles_labels()
-    below(figure, handles, words)
+    below(figure, axis)
     return figure

@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Self
 
 from torch import nn
 
 from eigenscape.diagnosis import Family, GrowPlan
+from eigenscape.errors import InputError
 from eigenscape.zoo import MLP, digits
-from eigenscape_studies.md_tree_population._data import mnist_family
+from eigenscape_studies import Plan
+from eigenscape_studies._data import mnist_family
 
 SEEDS = 3  # of each faulty network; measured on the first two, judged on all
 FIRST_SEED = 900  # no network of a population has such a seed
+#: By how much each knob is turned to see what could be gained: near the ratios that are advised.
+TURNS = {"raise temperature": 8.0, "lower temperature": 0.125, "widen": 4.0, "add data": 4.0}
+#: The knob that each fault is made with, turned back.
+TURNED_BY = {
+    "small": "raise temperature",
+    "large": "lower temperature",
+    "width": "widen",
+    "data": "add data",
+}
 
 
 @dataclass(frozen=True)
@@ -44,9 +56,12 @@ class Fault:
 
 
 WORDS = {
-    "small": "temperature too small", "large": "temperature too large", "width": "too narrow",
-    "data": "too little data", "none": "nothing",
-}  # fmt: skip
+    "small": "temperature too small",
+    "large": "temperature too large",
+    "width": "too narrow",
+    "data": "too little data",
+    "none": "nothing",
+}
 FAULTS = (
     Fault("digits", "small", 14, 380, 0.001),
     Fault("digits", "large", 14, 380, 0.4),
@@ -59,6 +74,32 @@ FAULTS = (
     Fault("mnist", "data", 36, 150, 0.06),
     Fault("mnist", "none", 36, 900, 0.06),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultsPlan(Plan):
+    """What is planted.
+
+    Args:
+        faults: the networks that are trained wrongly.
+    """
+
+    seeds: tuple[int, ...] = tuple(range(FIRST_SEED, FIRST_SEED + SEEDS))
+    faults: tuple[Fault, ...] = FAULTS
+
+    def with_seeds(self, seeds: tuple[int, ...]) -> Self:
+        """Refuse: the seeds are fixed.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError(
+            f"planted_faults has {SEEDS} seeds for each network, from {FIRST_SEED} on; it was "
+            f"asked for {len(seeds)}. Try: leave --seeds and --seed-list out"
+        )
+
+
+PLANS = {"small": FaultsPlan()}
 #: Learning rates of the populations: from a hundredth of the best to ten times.
 RATES = (0.0005, 0.0025, 0.0125, 0.05, 0.2, 0.5)
 
@@ -99,6 +140,10 @@ def population_plan(data_set: str) -> GrowPlan:
 def network_plan(fault: Fault, width: int, data: int, rate: float) -> GrowPlan:
     """Return the plan of one network of the fault's family, from its seeds."""
     return GrowPlan.of(
-        FAMILIES[fault.data_set](), widths=(width,), data=(data,), rates=(rate,), seeds=SEEDS,
+        FAMILIES[fault.data_set](),
+        widths=(width,),
+        data=(data,),
+        rates=(rate,),
+        seeds=SEEDS,
         first_seed=FIRST_SEED,
-    )  # fmt: skip
+    )

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape_studies._interval import Interval, interval
-from eigenscape_studies.tempbalance._line import Line, fit_line
+from eigenscape.stats import Interval, Line, fit_line, interval
+from eigenscape_studies import signed
+from eigenscape_studies._tables import Rows, matching
 from eigenscape_studies.tempbalance._plan import BASE, FACTORS, TUNED
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-Rows = list[dict[str, Any]]
 Array = NDArray[np.float64]
 NRMSE, ACCURACY = "nRMSE", "accuracy"
 
@@ -30,18 +27,38 @@ class Numbers:
         rows: one for each judged run.
         tuning: one for each tuning run.
         traces: alphas and factors over time of some runs.
+        chosen: cell and amount to the factor of the tuned rate.
     """
 
     cells: dict[str, str]
     rows: Rows
     tuning: Rows
     traces: Rows
+    chosen: dict[tuple[str, int], float]
 
     @property
     def main(self) -> tuple[str, int]:
         """The main cell and its smallest amount."""
         name = next(iter(self.cells))
         return name, min(self.amounts(name))
+
+    def unit(self, cell: str) -> str:
+        """Return the unit of a change: percent of the nRMSE, or points of accuracy."""
+        return " points" if self.cells[cell] == ACCURACY else " %"
+
+    def fewest(self, cells: Iterable[str]) -> int:
+        """Return the smallest number of seeds among the amounts of some cells."""
+        runs = [
+            self.mean(cell, amount, method).seeds
+            for cell in cells
+            for amount in self.amounts(cell)
+            for method in self.methods(cell)
+        ]
+        return min(runs, default=0)
+
+    def listed(self) -> str:
+        """List the amounts of every cell."""
+        return "; ".join(f"{cell} {', '.join(map(str, self.amounts(cell)))}" for cell in self.cells)
 
     def of_measure(self, measure: str) -> list[str]:
         """Return the cells that are judged by a measure."""
@@ -57,11 +74,8 @@ class Numbers:
 
     def by_seed(self, cell: str, amount: int, method: str, column: str) -> dict[int, float]:
         """Return seed to a number of its run."""
-        return {
-            row["seed"]: float(row[column])
-            for row in self.rows
-            if (row["cell"], row["amount"], row["method"]) == (cell, amount, method)
-        }
+        rows = matching(self.rows, cell=cell, amount=amount, method=method)
+        return {row["seed"]: float(row[column]) for row in rows}
 
     def _pairs(
         self, cell: str, amount: int, method: str, column: str, other: str = BASE
@@ -88,6 +102,10 @@ class Numbers:
     def change(self, cell: str, amount: int, method: str) -> Interval:
         """Return the mean change against base with its interval."""
         return interval(self.changes(cell, amount, method))
+
+    def moved(self, cell: str, amount: int, method: str) -> str:
+        """Write the mean change down, in the unit of the cell."""
+        return signed(self.change(cell, amount, method), self.unit(cell))
 
     def gain(self, cell: str, amount: int, method: str) -> Interval:
         """Return the mean gain over base with its interval."""
@@ -140,32 +158,34 @@ class Numbers:
         """Return how many judged trainings diverged."""
         return sum(bool(row["diverged"]) for row in self._own())
 
-    def table(self, kind: str) -> pd.DataFrame:
-        """Return judged or tuning runs as a table."""
-        import pandas as pd
-
-        return pd.DataFrame({"runs": self.rows, "tuning": self.tuning}[kind])
-
     def summaries(self, kind: str) -> Rows:
         """Return changes, or ratios of the spread, of every way in every cell at every amount."""
         compute = {"changes": self.change, "ratios": self.ratio}[kind]
-        return [
-            {"cell": cell, "amount": amount, "method": method,
-             **compute(cell, amount, method)._asdict()}
+        places = [
+            {"cell": cell, "amount": amount, "method": method}
             for cell in self.cells
             for amount in self.amounts(cell)
             for method in self.methods(cell)
             if method != BASE
-        ]  # fmt: skip
-
-    def lines(self) -> Rows:
-        """Return the line of the gain over the amount of every way in every cell."""
-        return [
-            {"cell": cell, "method": method, **self.line(cell, method)._asdict()}
-            for cell in self.cells
-            for method in self.methods(cell)
-            if method != BASE
         ]
+        return [place | compute(**place)._asdict() for place in places]
+
+
+def tables(numbers: Numbers) -> dict[str, Rows]:
+    """Return the runs, and changes, ratios and lines of every way in every cell."""
+    return {
+        "runs": numbers.rows,
+        "tuning": numbers.tuning,
+        "changes": numbers.summaries("changes"),
+        "ratios": numbers.summaries("ratios"),
+        "lines": [
+            {"cell": cell, "method": method, **numbers.line(cell, method)._asdict()}
+            for cell in numbers.cells
+            for method in numbers.methods(cell)
+            if method != BASE
+        ],
+        "traces": numbers.traces,
+    }
 
 
 def tuning_scores(rows: Rows, measure: str) -> dict[float, float]:
@@ -190,8 +210,7 @@ def choose(rows: Rows, cells: dict[str, str]) -> dict[tuple[str, int], float]:
     """Return the best factor for each cell and amount; the base rate where two are equal."""
     chosen = {}
     for cell, amount in dict.fromkeys((row["cell"], row["amount"]) for row in rows):
-        part = [row for row in rows if (row["cell"], row["amount"]) == (cell, amount)]
-        scores = tuning_scores(part, cells[cell])
+        scores = tuning_scores(matching(rows, cell=cell, amount=amount), cells[cell])
         chosen[cell, amount] = max(FACTORS, key=lambda factor: (scores[factor], factor == 1))
     return chosen
 
@@ -201,18 +220,8 @@ def with_tuned(
 ) -> Rows:
     """Add the runs at the tuned rates; where that is the base rate, they are those of base."""
     again = [
-        row for row in rows
+        row
+        for row in rows
         if row["method"] == BASE and chosen.get((row["cell"], row["amount"])) == 1
-    ]  # fmt: skip
+    ]
     return [*rows, *({**row, "method": TUNED} for row in [*again, *tuned])]
-
-
-def mark(found: Interval, unit: str = " %", digits: int = 1) -> str:
-    """Write a difference down, and say where its interval has zero in it.
-
-    >>> mark(Interval(2.0, -1.0, 5.0, 3))
-    '+2.0 [-1.0, +5.0] %, not significant'
-    """
-    tail = "" if found.low > 0 or found.high < 0 else ", not significant"
-    numbers = f"{found.mean:+.{digits}f} [{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
-    return f"{numbers}{unit}{tail}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from eigenscape.theory import hill_null
-from eigenscape_studies.tempbalance._numbers import ACCURACY, Numbers, mark, tuning_scores
+from eigenscape_studies._tables import matching
+from eigenscape_studies.tempbalance._numbers import ACCURACY, Numbers, tuning_scores
 from eigenscape_studies.tempbalance._plan import (
     BASE,
     FIRST_TUNING_SEED,
@@ -13,19 +14,18 @@ from eigenscape_studies.tempbalance._plan import (
     PERMUTED,
     SIGMOID,
 )
-from eigenscape_studies.tempbalance._words import amounts_of, unit_of
 
 #: Of the balanced layers of an ``FNO1d``.
 _PROJECTION, _POINTWISE = (128, 24), (24, 24)
 
 
-def make_paragraphs(numbers: Numbers, chosen: dict[tuple[str, int], float]) -> dict[str, str]:
-    """Return heading to text."""
+def paragraphs(numbers: Numbers) -> dict[str, str]:
+    """Return the findings in plain words."""
     return {
         "In short": _short(numbers),
         "How often an interval leaves out zero": _counted(numbers),
         "What was trained": _trained(numbers),
-        "The tuned rates": _tuned(numbers, chosen),
+        "The tuned rates": _tuned(numbers),
         "The rate of the main cell": (
             f"The first cell's base rate, {FNO_BURGERS.learning_rate:g}, about twice the best one, "
             "was set after a first run at 0.015 had been judged on the same seeds: alphas moved "
@@ -51,9 +51,9 @@ def _short(numbers: Numbers) -> str:
     return (
         f"With {amount} examples ({cell}) {SIGMOID} makes the spread of alpha over the layers "
         f"{ratio.words(2)} of what it is without, and changes the nRMSE by "
-        f"{mark(numbers.change(cell, amount, SIGMOID))}, over {ratio.seeds} paired seeds; the same "
-        f"factors in inverse order change it by {mark(numbers.change(cell, amount, INVERSE))}, "
-        f"dealt out at random by {mark(numbers.change(cell, amount, PERMUTED))}."
+        f"{numbers.moved(cell, amount, SIGMOID)}, over {ratio.seeds} paired seeds; the "
+        f"same factors in inverse order change it by {numbers.moved(cell, amount, INVERSE)}, "
+        f"dealt out at random by {numbers.moved(cell, amount, PERMUTED)}."
         + "".join(f" {_labels(numbers, cell)}" for cell in numbers.of_measure(ACCURACY))
     )
 
@@ -61,7 +61,7 @@ def _short(numbers: Numbers) -> str:
 def _labels(numbers: Numbers, cell: str) -> str:
     amount = min(numbers.amounts(cell))
     told = [
-        f"{mark(numbers.change(cell, amount, method), ' points')} with {words}"
+        f"{numbers.moved(cell, amount, method)} with {words}"
         for method, words in (
             (SIGMOID, SIGMOID),
             (INVERSE, "the inverse"),
@@ -104,7 +104,7 @@ def _trained(numbers: Numbers) -> str:
     return (
         f"{numbers.trainings()} judged trainings, all ways of a seed on the same data, initial "
         f"weights and batches; data and pretrained networks, too, are of the seed. Examples: "
-        f"{amounts_of(numbers)}. "
+        f"{numbers.listed()}. "
         f"What base reaches (nRMSE, or accuracy in percent): {bases}. "
         f"{lost or 'No'} training{'' if lost == 1 else 's'} diverged"
         f"{', and left out' if lost else ''}."
@@ -130,17 +130,15 @@ def _shapes(numbers: Numbers) -> str:
     )
 
 
-def _tuned(numbers: Numbers, chosen: dict[tuple[str, int], float]) -> str:
+def _tuned(numbers: Numbers) -> str:
     words = []
-    for (cell, amount), factor in chosen.items():
-        part = [
-            row for row in numbers.tuning if (row["cell"], row["amount"]) == (cell, amount)
-        ]  # fmt: skip
+    for (cell, amount), factor in numbers.chosen.items():
+        part = matching(numbers.tuning, cell=cell, amount=amount)
         scores = tuning_scores(part, numbers.cells[cell])
         told = ", ".join(
             f"x{tried:g} {score:+.1f}" for tried, score in scores.items() if tried != 1
         )
-        words.append(f"{cell}, {amount}: x{factor:g} ({told}{unit_of(numbers, cell)})")
+        words.append(f"{cell}, {amount}: x{factor:g} ({told}{numbers.unit(cell)})")
     return (
         f"On seeds from {FIRST_TUNING_SEED} on, which are judged nowhere, the base rate was tried "
         f"against its half and its double; chosen, with the gains over the base rate: "

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eigenscape.results import PALETTE
-from eigenscape_studies._draw import below, label, panels
-from eigenscape_studies._result import StudyResult
+from eigenscape.stats import Interval, interval
+from eigenscape_studies import Pictures, StudyResult
+from eigenscape_studies._draw import below, label, panels, ticks
 from eigenscape_studies.tempbalance._numbers import ACCURACY
 from eigenscape_studies.tempbalance._plan import (
     BASE,
@@ -27,15 +29,20 @@ if TYPE_CHECKING:
 
 #: Colour and marker of each way: never the colour alone.
 _LOOK = {
-    BASE: ("black", "s"), SIGMOID: ("blue", "o"), LINEAR: ("green", "^"), STRONG: ("sky", "D"),
-    INVERSE: ("vermilion", "v"), PERMUTED: ("orange", "P"), TUNED: ("grey", "X"),
-}  # fmt: skip
+    BASE: ("black", "s"),
+    SIGMOID: ("blue", "o"),
+    LINEAR: ("green", "^"),
+    STRONG: ("sky", "D"),
+    INVERSE: ("vermilion", "v"),
+    PERMUTED: ("orange", "P"),
+    TUNED: ("grey", "X"),
+}
 _LAYERS = ("blue", "orange", "green", "vermilion", "purple", "sky", "grey", "black")
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 _ALPHA = "PL_Alpha_Hill"
 
 
-def pictures(result: StudyResult) -> dict[str, tuple[Figure, str]]:
+def pictures(result: StudyResult) -> Pictures:
     """Return heading to figure and caption."""
     return {
         "Change against base": (
@@ -107,8 +114,6 @@ def _forest(axis: Axes, rows: pd.DataFrame) -> None:
 
 def spread(result: StudyResult) -> Figure:
     """Draw the spread by way, with the fewest examples of each cell."""
-    from eigenscape_studies._interval import interval
-
     table, cells = result.table("runs"), _cells(result)
     figure, axes = panels(1, len(cells), 3.7 * len(cells), 3.7)
     for axis, cell in zip(axes[0], cells, strict=True):
@@ -123,12 +128,12 @@ def spread(result: StudyResult) -> Figure:
             range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor", fontsize=8
         )
         axis.set_ylim(bottom=0)
-        label(axis, f"{cell}: {int(part['amount'].iloc[0])} examples", "",
-              f"standard deviation of {_ALPHA}")  # fmt: skip
+        title = f"{cell}: {int(part['amount'].iloc[0])} examples"
+        label(axis, title, "", f"standard deviation of {_ALPHA}")
     return figure
 
 
-def _column(axis: Axes, x: float, values: Any, found: Any, name: str) -> None:
+def _column(axis: Axes, x: float, values: NDArray[np.float64], found: Interval, name: str) -> None:
     """Draw seeds as dots beside their mean and its interval."""
     colour, marker = _LOOK[name]
     ink = PALETTE[colour]
@@ -151,12 +156,10 @@ def gain(result: StudyResult) -> Figure:
         axis.vlines(x, sign * part["low"], sign * part["high"], color=PALETTE["blue"], lw=1.6)
         axis.plot(x, sign * part["mean"], "o", ms=5.5, color=PALETTE["blue"])
         line = lines[(lines["cell"] == cell) & (lines["method"] == SIGMOID)].iloc[0]
-        axis.plot(x, line["start"] + line["slope"] * np.log2(x), lw=1.4, ls="--",
-                  color=PALETTE["vermilion"])  # fmt: skip
+        fitted = line["start"] + line["slope"] * np.log2(x)
+        axis.plot(x, fitted, lw=1.4, ls="--", color=PALETTE["vermilion"])
         axis.axhline(0, color=PALETTE["black"], lw=0.8)
-        axis.set_xscale("log", base=2)
-        axis.set_xticks(x, [f"{value:.0f}" for value in x])
-        axis.minorticks_off()
+        ticks(axis, x, base=2)
         words = f"slope {line['slope']:+.1f} [{line['low']:+.1f}, {line['high']:+.1f}]"
         label(axis, f"{cell}\n{words}", "training examples", _GAIN[accuracy])
     return figure
@@ -168,8 +171,8 @@ def _seed_dots(axis: Axes, runs: pd.DataFrame, accuracy: bool) -> None:
     mine, base = wide[SIGMOID], wide[BASE]
     gains = mine - base if accuracy else 100 * (1 - mine / base)
     amounts = np.array([amount for amount, _ in gains.index], dtype=float)
-    axis.plot(amounts / 1.07, gains.to_numpy(float), ".", ms=4, alpha=0.5, mew=0,
-              color=PALETTE["blue"])  # fmt: skip
+    x, ink = amounts / 1.07, PALETTE["blue"]
+    axis.plot(x, gains.to_numpy(float), ".", ms=4, alpha=0.5, mew=0, color=ink)
 
 
 def training(result: StudyResult) -> Figure:
@@ -188,14 +191,11 @@ def training(result: StudyResult) -> Figure:
     label(right, f"{SIGMOID}: factors", "step", "factor on the learning rate")
     middle.sharey(left)
     left.autoscale()
-    handles, words = left.get_legend_handles_labels()
-    below(figure, handles, words)
+    below(figure, left)
     return figure
 
 
 def _layers(axis: Axes, rows: pd.DataFrame, column: str) -> None:
     for index, (layer, part) in enumerate(rows.groupby("layer", sort=False)):
-        axis.plot(
-            part["step"], part[column], lw=1.5, label=str(layer),
-            color=PALETTE[_LAYERS[index % len(_LAYERS)]], ls=_DASHES[index % len(_DASHES)],
-        )  # fmt: skip
+        ink, dash = PALETTE[_LAYERS[index % len(_LAYERS)]], _DASHES[index % len(_DASHES)]
+        axis.plot(part["step"], part[column], lw=1.5, label=str(layer), color=ink, ls=dash)

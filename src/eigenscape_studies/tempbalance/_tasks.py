@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from eigenscape.models import build
 from eigenscape.runs import Task, single_thread
+from eigenscape_studies import Found
+from eigenscape_studies._tables import Rows
 from eigenscape_studies.networks import language, pretrain
+from eigenscape_studies.tempbalance._numbers import Numbers, choose, with_tuned
 from eigenscape_studies.tempbalance._plan import (
     BASE,
     FACTORS,
     FIRST_TUNING_SEED,
     Cell,
-    Scale,
+    TempBalancePlan,
 )
 from eigenscape_studies.tempbalance._training import (
     State,
@@ -22,9 +26,6 @@ from eigenscape_studies.tempbalance._training import (
     spreads,
     train_one,
 )
-
-_TRACED_SEED = 0
-Chosen = dict[tuple[str, int], float]
 
 
 def train_task(
@@ -87,9 +88,9 @@ def pretrain_task(sentences: int, width: int, seed: int) -> dict[str, Any]:
     return {"state": state, "loss": log.losses[-1] if log.losses else float("nan")}
 
 
-def pretraining(scale: Scale) -> list[Task]:
+def pretraining(plan: TempBalancePlan, _: Found) -> list[Task]:
     """Return the tasks that come first: one for each language model."""
-    cells = dict.fromkeys(sweep.cell for sweep in scale.sweeps if sweep.cell.tuned_text)
+    cells = dict.fromkeys(sweep.cell for sweep in plan.sweeps if sweep.cell.tuned_text)
     return [
         Task(
             f"{cell.name}, pretraining {seed}",
@@ -97,52 +98,93 @@ def pretraining(scale: Scale) -> list[Task]:
             {"sentences": cell.sentences, "width": cell.width, "seed": seed},
         )
         for cell in cells
-        for seed in range(scale.pretrained)
+        for seed in plan.pretrained
     ]
 
 
-def judged(scale: Scale, states: list[State]) -> list[Task]:
-    """Return a task for each cell, amount and judged seed."""
-    return [
+def trainings(plan: TempBalancePlan, found: Found) -> list[Task]:
+    """Return a task for each cell, amount and seed: first the judged ones, then those of tuning."""
+    states = _states(found)
+    main, first = plan.sweeps[0], plan.seeds[0]
+    tried = [(BASE, factor) for factor in FACTORS]
+    judged = [
         _task(
-            sweep.cell, amount, seed, [(method, 1.0) for method in sweep.cell.methods], states,
-            traced=sweep is scale.sweeps[0] and amount == min(sweep.seeds) and seed == _TRACED_SEED,
+            *(sweep.cell, amount, seed, [(method, 1.0) for method in sweep.cell.methods], states),
+            traced=sweep is main and amount == min(sweep.seeds) and seed == first,
         )
-        for sweep in scale.sweeps
-        for amount, seeds in sweep.seeds.items()
-        for seed in range(seeds)
-    ]  # fmt: skip
-
-
-def tuning(scale: Scale, states: list[State]) -> list[Task]:
-    """Return a task for each cell, amount and tuning seed: the base rate and its neighbours."""
-    return [
-        _task(sweep.cell, amount, FIRST_TUNING_SEED + index, runs, states)
-        for runs in ([(BASE, factor) for factor in FACTORS],)
-        for sweep in scale.sweeps
+        for sweep in plan.sweeps
         for amount in sweep.seeds
-        for index in range(sweep.tuning)
+        for seed in plan.judged(sweep, amount)
+    ]
+    return judged + [
+        _task(sweep.cell, amount, seed, tried, states)
+        for sweep in plan.sweeps
+        for amount in sweep.seeds
+        for seed in plan.tuned_on(sweep)
     ]
 
 
-def tuned(scale: Scale, states: list[State], chosen: Chosen) -> list[Task]:
+def tuned(plan: TempBalancePlan, found: Found) -> list[Task]:
     """Return a task for each judged seed whose tuned rate is another than the base rate."""
+    states, chosen = _states(found), _chosen(plan, found)
     return [
         _task(sweep.cell, amount, seed, [(BASE, factor)], states, tail=f", rate x{factor:g}")
-        for sweep in scale.sweeps
-        for amount, seeds in sweep.seeds.items()
+        for sweep in plan.sweeps
+        for amount in sweep.seeds
         for factor in (chosen[sweep.cell.name, amount],)
-        for seed in range(seeds)
+        for seed in plan.judged(sweep, amount)
         if factor != 1
     ]
 
 
+def collect(plan: TempBalancePlan, found: Found) -> Numbers:
+    """Gather the judged runs, those of tuning, and the traces."""
+    rows, chosen = _rows(found["trainings"]), _chosen(plan, found)
+    judged = [row for row in rows if row["seed"] < FIRST_TUNING_SEED]
+    return Numbers(
+        cells=_measures(plan),
+        rows=with_tuned(judged, _rows(found["tuned"]), chosen),
+        tuning=[row for row in rows if row["seed"] >= FIRST_TUNING_SEED],
+        traces=[row for item in found["trainings"].values() for row in item["traces"]],
+        chosen=chosen,
+    )
+
+
+def _measures(plan: TempBalancePlan) -> dict[str, str]:
+    return {sweep.cell.name: sweep.cell.measure for sweep in plan.sweeps}
+
+
+def _rows(found: Mapping[str, Any]) -> Rows:
+    return [row for item in found.values() for row in item["rows"]]
+
+
+def _chosen(plan: TempBalancePlan, found: Found) -> dict[tuple[str, int], float]:
+    """Return the factor of each cell and amount that was best on the tuning seeds."""
+    tried = [row for row in _rows(found["trainings"]) if row["seed"] >= FIRST_TUNING_SEED]
+    return choose(tried, _measures(plan))
+
+
+def _states(found: Found) -> dict[int, State]:
+    """Return the pretrained language models by their seeds."""
+    return {
+        int(name.rpartition(" ")[2]): value["state"] for name, value in found["pretraining"].items()
+    }
+
+
 def _task(
-    cell: Cell, amount: int, seed: int, runs: list[tuple[str, float]], states: list[State], *,
-    traced: bool = False, tail: str = "",
-) -> Task:  # fmt: skip
-    arguments = {
-        "cell": cell, "amount": amount, "seed": seed, "runs": runs, "traced": traced,
-        "state": states[seed % len(states)] if cell.tuned_text else None,
-    }  # fmt: skip
+    cell: Cell,
+    amount: int,
+    seed: int,
+    runs: list[tuple[str, float]],
+    states: Mapping[int, State],
+    *,
+    traced: bool = False,
+    tail: str = "",
+) -> Task:
+    """Return one task; a tuning seed takes the pretrained models in turn."""
+    state = None
+    if cell.tuned_text:
+        state = states[seed] if seed in states else list(states.values())[seed % len(states)]
+    place = {"cell": cell, "amount": amount, "seed": seed}
+    arguments = {**place, "runs": runs, "traced": traced, "state": state}
     return Task(f"{cell.name}, {amount} examples, seed {seed}{tail}", train_task, arguments)

@@ -43,7 +43,7 @@ State = dict[str, NDArray[Any]]
 
 
 class Trained(NamedTuple):
-    """What came of one training.
+    """The result of one training.
 
     Args:
         value: nRMSE, or accuracy in percent, on held-out examples.

@@ -6,8 +6,10 @@ from eigenscape.diagnosis.growing._cost import trim as trim
 from eigenscape.diagnosis.growing._family import Family as Family
 from eigenscape.diagnosis.growing._family import load_family as load_family
 from eigenscape.diagnosis.growing._folder import settle_plan as settle_plan
+from eigenscape.diagnosis.growing._grow import gather_populations as gather_populations
 from eigenscape.diagnosis.growing._grow import grow as grow
 from eigenscape.diagnosis.growing._grow import grow_together as grow_together
+from eigenscape.diagnosis.growing._grow import population_tasks as population_tasks
 from eigenscape.diagnosis.growing._plan import GrowPlan as GrowPlan
 
 __all__ = [
@@ -15,9 +17,11 @@ __all__ = [
     "Family",
     "GrowPlan",
     "estimate_cost",
+    "gather_populations",
     "grow",
     "grow_together",
     "load_family",
+    "population_tasks",
     "settle_plan",
     "trim",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,30 @@ def grow_together(
         InputError: plans that differ in more.
         TaskError: nothing could be grown.
     """
+    tasks = population_tasks(family, plans)
+    if engine == "threads":
+        jobs = 1
+    place = None if folder is None else Path(folder) / CELLS
+    outcomes = execute(tasks, folder=place, engine=engine, jobs=jobs, progress=progress)
+    lost = [f"{outcome.name} failed: {outcome.error}" for outcome in outcomes if not outcome.ok]
+    cells = [outcome.value for outcome in outcomes if outcome.ok]
+    return gather_populations(family, plans, cells, lost)
+
+
+def population_tasks(family: Family, plans: Mapping[str, GrowPlan]) -> list[Task]:
+    """Return one task for each cell of populations that are grown side by side.
+
+    For whoever runs them together with tasks of their own; :func:`gather_populations` makes the
+    populations from the values. The value of a task is, for each plan, ``{"rows": one row for each
+    configuration, "failed": a sentence for each that did not come out finite}``.
+
+    Args:
+        family: the networks and the data.
+        plans: name to plan; they differ in label noise and first seed alone.
+
+    Raises:
+        InputError: plans that differ in more.
+    """
     _ = family.fingerprint  # says now what cannot be repeated
     several = list(plans.values())
     first = several[0]
@@ -88,7 +112,7 @@ def grow_together(
             "plans that are grown together may differ in label_noise and first_seed alone. Mend: "
             "grow them one after the other"
         )
-    tasks = [
+    return [
         Task(
             f"width {width}, data {data}",
             grow_cell,
@@ -97,12 +121,25 @@ def grow_together(
         for data in sorted(first.data, reverse=True)  # the longest first
         for width in sorted(first.widths, reverse=True)
     ]
-    if engine == "threads":
-        jobs = 1
-    place = None if folder is None else Path(folder) / CELLS
-    outcomes = execute(tasks, folder=place, engine=engine, jobs=jobs, progress=progress)
-    lost = [f"{outcome.name} failed: {outcome.error}" for outcome in outcomes if not outcome.ok]
-    cells = [outcome.value for outcome in outcomes if outcome.ok]
+
+
+def gather_populations(
+    family: Family,
+    plans: Mapping[str, GrowPlan],
+    cells: Sequence[list[dict[str, Any]]],
+    lost: Sequence[str] = (),
+) -> list[Population]:
+    """Return the populations that the values of :func:`population_tasks` make.
+
+    Args:
+        family: as there.
+        plans: as there.
+        cells: the values.
+        lost: a sentence for each cell without a value.
+
+    Raises:
+        TaskError: nothing could be grown.
+    """
     return [
         _population(family, plan, name, [cell[i] for cell in cells], lost)
         for i, (name, plan) in enumerate(plans.items())
@@ -110,7 +147,7 @@ def grow_together(
 
 
 def _population(
-    family: Family, plan: GrowPlan, name: str, cells: list[dict[str, Any]], lost: list[str]
+    family: Family, plan: GrowPlan, name: str, cells: list[dict[str, Any]], lost: Sequence[str]
 ) -> Population:
     rows = [row for cell in cells for row in cell["rows"]]
     notes = [*lost, *(line for cell in cells for line in cell["failed"])]

@@ -1,8 +1,7 @@
-"""What every method scores on the networks with noisy labels."""
+"""What is computed: the populations, and what every method scores on noisy labels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,34 +11,76 @@ from eigenscape.diagnosis import (
     ACTIONS,
     MDTree,
     Population,
+    advised_actions,
+    check_health,
     evaluate,
     fit_baseline,
+    fitted_trees,
+    gather_populations,
+    population_tasks,
     sample_cells,
     scores,
     step_gains,
     within,
 )
-from eigenscape.diagnosis._policy import advised_actions
-from eigenscape.diagnosis._trust import fitted_trees
 from eigenscape.errors import InputError
+from eigenscape.runs import Task
+from eigenscape_studies import Found
+from eigenscape_studies._data import mnist_family
 from eigenscape_studies._permuted import permuted_scores
-from eigenscape_studies.md_tree_population._plan import Scale
+from eigenscape_studies._tables import Rows
+from eigenscape_studies.md_tree_population._numbers import Numbers
+from eigenscape_studies.md_tree_population._plan import (
+    BASELINES,
+    CARRIED,
+    CLEAN,
+    NOISY,
+    ONE,
+    PAPER,
+    PERMUTED,
+    PUBLISHED,
+    RATES,
+    TREE,
+    VALIDATION,
+    PopulationPlan,
+    plans_of,
+)
 
-Rows = list[dict[str, Any]]
-TREE, PAPER, ONE = "MD tree", "MD tree, paper search", "MD tree of one checkpoint"
-VALIDATION = "validation"
-BASELINES = (VALIDATION, "free landscape", "one checkpoint", "temperature (cheats)")
-PERMUTED, CARRIED = "permuted metrics", "published thresholds"
-#: Fitted to the paper's whole table with clean labels (ResNet18 on CIFAR-10), by its own search.
-PUBLISHED = (0.146, -4.422, 6.138)
+
+def cells(plan: PopulationPlan, _: Found) -> list[Task]:
+    """Return the cells of all populations, clean and noisy, side by side."""
+    family = mnist_family()
+    return population_tasks(family, plans_of(family, plan))
 
 
-def transfer_rows(repeat: int, clean: Population, noisy: Population, scale: Scale) -> Rows:
+def collect(plan: PopulationPlan, found: Found) -> Numbers:
+    """Gather the populations, and score every method on them."""
+    family = mnist_family()
+    plans = plans_of(family, plan)
+    values = list(found["cells"].values())
+    grown = dict(zip(plans, gather_populations(family, plans, values), strict=True))
+    rows: dict[str, Rows] = {name: [] for name in ("transfer", "few", "margin", "advice", "health")}
+    for repeat in plan.seeds:
+        clean, noisy = (grown[f"{name} {repeat}"] for name in (CLEAN, NOISY))
+        rows["transfer"] += transfer_rows(repeat, clean, noisy, plan)
+        rows["few"] += few_rows(repeat, clean, noisy, plan)
+        rows["margin"] += margin_rows(repeat, clean, noisy)
+        rows["advice"] += advice_rows(repeat, clean, noisy)
+    for name, population in grown.items():
+        health = check_health(population)
+        size = {"configurations": len(population), "seed_noise": population.seed_noise}
+        parts = {"inside": health.inside, "collapsed": health.collapsed, **health.shares}
+        rows["health"].append({"population": name, **size, **parts})
+    networks = 2 * len(plans) * len(plan.widths) * len(plan.data) * len(RATES)
+    return Numbers(repeats=len(plan.seeds), networks=networks, rows=rows)
+
+
+def transfer_rows(repeat: int, clean: Population, noisy: Population, plan: PopulationPlan) -> Rows:
     """Fit to clean networks, all or the small end of the grid, and diagnose the noisy ones."""
     settings: dict[str, dict[str, Any]] = {
         "all": {},
-        "narrow": {"max_width": float(sorted(scale.widths)[1])},
-        "little data": {"max_data": float(sorted(scale.data)[1])},
+        "narrow": {"max_width": float(sorted(plan.widths)[1])},
+        "little data": {"max_data": float(sorted(plan.data)[1])},
     }
     rows: Rows = []
     for setting, limits in settings.items():
@@ -65,32 +106,33 @@ def _methods(
         ONE: evaluate(clean, noisy, **limits, variant="one-checkpoint", seeds=(seed,)).per_seed[0],
         **{name: some[0] for name, some in result.baselines.items()},
         CARRIED: scores(published.predict(asked), truth),
-        PERMUTED: permuted_scores(part.select(part.labels("temperature") != "optimal"), noisy,
-                                  "temperature", seed),
+        PERMUTED: permuted_scores(
+            part.select(part.labels("temperature") != "optimal"), noisy, "temperature", seed
+        ),
         "majority": {"accuracy": result.majority, "balanced_accuracy": 50.0},
-    }  # fmt: skip
+    }
     return {
         name: {key: float(score[key]) for key in ("accuracy", "balanced_accuracy")}
         for name, score in found.items()
     }
 
 
-def few_rows(repeat: int, clean: Population, noisy: Population, scale: Scale) -> Rows:
+def few_rows(repeat: int, clean: Population, noisy: Population, plan: PopulationPlan) -> Rows:
     """Fit to a few random cells of the clean networks, and diagnose the noisy ones."""
     labels = noisy.labels("temperature")
     rows = labels != "optimal"
     asked, truth = noisy.select(rows), labels[rows]
     found: Rows = []
-    for count in scale.cells:
-        for draw in range(scale.draws):
+    for count in plan.cells:
+        for draw in range(plan.draws):
             seed = 1000 * repeat + draw
             part = clean.select(sample_cells(clean, "temperature", count, seed))
             known = part.labels("temperature")
             clear = known != "optimal"
             for method, answers in _answers(part, known, clear, asked, seed).items():
+                place = {"repeat": repeat, "cells": count, "configurations": int(clear.sum())}
                 score = scores(answers, truth)["accuracy"]
-                found.append({"repeat": repeat, "cells": count, "configurations": int(clear.sum()),
-                              "method": method, "accuracy": score})  # fmt: skip
+                found.append({**place, "method": method, "accuracy": score})
     return found
 
 
@@ -126,12 +168,14 @@ def advice_rows(repeat: int, clean: Population, noisy: Population) -> Rows:
         "advice, one checkpoint": advised_actions(one, noisy),
     }
     means = {
-        **{name: float(step_gains(noisy, actions)["best"].mean())
-           for name, actions in followed.items()},
+        **{
+            name: float(step_gains(noisy, actions)["best"].mean())
+            for name, actions in followed.items()
+        },
         **{f"always {action}": float(values.mean()) for action, values in gains.items()},
         "by lot": float(every.mean()),
         "best of each": float(every.max(axis=0).mean()),
-    }  # fmt: skip
+    }
     return [{"repeat": repeat, "policy": name, "gain": gain} for name, gain in means.items()]
 
 
@@ -140,10 +184,9 @@ def margin_rows(repeat: int, clean: Population, noisy: Population) -> Rows:
     labels = noisy.labels("temperature")
     right = MDTree.fit(clean).predict(noisy) == labels
     stake = np.abs(noisy.table["rfi_inc_temp"] - noisy.table["rfi_dec_temp"]).to_numpy()
-    bins: Sequence[tuple[float, float]] = ((0, 1), (1, 2), (2, 4), (4, np.inf))
-    return [
-        {"repeat": repeat, "low": low, "high": high, "n": int(chosen.sum()),
-         "right": int(right[chosen].sum())}
-        for low, high in bins
-        for chosen in ((stake > low) & (stake <= high),)
-    ]  # fmt: skip
+    rows: Rows = []
+    for low, high in ((0, 1), (1, 2), (2, 4), (4, np.inf)):
+        chosen = (stake > low) & (stake <= high)
+        counts = {"n": int(chosen.sum()), "right": int(right[chosen].sum())}
+        rows.append({"repeat": repeat, "low": low, "high": high, **counts})
+    return rows
