@@ -5,7 +5,8 @@ from pathlib import Path
 
 from eigenscape.results import new_figure
 from eigenscape.runs import Task
-from eigenscape_studies import Claim, Plan, Study, interval, unless_significant, verdict
+from eigenscape.stats import interval
+from eigenscape_studies import Claim, Plan, Study, unless_significant, verdict
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import pytest
 from eigenscape_studies._rank import rank_correlation
 
 from eigenscape.results import load
+from eigenscape.stats import rank_correlation
 from eigenscape_studies import StudyResult, get_study
 from eigenscape_studies.landscape_profiles._plan import ProfilesPlan
 from eigenscape_studies.landscape_topology._plan import TopologyPlan

@@ -10,7 +10,8 @@ from scipy.stats import linregress
 from eigenscape.errors import InputError
 from eigenscape.models import build
 from eigenscape.results import load
-from eigenscape_studies import Interval, StudyResult, signed
+from eigenscape.stats import Interval, fit_line
+from eigenscape_studies import StudyResult, signed
 from eigenscape_studies.networks import FNO1d, relative_error, train_operator
 from eigenscape_studies.tempbalance import STUDY
 from eigenscape_studies.tempbalance import _plan as plan
