@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from eigenscape_studies._rank import rank_correlation
 
 from eigenscape.results import load
 from eigenscape.stats import rank_correlation

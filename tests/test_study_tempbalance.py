@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from eigenscape_studies.tempbalance._line import fit_line
 from scipy.stats import linregress
 
 from eigenscape.errors import InputError
