@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from eigenscape.errors import InputError
+from eigenscape.models._greedy import logits_of
 from eigenscape.models._modes import BATCH_NORM_POLICIES
 from eigenscape.models._nested import Batch
 
@@ -128,6 +129,18 @@ def _forward_keywords(model: nn.Module, batch: Batch) -> Any:
             "labels into the batch, or give forward=lambda model, batch: the scalar loss"
         )
     return loss
+
+
+def next_tokens(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Return logits ``(N, V)`` and ids ``(N,)`` of the tokens that are scored in windows.
+
+    Args:
+        model: from ids ``(n, t)`` to logits, as :class:`LanguageModel` takes it.
+        batch: ids and scored, ``(n, t)``.
+    """
+    ids, scored = batch
+    wanted = scored[:, 1:]
+    return logits_of(model, ids)[:, :-1][wanted], ids[:, 1:][wanted]
 
 
 def scalar(loss: Any, index: int) -> Tensor:

@@ -19,15 +19,18 @@ from eigenscape.models._nested import (
     joined,
     moved,
     row_count,
+    scored_count,
     split_places,
     taken,
     tensors_of,
     term_count,
 )
+from eigenscape.models._tokens import Tokens
 from eigenscape.results import ContentHash
 
 Size = Callable[[Batch], float]
 _CACHE_BYTES = 2**30
+_WINDOWS = 16  # windows of tokens in a batch
 _CUT = 512  # samples of a batch, where nothing else is said
 
 
@@ -38,6 +41,9 @@ class Data:
     holds a tensor (``(X, y)``, ``[X, y]``, ``({"x": X}, y)``, ``((X1, X2), y)``) is ONE batch. A
     tuple or list of such, a loader, or a ``torch.utils.data.Dataset`` (in batches of 512) is
     several. :attr:`understood` says what the data were taken for.
+
+    :class:`Tokens` are batches of up to 16 windows, ``(ids, scored)``, weighted by the tokens that
+    are scored.
 
     Args:
         source: one batch, or an iterable of batches that can be read again and again.
@@ -52,6 +58,8 @@ class Data:
         examples: rows of the first tensor of each batch, in all.
         batches: how many there are.
         hash: of the contents, 32 hexadecimal digits.
+        sized: whether ``size`` says what a batch weighs.
+        of_tokens: whether they are windows of :class:`Tokens`.
         networks: None; k where each of k networks has samples of its own (:class:`NetworkData`).
 
     Raises:
@@ -68,11 +76,14 @@ class Data:
     """
 
     networks: int | None = None
+    of_tokens: bool = False
+    sized: bool = False
 
     def __init__(self, source: Any, *, size: Size | None = None) -> None:
         kind = _kind_of(source)
         self._source: Iterable[Batch] = kind.batches
-        self._size = size or term_count
+        self.of_tokens, self.sized = isinstance(source, Tokens), size is not None
+        self._size = size or (scored_count if self.of_tokens else term_count)
         self._device: torch.device | None = None
         self._dtype: torch.dtype | None = None
         self.ambiguous = kind.ambiguous
@@ -126,7 +137,7 @@ class Data:
     def weighted(self, size: Size) -> Data:
         """Return the same batches with other weights."""
         other = copy.copy(self)
-        other._size = size
+        other._size, other.sized = size, True
         other._weights = tuple(
             _checked_size(size(batch), place) for place, batch in enumerate(self._read())
         )
@@ -256,6 +267,9 @@ class _Kind:
 def _kind_of(source: Any) -> _Kind:
     name = type(source).__name__
     article = "an" if name[:1].lower() in "aeiou" else "a"
+    if isinstance(source, Tokens):
+        words = f"{len(source)} windows of {source.source}, the first ids and scored "
+        return _Kind(source.batches(_WINDOWS), words, held=True)
     if isinstance(source, Tensor | np.ndarray):
         return _Kind([source], f"{article} {name} ", held=True)
     if isinstance(source, Mapping):

@@ -114,6 +114,11 @@ def term_count(batch: Batch) -> int:
     return row_count(batch)
 
 
+def scored_count(batch: Batch) -> int:
+    """Return how many tokens of ``(ids, scored)``, windows of tokens, are scored."""
+    return int(batch[1].sum())
+
+
 def shifted_term_count(batch: Batch) -> int:
     """Return the number of labels that count when the first of each row does not.
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from eigenscape.errors import InputError
 from eigenscape.models import _derivatives, _objective_checks
@@ -20,9 +21,11 @@ from eigenscape.models._calls import (
     default_forward,
     doubled_loss,
     dtype_of,
+    next_tokens,
     one_device_of,
 )
 from eigenscape.models._data import Data
+from eigenscape.models._language import LanguageModel
 from eigenscape.models._modes import (
     BatchNormPolicy,
     batch_norm_statistics,
@@ -53,11 +56,13 @@ class Objective(Views):
     faster for them.
 
     Args:
-        model: any module, or several of one architecture. Its trainable parameters span the
-            landscape.
+        model: any module or :class:`LanguageModel`, or several of one architecture. Its trainable
+            parameters span the landscape.
         loss: from outputs and targets to a scalar, the mean over the samples of the batch. None
             when ``forward`` returns the loss itself. May be left out: ``Objective(model, data)``.
-        data: one batch or several, of any kind that :class:`Data` understands.
+        data: one batch or several, of any kind that :class:`Data` understands. With :class:`Tokens`
+            the loss is the mean cross-entropy of the tokens that are scored, each predicted from
+            those before it.
         forward: from model and batch to ``(outputs, targets)``, or to the scalar loss. By default a
             batch is a pair ``(inputs, targets)``; with no ``loss``, a mapping is handed to the
             model as keywords and the loss is the ``.loss`` of what it returns, as in transformers.
@@ -102,7 +107,7 @@ class Objective(Views):
 
     def __init__(
         self,
-        model: nn.Module | Sequence[nn.Module],
+        model: nn.Module | LanguageModel | Sequence[nn.Module | LanguageModel],
         loss: Loss | Any = None,
         data: Batch | Iterable[Batch] | Data = None,
         *,
@@ -116,7 +121,8 @@ class Objective(Views):
     ) -> None:
         if data is None and loss is not None and not callable(loss):
             loss, data = None, loss
-        models: list[Any] = list(model) if isinstance(model, list | tuple) else [model]
+        given: list[Any] = list(model) if isinstance(model, list | tuple) else [model]
+        models = [one.model if isinstance(one, LanguageModel) else one for one in given]
         check_arguments(models, loss, batch_norm, dtype)
         if data is None:
             raise InputError("there are no data. Try: Objective(model, loss, data)")
@@ -125,6 +131,9 @@ class Objective(Views):
         self.space = ParameterSpace.of(self.model, include, exclude)
         self.device, self.dtype = one_device_of(models), dtype or dtype_of(self.model)
         self._live: tuple[str, ...] = ()  # tensors that the forward pass writes to
+        held = Data.of(data, size=size)
+        if held.of_tokens and loss is None and forward is None:
+            loss, forward = functional.cross_entropy, next_tokens
         self._loss, self._bound = loss, Bound(self.model, forward or default_forward(loss))
         self._exact_loss = doubled_loss(loss)
         self._graph = False  # whether the forward pass itself differentiates by its inputs
@@ -134,9 +143,9 @@ class Objective(Views):
         self._batched = len(models) > 1 and worth_it(self.model, self.space)
         self.norm_statistics = [f"model.{name}" for name in batch_norm_statistics(self.model)]
         self.noise = 0.0
-        self.data = self._given(Data.of(data, size=size))
+        self.data = self._given(held)
         if check:
-            _objective_checks.check(self, weigh=size is None and not isinstance(data, Data))
+            _objective_checks.check(self, weigh=not held.sized)
 
     # ------------------------------------------------------------------ k networks
 
