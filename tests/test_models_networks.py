@@ -215,7 +215,7 @@ class Counted(nn.Linear):
     """What no vmap can run: a branch on the values."""
 
     def forward(self, x):
-        return super().forward(x if bool(x.sum() > 0) and bool(self.weight.sum() < 1e9) else -x)
+        return super().forward(x if bool(self.weight.sum() < 1e9) else -x)
 
 
 def test_what_cannot_run_side_by_side_runs_one_by_one_and_says_so():
