@@ -104,7 +104,7 @@ def curve_task(clean: str, noisy: str, case: str, value: int, seeds: Sequence[in
             baselines=BASELINES if first else (),
         )
         head = {"case": case, "value": value, "n": result.n_train}
-        found = {name: result.per_seed, **result.baselines}
+        found: dict[str, Any] = {name: result.per_seed, **result.baselines}
         rows += [
             {**head, "method": method, **{key: row[key] for key in _KEPT}}
             for method, some in found.items()

@@ -100,7 +100,7 @@ def _methods(
     rows = labels != "optimal"
     asked, truth = noisy.select(rows), labels[rows]
     published = replace(MDTree.zero_shot(), thresholds=PUBLISHED)
-    found = {
+    found: dict[str, Any] = {
         TREE: result.per_seed[0],
         PAPER: evaluate(clean, noisy, **limits, search="paper", seeds=(seed,)).per_seed[0],
         ONE: evaluate(clean, noisy, **limits, variant="one-checkpoint", seeds=(seed,)).per_seed[0],

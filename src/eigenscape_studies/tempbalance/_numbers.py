@@ -161,14 +161,14 @@ class Numbers:
     def summaries(self, kind: str) -> Rows:
         """Return changes, or ratios of the spread, of every way in every cell at every amount."""
         compute = {"changes": self.change, "ratios": self.ratio}[kind]
-        places = [
+        return [
             {"cell": cell, "amount": amount, "method": method}
+            | compute(cell, amount, method)._asdict()
             for cell in self.cells
             for amount in self.amounts(cell)
             for method in self.methods(cell)
             if method != BASE
         ]
-        return [place | compute(**place)._asdict() for place in places]
 
 
 def tables(numbers: Numbers) -> dict[str, Rows]:
