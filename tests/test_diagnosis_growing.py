@@ -29,7 +29,7 @@ from eigenscape.diagnosis import (
 )
 from eigenscape.diagnosis.growing import _cost, _folder
 from eigenscape.diagnosis.growing._cell import grow_cell, trained_cell, training_rows
-from eigenscape.diagnosis.growing._training import train_stack
+from eigenscape.diagnosis.growing._training import train_networks
 from eigenscape.diagnosis.measuring._metrics import measure_groups
 from eigenscape.errors import InputError, TaskError
 from eigenscape.models import NetworkData, Objective
@@ -63,15 +63,16 @@ def sgd(model, inputs, labels, order, plan, rate):
     return model.eval()
 
 
-@pytest.mark.parametrize("batched", [True, False])
-def test_side_by_side_is_one_at_a_time(family, batched):
+@pytest.mark.parametrize("limit", [10**6, 1])
+def test_side_by_side_is_one_at_a_time(family, limit, monkeypatch):
+    from eigenscape.models import _side_by_side
+
+    monkeypatch.setattr(_side_by_side, "VMAP_LIMIT", limit)
     plan = plan_of(family, epochs=3)
     inputs, labels = family.train[0][:90], family.train[1][:90]
     networks = [family.network(6, seed) for seed in (0, 1)]
     samples = NetworkData.shared(inputs, labels, 2)
-    start = Objective(networks, nn.functional.cross_entropy, samples, check=False)
-    start._batched = batched
-    found = train_stack(start, rates=[0.05, 0.2], seeds=[0, 1], plan=plan)
+    found = train_networks(networks, samples, rates=[0.05, 0.2], seeds=[0, 1], plan=plan)
     for i, (rate, seed) in enumerate(((0.05, 0), (0.2, 1))):
         generator = torch.Generator().manual_seed(seed)
         order = [torch.randperm(90, generator=generator) for _ in range(3)]

@@ -591,12 +591,12 @@ def test_k_networks_are_trained_as_each_would_be_alone(name):
 
 
 def test_k_networks_that_are_too_large_for_vmap_are_run_one_by_one(monkeypatch):
-    from eigenscape.models import _fit_networks
+    from eigenscape.models import _side_by_side
 
     data, options = problem(double=True), {"optimizer": sgd, "epochs": 2, "batch_size": 16}
     rows = []
     for limit in (10**6, 1):
-        monkeypatch.setattr(_fit_networks, "VMAP_LIMIT", limit)
+        monkeypatch.setattr(_side_by_side, "VMAP_LIMIT", limit)
         models = [network(i, double=True) for i in range(2)]
         rows.append(fit(models, functional.cross_entropy, data, seed=[0, 1], **options).parameters)
     torch.testing.assert_close(*rows, rtol=1e-10, atol=1e-12)

@@ -135,7 +135,7 @@ def test_calls_with_other_tensors_are_made_in_one_room():
 
 #: Every function that changes parameters, and why it is one beside `fit`.
 TRAINING = {
-    "eigenscape.diagnosis.growing._training.train_stack": "to become `fit`",
+    "eigenscape.diagnosis.growing._training.RowSGD.step": "an optimizer: a rate for each network",
     "eigenscape.landscape.paths._bend.train_curves": "moves bends, not networks: at a new t a step",
     "eigenscape.models._fit._Loop._closed_step": "`fit`, for optimizers that evaluate the loss",
     "eigenscape.models._fit._Loop._plain_step": "`fit`",

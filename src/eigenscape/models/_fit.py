@@ -81,7 +81,8 @@ def fit(
             neighbour, for batch norm's sake. None: all of them, in order.
         drop_last: leave out a last batch that is smaller.
         order: from an epoch to the example numbers of each of its steps, ``(b,)``, or ``(k, b)``
-            where networks differ, in place of the shuffled order.
+            where networks differ, in place of the shuffled order. It is asked once for each epoch;
+            for ``resume`` it has to depend on the epoch alone.
         schedule: "constant", "cosine" or "linear"; a :class:`Schedule` with a warm-up; or a
             function of the base rate and the :class:`Fit`. None leaves the rates alone.
         seed: of shuffling and dropout, not of the initial weights. k of them for k networks; one

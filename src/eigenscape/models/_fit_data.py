@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from eigenscape.errors import InputError
-from eigenscape.models._nested import Batch, tensors_of, term_count
+from eigenscape.models._data import Data
+from eigenscape.models._nested import Batch, moved, taken, tensors_of, term_count
 
 #: From an epoch, from 0, to the example numbers of each of its steps, ``(b,)`` or ``(k, b)``.
 Order = Callable[[int], Iterable[Tensor]]
@@ -40,7 +41,7 @@ class Feed:
 
     Args:
         data: one batch of all examples (a tensor, a mapping, a tuple or list of tensors),
-            :class:`Examples`, or an iterable of batches that can be read again and again.
+            :class:`Data`, :class:`Examples`, or an iterable of batches that can be read again.
         seeds: one for each network.
         device: where tensors go.
         batch_size: examples a step; None for all. A last batch of one joins its neighbour, for
@@ -65,21 +66,24 @@ class Feed:
         self._device, self._seeds = device, tuple(seeds)
         self._generators = {seed: torch.Generator().manual_seed(seed) for seed in self._seeds}
         self._own_order, self._drop_last = order, drop_last
+        if isinstance(data, Data) and not isinstance(data, Examples):
+            batches = [batch for batch, _ in data]
+            data = batches[0] if len(batches) == 1 else batches
         self._several = not (_is_one_batch(data) or isinstance(data, Examples))
         if self._several:
             self._data: Any = _check_several(data, batch_size, order)
             self.count: int | None = None
             self.per_epoch = len(data)
         else:
-            self._data = data if isinstance(data, Examples) else _on(data, device)
+            self._data = data if isinstance(data, Examples) else moved(data, device, None)
             count = len(data) if isinstance(data, Examples) else _count(data)
             self.count = count
             self._size = count if batch_size is None else batch_size
             self._in_order = batch_size is None
             if self._size < 1:
                 raise InputError(f"batch_size={self._size}, expected 1 or more")
-            drawn = list(order(0)) if order else self._parts(torch.arange(count))
-            self.per_epoch = len(drawn)
+            self._first = list(order(0)) if order else None  # asked once for each epoch
+            self.per_epoch = len(self._first or self._parts(torch.arange(count)))
         if not self.per_epoch:
             raise InputError("an epoch has no batch. Try: a smaller batch_size, or more data")
 
@@ -124,7 +128,8 @@ class Feed:
 
     def _drawn(self, number: int) -> list[Tensor]:
         if self._own_order is not None:
-            return list(self._own_order(number))
+            first, self._first = self._first, None
+            return first if number == 0 and first is not None else list(self._own_order(number))
         if self._in_order:
             return self._parts(torch.arange(self.count or 0))
         orders = {
@@ -146,9 +151,9 @@ class Feed:
     def _pick(self, numbers: Tensor) -> Drawn:
         numbers = numbers.to(self._device)
         if isinstance(self._data, Examples):
-            batch = _on(self._data.batch(numbers), self._device)
+            batch = moved(self._data.batch(numbers), self._device, None)
         else:
-            batch = self._data if self._in_order_whole(numbers) else _indexed(self._data, numbers)
+            batch = self._data if self._in_order_whole(numbers) else taken(self._data, numbers)
         return Drawn(batch, numbers, numbers.shape[-1])
 
     def _in_order_whole(self, numbers: Tensor) -> bool:
@@ -161,17 +166,13 @@ class Feed:
             rows = next((len(tensor) for tensor in tensors_of(batch) if tensor.ndim), size)
             numbers = torch.arange(start, start + rows, device=self._device) if known else None
             start += rows
-            yield Drawn(_on(batch, self._device), numbers, size)
+            yield Drawn(moved(batch, self._device, None), numbers, size)
 
 
 def _is_one_batch(data: Any) -> bool:
     if isinstance(data, Tensor | Mapping):
         return True
-    return (
-        isinstance(data, tuple | list)
-        and all(isinstance(part, Tensor | Mapping) for part in data)
-        and any(isinstance(part, Tensor) for part in data)
-    )
+    return isinstance(data, tuple | list) and any(isinstance(part, Tensor) for part in data)
 
 
 def _check_several(data: Any, batch_size: int | None, order: Order | None) -> Any:
@@ -205,25 +206,3 @@ def _count(data: Batch) -> int:
             "and at least one"
         )
     return sizes[0]
-
-
-def _on(batch: Batch, device: torch.device) -> Batch:
-    if isinstance(batch, Tensor):
-        return batch.to(device)
-    return _mapped(batch, lambda value: _on(value, device))
-
-
-def _indexed(batch: Batch, numbers: Tensor) -> Batch:
-    if isinstance(batch, Tensor):
-        return batch[numbers]
-    return _mapped(batch, lambda value: _indexed(value, numbers))
-
-
-def _mapped(batch: Batch, change: Callable[[Any], Any]) -> Batch:
-    if isinstance(batch, Mapping):
-        return {key: change(value) for key, value in batch.items()}
-    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
-        return type(batch)(*(change(value) for value in batch))
-    if isinstance(batch, tuple | list):
-        return type(batch)(change(value) for value in batch)
-    return batch

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import grad_and_value
 from torch.optim import Optimizer
 
 from eigenscape.errors import EigenscapeError, InputError
-from eigenscape.models._calls import Bound, Forward, dtype_of
+from eigenscape.models._calls import Bound, Forward, call_with, dtype_of, one_device_of
 from eigenscape.models._fit_data import Drawn
 from eigenscape.models._fit_loss import FitLoss, mean_loss, wanted_by
 from eigenscape.models._modes import twice_differentiable
+from eigenscape.models._nested import rebuilt
 from eigenscape.models._parameters import ParameterSpace
-
-#: Networks of at most this many parameters are run by ``vmap``, larger ones one by one. Below it a
-#: step costs more in overhead than in arithmetic; far above it, ``vmap``'s grouped kernels lose.
-VMAP_LIMIT = 200_000
+from eigenscape.models._side_by_side import (
+    NotBatchedError,
+    side_by_side,
+    stacked_tensors,
+    worth_it,
+)
 
 #: Optimizers of torch that treat each number apart from the others, up to the step count.
 ELEMENTWISE = (
@@ -119,22 +123,22 @@ class SeveralNetworks:
     """Networks of one architecture: their trained parameters lie in one array ``(k, P)``."""
 
     def __init__(self, models: Sequence[nn.Module], loss: FitLoss | None, forward: Forward) -> None:
+        if len({id(model) for model in models}) < len(models):
+            raise InputError(
+                "a model stands twice among those to be trained; expected k models. "
+                "Try: copy.deepcopy(model)"
+            )
         self.models = tuple(models)
-        _check_alike(models)
         self._bound = Bound(models[0], forward)
         self._space = ParameterSpace.of(models[0])
-        owned = [_tensors(model) for model in models]
-        dtype = dtype_of(models[0])
-        self._points = nn.Parameter(torch.stack([self._space.join(own, dtype) for own in owned]))
-        self._fixed = {
-            name: torch.stack([_cast(own[name], dtype) for own in owned])
-            for name in owned[0]
-            if name not in self._space.names
-        }
+        device, dtype = one_device_of(models), dtype_of(models[0])
+        points, fixed = stacked_tensors(models, self._space, device, dtype)
+        if len(models) == 1:
+            points, fixed = points[None], {name: tensor[None] for name, tensor in fixed.items()}
+        self._points, self._fixed = nn.Parameter(points), fixed
         self._loss, self._wanted = loss, wanted_by(loss)
         self._slopes: Tensor | None = None
-        recurrent = any(isinstance(module, nn.RNNBase) for module in models[0].modules())
-        self._batched = self._space.count <= VMAP_LIMIT and not recurrent  # vmap has no rule
+        self._batched = worth_it(models[0], self._space)
 
     def leaves(self) -> list[Tensor]:
         return [self._points]
@@ -143,16 +147,18 @@ class SeveralNetworks:
         return self._points.detach().clone()
 
     def losses(self, drawn: Drawn) -> Tensor:
-        apart = drawn.numbers is not None and drawn.numbers.ndim == 2
+        each = drawn.numbers is not None and drawn.numbers.ndim == 2
         step = grad_and_value(self._loss_of)
+        stacked = (self._points.detach(), self._fixed)
+        given = (drawn.batch, drawn.numbers)
         try:
             if self._batched:
-                axis = 0 if apart else None
-                self._slopes, values = vmap(
-                    step, in_dims=(0, 0, axis, axis), randomness="different"
-                )(self._points.detach(), self._fixed, drawn.batch, drawn.numbers)
-            else:
-                self._slopes, values = self._one_by_one(step, drawn, apart)
+                try:
+                    found = side_by_side(step, stacked, given, each=each)
+                except NotBatchedError:
+                    self._batched = False
+            if not self._batched:
+                found = self._one_by_one(step, given, each)
         except EigenscapeError:
             raise
         except Exception as error:  # the user's own forward pass
@@ -161,32 +167,29 @@ class SeveralNetworks:
                 f"{type(self.models[0]).__name__} failed on a batch with {type(error).__name__}: "
                 f"{said[:300]}. Try: check that model(inputs) and the loss run on such a batch"
             ) from error
-        losses: Tensor = values.detach()
-        return losses
+        self._slopes, losses = found
+        return losses.detach()
 
     def _loss_of(
-        self, point: Tensor, fixed: dict[str, Tensor], batch: Any, numbers: Tensor | None
+        self, point: Tensor, fixed: dict[str, Tensor], given: tuple[Any, Tensor | None]
     ) -> Tensor:
+        batch, numbers = given
         parameters = self._space.split(point)
-        tensors = {f"model.{name}": tensor for name, tensor in {**fixed, **parameters}.items()}
-        outcome = functional_call(self._bound, tensors, (batch,))
-        given = {"batch": batch, "numbers": numbers, "parameters": parameters}
-        return mean_loss(outcome, self._loss, self._wanted, given)
+        tensors = fixed | {f"model.{name}": tensor for name, tensor in parameters.items()}
+        outcome = call_with(self._bound, tensors, batch)
+        seen = {"batch": batch, "numbers": numbers, "parameters": parameters}
+        return mean_loss(outcome, self._loss, self._wanted, seen)
 
     def _one_by_one(
-        self, step: Callable[..., Any], drawn: Drawn, apart: bool
+        self, step: Callable[..., Any], given: tuple[Any, Tensor | None], each: bool
     ) -> tuple[Tensor, Tensor]:
         found = []
         for i, point in enumerate(self._points.detach()):
-            batch, numbers = (
-                (_row(drawn.batch, i), drawn.numbers[i])
-                if apart and drawn.numbers is not None
-                else (drawn.batch, drawn.numbers)
-            )
+            own = rebuilt(given, partial(_row, i), lambda other: other) if each else given
             fixed = {name: tensor[i] for name, tensor in self._fixed.items()}
-            found.append(step(point, fixed, batch, numbers))
-        slopes, values = zip(*found, strict=True)
-        return torch.stack(slopes), torch.stack(values)
+            found.append(step(point, fixed, own))
+        slopes, losses = zip(*found, strict=True)
+        return torch.stack(slopes), torch.stack(losses)
 
     def backward(self) -> None:
         self._points.grad = self._slopes
@@ -197,11 +200,12 @@ class SeveralNetworks:
     @torch.no_grad()
     def write_back(self) -> None:
         for i, model in enumerate(self.models):
-            row = {n: t[i] for n, t in self._fixed.items()} | self._space.split(
-                self._points.detach()[i]
-            )
-            for name, tensor in _tensors(model).items():
-                tensor.copy_(row[name])
+            trained = self._space.split(self._points.detach()[i])
+            for name, parameter in model.named_parameters():
+                if name in trained:
+                    parameter.copy_(trained[name])
+            for name, buffer in model.named_buffers():
+                buffer.copy_(self._fixed[f"model.{name}"][i])
 
     def state(self) -> dict[str, Any]:
         fixed = {name: tensor.clone() for name, tensor in self._fixed.items()}
@@ -212,6 +216,10 @@ class SeveralNetworks:
         self._points.copy_(state["points"])
         for name, tensor in self._fixed.items():
             tensor.copy_(state["fixed"][name])
+
+
+def _row(place: int, tensor: Tensor) -> Tensor:
+    return tensor[place]
 
 
 def check_elementwise(optimizer: Optimizer) -> None:
@@ -242,35 +250,3 @@ def stacked_kernels(several: bool) -> Any:
         if several:
             stack.enter_context(twice_differentiable())
         yield
-
-
-def _check_alike(models: Sequence[nn.Module]) -> None:
-    shapes = [{n: tuple(t.shape) for n, t in _tensors(model).items()} for model in models]
-    for i, each in enumerate(shapes):
-        if each != shapes[0]:
-            raise InputError(
-                f"model {i} has other tensors than model 0, so that they cannot be trained side by "
-                "side. Try: models of one architecture"
-            )
-    if len({id(model) for model in models}) < len(models):
-        raise InputError(
-            "a model stands twice among those to be trained; expected k models. "
-            "Try: copy.deepcopy(model)"
-        )
-
-
-def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
-
-
-def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    tensor = tensor.detach()
-    return tensor.to(dtype, copy=True) if tensor.is_floating_point() else tensor.clone()
-
-
-def _row(batch: Any, i: int) -> Any:
-    if isinstance(batch, Mapping):
-        return {name: _row(value, i) for name, value in batch.items()}
-    if isinstance(batch, tuple | list):
-        return tuple(_row(value, i) for value in batch)
-    return batch[i] if isinstance(batch, Tensor) else batch

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from eigenscape.diagnosis.growing._family import Family
 from eigenscape.diagnosis.growing._plan import GrowPlan
-from eigenscape.diagnosis.growing._training import train_stack
+from eigenscape.diagnosis.growing._training import train_networks
 from eigenscape.diagnosis.measuring._curves import error_of
 from eigenscape.diagnosis.measuring._metrics import measure_groups
 from eigenscape.models import NetworkData, Objective
@@ -58,20 +57,16 @@ def grow_cell(
 def trained_cell(family: Family, plans: Sequence[GrowPlan], width: int, data: int) -> Objective:
     """Return the trained networks of a cell, ordered by plan, rate and seed, on their data."""
     seeds = {plan: [plan.first_seed + i for i in range(plan.seeds)] for plan in plans}
-    models = {
-        s: family.network(width, s) for s in sorted({s for own in seeds.values() for s in own})
-    }
-    place = {seed: i for i, seed in enumerate(models)}
     order = [(plan, rate, s) for plan in plans for rate in plan.rates for s in seeds[plan]]
     data_of = {plan: training_rows(family, plan, data) for plan in plans}
     rows, labels = (torch.stack([data_of[plan][i] for plan, _, _ in order]) for i in (0, 1))
-    samples = NetworkData(family.train[0], rows, labels)
-    several = [list(models.values())[place[seed]] for _, _, seed in order]
-    start = Objective(several, functional.cross_entropy, samples, check=False)
-    return train_stack(
-        start, rates=[rate for _, rate, _ in order], seeds=[seed for _, _, seed in order],
+    return train_networks(
+        [family.network(width, seed) for _, _, seed in order],
+        NetworkData(family.train[0], rows, labels),
+        rates=[rate for _, rate, _ in order],
+        seeds=[seed for _, _, seed in order],
         plan=plans[0],
-    )  # fmt: skip
+    )
 
 
 def training_rows(family: Family, plan: GrowPlan, data: int) -> tuple[Tensor, Tensor]:

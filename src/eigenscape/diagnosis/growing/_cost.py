@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from eigenscape.diagnosis.growing._family import Family
 from eigenscape.diagnosis.growing._plan import GrowPlan
-from eigenscape.diagnosis.growing._training import train_stack
+from eigenscape.diagnosis.growing._training import train_networks
 from eigenscape.diagnosis.measuring._curves import train_bends
 from eigenscape.errors import InputError
 from eigenscape.models import NetworkData, Objective
@@ -119,19 +119,18 @@ def _smaller(plan: GrowPlan) -> GrowPlan | None:
 def _time(family: Family, plan: GrowPlan, width: int) -> tuple[float, float]:
     """Return the seconds of one step of training, and of one of the curves, of a whole cell."""
     some = min(plan.data)
-    models = [family.network(width, seed) for seed in range(plan.seeds)]
-    several = [models[i] for _ in plan.rates for i in range(plan.seeds)]
-    samples = NetworkData.shared(family.train[0][:some], family.train[1][:some], len(several))
-    networks = Objective(several, functional.cross_entropy, samples, check=False)
-    first, second = (networks.select(range(i, len(several), plan.seeds)) for i in (0, 1))
-    short_data = networks.on(samples.first(min(plan.batch_size, some)))
-    rates, seeds = [min(plan.rates)] * len(several), [0] * len(several)
+    models = [family.network(width, seed) for _ in plan.rates for seed in range(plan.seeds)]
+    samples = NetworkData.shared(family.train[0][:some], family.train[1][:some], len(models))
+    networks = Objective(models, functional.cross_entropy, samples, check=False)
+    first, second = (networks.select(range(i, len(models), plan.seeds)) for i in (0, 1))
+    batch = samples.first(min(plan.batch_size, some))
+    rates, seeds = [min(plan.rates)] * len(models), [0] * len(models)
     found = []
     with single_thread(), torch.random.fork_rng(devices=[]):
         for count in (1, 1 + _STEPS):
             short = replace(plan, epochs=count)
             start = time.perf_counter()
-            train_stack(short_data, rates=rates, seeds=seeds, plan=short)
+            train_networks(models, batch, rates=rates, seeds=seeds, plan=short)
             trained = time.perf_counter() - start
             options = replace(plan.measuring, curve_steps=count)
             start = time.perf_counter()

@@ -1,50 +1,83 @@
-"""Training networks side by side."""
+"""Training networks side by side, each at its own rate."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
 
 from eigenscape.diagnosis.growing._plan import GrowPlan
-from eigenscape.models import NetworkData, Objective, mode_restored, seeded
+from eigenscape.models import NetworkData, Objective, fit
 
 
-def train_stack(
-    networks: Objective,
+def train_networks(
+    models: Sequence[nn.Module],
+    samples: NetworkData,
     *,
     rates: Sequence[float],
     seeds: Sequence[int],
     plan: GrowPlan,
 ) -> Objective:
-    """Return the networks after training; those given stay as they are.
+    """Train networks in place, and return them on their training data.
 
     Each network sees the batches that its seed alone decides, whatever others there are. One that
     diverges goes on as NaN, and the others do not notice.
 
     Args:
-        networks: at their start, each on its training data.
+        models: at their start.
+        samples: the training data of each.
         rates: the learning rate of each network.
         seeds: of the order of its batches.
         plan: the recipe.
     """
-    samples, several = networks.data, networks.networks > 1
-    assert isinstance(samples, NetworkData)
+    like = next(models[0].parameters())
     count = samples.examples
     size = min(plan.batch_size, count)
-    points = networks.center.clone().view(-1, networks.space.count)
-    fixed = {n: t.clone() for n, t in networks.fixed.items()}
-    rate = torch.tensor(list(rates), dtype=points.dtype, device=points.device)[:, None]
-    velocity = torch.zeros_like(points)
     orders = {seed: torch.Generator().manual_seed(seed) for seed in seeds}
-    with mode_restored(networks.model), seeded(plan.first_seed, networks.device):
-        networks.model.train()
-        for _ in range(plan.epochs):
-            drawn = {s: torch.randperm(count, generator=g) for s, g in orders.items()}
-            order = torch.stack([drawn[seed] for seed in seeds])
-            for part in torch.split(order[:, : count // size * size], size, dim=1):
-                batch = samples.batch(part)
-                _, slopes = networks.slopes(points, batch, fixed)
-                velocity.mul_(plan.momentum).add_(slopes).add_(points, alpha=plan.weight_decay)
-                points.addcmul_(rate, velocity, value=-1)
-    return networks.at(points if several else points[0], fixed)
+
+    def order(_: int) -> Sequence[Tensor]:
+        drawn = {seed: torch.randperm(count, generator=g) for seed, g in orders.items()}
+        whole = torch.stack([drawn[seed] for seed in seeds])
+        return torch.split(whole[:, : count // size * size], size, dim=1)
+
+    fit(
+        models,
+        functional.cross_entropy,
+        samples.to(like.device, like.dtype),
+        optimizer=partial(RowSGD, rates=rates, plan=plan),
+        epochs=plan.epochs,
+        order=order,
+        seed=plan.first_seed,
+    )
+    return Objective(models, functional.cross_entropy, samples, check=False)
+
+
+class RowSGD(Optimizer):
+    """SGD with momentum and decay, and a learning rate for each row of its one parameter.
+
+    Args:
+        parameters: one, ``(k, P)``.
+        rates: k of them.
+        plan: says momentum and decay.
+    """
+
+    elementwise = True
+
+    def __init__(self, parameters: list[Tensor], *, rates: Sequence[float], plan: GrowPlan) -> None:
+        super().__init__(parameters, {"momentum": plan.momentum, "decay": plan.weight_decay})
+        (points,) = parameters
+        self._rate = torch.tensor(list(rates), dtype=points.dtype, device=points.device)[:, None]
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:  # noqa: ARG002
+        """Change the rows in place."""
+        (group,) = self.param_groups
+        (points,) = group["params"]
+        velocity = self.state[points].setdefault("velocity", torch.zeros_like(points))
+        velocity.mul_(group["momentum"]).add_(points.grad).add_(points, alpha=group["decay"])
+        points.addcmul_(self._rate, velocity, value=-1)
