@@ -31,7 +31,7 @@ from eigenscape_studies.networks import (
     train_pinn,
 )
 
-RENAMED = {"eigenvalues": "n_eigenvalues"}  # columns
+RENAMED: dict[str, str] = {}  # columns
 
 
 def objective(model, loss, batch, **options):
