@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 import eigenscape.landscape.grid._sample as sampling
-from eigenscape.errors import InputError
+from eigenscape.errors import InputError, TaskError
 from eigenscape.landscape import (
     Directions,
     Landscape,
@@ -235,12 +235,12 @@ def test_the_model_is_put_back_after_an_error(error, fast, tmp_path):
     objective = Objective(model, CE, data(dtype=torch.float32), batch_norm="batch")
     before = copy.deepcopy(model.state_dict())
     model.left = 30
-    with pytest.raises((InputError, KeyboardInterrupt)):
-        sample(objective, steps=9, fast=fast, folder=tmp_path)
+    with pytest.raises((TaskError, KeyboardInterrupt)):
+        sample(objective, steps=9, fast=fast, folder=tmp_path, chunk=5)
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
     assert all(module.training for module in model.modules())
     assert all("forward" not in vars(m) and not m._forward_hooks for m in model.modules())
-    assert list(tmp_path.glob("part-*.npy"))  # what was finished is kept
+    assert list(tmp_path.glob("points_*.npz"))  # what was finished is kept
     model.left = -1
     resumed = sample(objective, steps=9, fast=fast, folder=tmp_path)
     assert 0 < resumed.evaluations < 81
@@ -269,11 +269,13 @@ def test_a_killed_run_goes_on_and_gives_the_same_bits(tmp_path):
     command = [sys.executable, "-c", KILLED]
     process = subprocess.Popen([*command, str(tmp_path / "killed")])
     deadline = time.monotonic() + 30
-    while len(list((tmp_path / "killed").glob("part-*"))) < 10 and time.monotonic() < deadline:
+    while (
+        len(list((tmp_path / "killed").glob("points_*.npz"))) < 10 and time.monotonic() < deadline
+    ):
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    finished = len(list((tmp_path / "killed").glob("part-*")))
+    finished = len(list((tmp_path / "killed").glob("points_*.npz")))
     assert 10 <= finished < 45
     for name in ("killed", "whole"):
         subprocess.run([*command, str(tmp_path / name)], check=True)
@@ -292,11 +294,17 @@ def test_another_landscape_in_the_folder_is_refused_and_damage_is_mended(objecti
     other = Objective(classifier(seed=1), CE, data())
     with pytest.raises(InputError, match=r"data .*center"):
         sample(other, steps=5, folder=tmp_path)
-    sorted(tmp_path.glob("part-*"))[2].write_bytes(b"half a file")
-    mended = sample(objective, steps=5, folder=tmp_path, chunk=4)
+    damaged = next(tmp_path.glob("points_12_*.npz"))
+    content = bytearray(damaged.read_bytes())
+    place = content.index(first.values.reshape(-1)[12].tobytes())
+    content[place] ^= 1  # one bit of one loss
+    damaged.write_bytes(content)
+    mended = sample(objective, steps=5, folder=tmp_path)  # in the folder's own pieces
     assert mended.evaluations == 4
     assert np.array_equal(mended.values, first.values)
-    (tmp_path / "landscape-run.json").write_text("{}")
+    assert mended.notes[-1] == "files were damaged and computed again: points 12 to 15"
+    assert "damaged" not in " ".join(sample(objective, steps=5, folder=tmp_path).notes)
+    (tmp_path / "run.json").write_text("{}")
     with pytest.raises(InputError, match="not the manifest"):
         sample(objective, steps=5, folder=tmp_path)
 

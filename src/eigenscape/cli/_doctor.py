@@ -81,14 +81,10 @@ def _torchvision() -> str:
 def _machine() -> dict[str, str]:
     import torch
 
+    from eigenscape.runs import usable_cores
+
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none; the CPU is used"
-    return {"cores": str(_cores()), "GPU": gpu}
-
-
-def _cores() -> int:
-    from loky import cpu_count
-
-    return int(cpu_count())
+    return {"cores": str(usable_cores()), "GPU": gpu}
 
 
 def _arithmetic() -> dict[str, str]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from eigenscape.errors import InputError
 
+_ALIGNED = 64  # bytes
 Batch = Any
 IGNORED = -100  # the label that does not count, in torch's cross-entropy and in transformers
 
@@ -64,10 +65,14 @@ def moved(batch: Batch, device: torch.device | None, dtype: torch.dtype | None) 
     """Return the batch with its tensors on ``device``, floating ones as ``dtype``.
 
     Objects that are no tensor, mapping, tuple or list are asked to ``.to(device)`` when they can.
+    A tensor at an address that torch would not choose (a slice, a numpy array) is copied: the last
+    bits of sums depend on the address, and workers have their own copies.
     """
 
     def tensor(value: Tensor) -> Tensor:
-        return value.to(device, dtype if value.is_floating_point() else None)
+        value = value.to(device, dtype if value.is_floating_point() else None)
+        plain = value.device.type == "cpu" and value.layout is torch.strided
+        return value.clone() if plain and value.data_ptr() % _ALIGNED else value
 
     def other(value: Any) -> Any:
         return value.to(device) if callable(getattr(value, "to", None)) else value

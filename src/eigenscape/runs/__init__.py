@@ -16,11 +16,14 @@ from eigenscape.runs._execute import execute as execute
 from eigenscape.runs._executors import ENGINES as ENGINES
 from eigenscape.runs._executors import Engine as Engine
 from eigenscape.runs._executors import open_executor as open_executor
+from eigenscape.runs._executors import usable_cores as usable_cores
+from eigenscape.runs._parcel import CannotTravelError as CannotTravelError
 from eigenscape.runs._parcel import PerWorker as PerWorker
 from eigenscape.runs._progress import Progress as Progress
 from eigenscape.runs._progress import ProgressCallback as ProgressCallback
 from eigenscape.runs._progress import progress_bar as progress_bar
 from eigenscape.runs._store import read_about as read_about
+from eigenscape.runs._store import unfinished as unfinished
 from eigenscape.runs._task import Outcome as Outcome
 from eigenscape.runs._task import Task as Task
 from eigenscape.runs._task import raise_failures as raise_failures
@@ -30,6 +33,7 @@ from eigenscape.runs._user_function import split_reference as split_reference
 
 __all__ = [
     "ENGINES",
+    "CannotTravelError",
     "Engine",
     "Outcome",
     "PerWorker",
@@ -44,4 +48,6 @@ __all__ = [
     "read_about",
     "single_thread",
     "split_reference",
+    "unfinished",
+    "usable_cores",
 ]

@@ -99,10 +99,14 @@ def usable_workers(jobs: int | None, count: int) -> int:
     >>> usable_workers(1, 9), usable_workers(4, 9), usable_workers(4, 1)
     (1, 4, 2)
     """
-    from loky import cpu_count  # knows the affinity mask and a container's quota
+    return min(jobs or usable_cores(), max(2, count))
 
-    usable: int = cpu_count()
-    return min(jobs or usable, max(2, count))
+
+def usable_cores() -> int:
+    """Return how many cores this process may use: its affinity mask and a container's quota."""
+    from loky import cpu_count
+
+    return int(cpu_count())
 
 
 def _require(package: str, engine: str) -> Any:

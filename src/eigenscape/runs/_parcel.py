@@ -19,8 +19,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from eigenscape.errors import InputError
+from eigenscape.errors import EigenscapeError, InputError
 from eigenscape.results import canonical
 
 _LARGE = 1 << 20  # bytes; from here on a file costs less than a message
@@ -39,6 +40,7 @@ class PerWorker:
         arguments: of ``build``.
         digest: stands for the value in the keys of tasks: another value, another digest.
         here: the value, for tasks that run in the driver's own thread; None to make it there too.
+        instead: arguments for workers where ``arguments`` do not pickle.
 
     >>> from eigenscape.runs import Task, execute
     >>> table = PerWorker(dict, {"a": 1, "b": 2}, digest="letters")
@@ -52,6 +54,11 @@ class PerWorker:
     arguments: Mapping[str, Any]
     digest: str
     here: Any = None
+    instead: Mapping[str, Any] | None = None
+
+
+class CannotTravelError(InputError):
+    """A function or an argument does not pickle, so that other processes cannot have it."""
 
 
 @canonical.register
@@ -159,27 +166,85 @@ class Desk:
             self._folder = Path(tempfile.mkdtemp(prefix=SPOOL, dir=self._parent))
         path = self._folder / str(next(self._numbers))
         if isinstance(value, PerWorker):
-            path.write_bytes(self._pickled(Call(value.build, value.arguments)))
+            path.write_bytes(self._of_worker(value))
         else:
             path = path.with_suffix(".npy")
-            np.save(path, value, allow_pickle=False)
+            plain = value if isinstance(value, np.ndarray) else _bytes_of(value)
+            np.save(path, plain, allow_pickle=False)
         self._files[id(value)] = (value, path)
         return path
 
-    def _pickled(self, value: Any) -> bytes:
-        from cloudpickle import Pickler
+    def _of_worker(self, value: PerWorker) -> bytes:
+        try:
+            return self._pickled(Call(value.build, value.arguments))
+        except CannotTravelError:
+            if value.instead is None:
+                raise
+            return self._pickled(Call(value.build, value.instead))
 
-        class Pickling(Pickler):  # type: ignore[misc]
-            def persistent_id(_self, item: Any) -> Any:  # noqa: N805
-                if isinstance(item, PerWorker):
-                    return "made", str(self._file_of(item))
-                if _is_large(item):
-                    return "array", str(self._file_of(item))
-                return None
-
+    def _pickled(self, call: Call) -> bytes:
         buffer = io.BytesIO()
-        Pickling(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(value)
+        try:
+            _pickler(buffer, self._file_of).dump(call)
+        except EigenscapeError:
+            raise
+        except Exception as error:  # objects have their own ways to refuse
+            raise CannotTravelError(
+                f"what the workers need cannot be pickled: {type(error).__name__}: {error}. Try: "
+                "jobs=1, to stay in this process, or build it inside the task from a path"
+            ) from error
         return buffer.getvalue()
+
+
+def _pickler(buffer: io.BytesIO, file_of: Callable[[Any], Path]) -> Any:
+    """Return a cloudpickle pickler that leaves large arrays and tensors in files."""
+    from cloudpickle import Pickler
+
+    class Pickling(Pickler):  # type: ignore[misc]
+        def persistent_id(self, item: Any) -> Any:
+            if isinstance(item, PerWorker):
+                return "made", str(file_of(item))
+            return ("array", str(file_of(item))) if _is_large(item) else None
+
+        def reducer_override(self, item: Any) -> Any:
+            if not _is_plain_tensor(item):
+                return super().reducer_override(item)
+            content = file_of(item) if item.nbytes >= _LARGE else _bytes_of(item)
+            return _tensor, (content, item.dtype, tuple(item.shape), item.requires_grad)
+
+    return Pickling(buffer, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def _is_plain_tensor(value: Any) -> bool:
+    """Tell whether a tensor is no more than its bytes, shape and dtype.
+
+    torch pickles the whole storage behind a view, once for each view.
+    """
+    torch = sys.modules.get("torch")
+    return (
+        torch is not None
+        and type(value) is torch.Tensor
+        and value.device.type == "cpu"
+        and value.layout is torch.strided
+        and value.is_contiguous()
+        and value.grad_fn is None
+        and not (value.is_conj() or value.is_neg() or value.is_quantized or vars(value))
+    )
+
+
+def _bytes_of(tensor: Any) -> NDArray[np.uint8]:
+    flat = tensor.detach().reshape(-1).view(sys.modules["torch"].uint8)
+    return flat.numpy()  # type: ignore[no-any-return]
+
+
+def _tensor(content: Any, dtype: Any, shape: tuple[int, ...], requires_grad: bool) -> Any:
+    import torch
+
+    if isinstance(content, Path):
+        flat = torch.from_numpy(np.load(content, mmap_mode="c", allow_pickle=False))
+    else:  # copied to where torch's own tensors lie: the last bits of sums depend on the address
+        flat = torch.from_numpy(content).clone()
+    return flat.view(dtype).reshape(shape).requires_grad_(requires_grad)
 
 
 SPOOL = ".handed-over-"  # the prefix of the folder of such files

@@ -10,7 +10,7 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from eigenscape.errors import InputError
 from eigenscape.results import Environment, dumps, read_object, replacing, write_text
 from eigenscape.runs._parcel import SPOOL
+from eigenscape.runs._task import Task
 
 _RUN = "eigenscape.run/1"
 _MANIFEST = "run.json"
@@ -150,6 +151,11 @@ def read_about(folder: Path | str) -> dict[str, Any] | None:
     if manifest.get("schema") != _RUN:
         raise InputError(f"{path} is not the manifest of a run. Try: another folder")
     return manifest.get("about") or {}
+
+
+def unfinished(tasks: Sequence[Task], folder: Path | str) -> list[Task]:
+    """Return the tasks that have no file of a value in a run's folder."""
+    return [task for task in tasks if not Slot(Path(folder), task.key).finished.exists()]
 
 
 def _compare(found: Mapping[str, Any] | None, wanted: Mapping[str, Any], folder: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,26 +20,45 @@ from eigenscape.landscape.grid._directions import Directions, Unit, check_unit
 from eigenscape.landscape.grid._grid_axis import check_grid_size, grid_axis
 from eigenscape.landscape.grid._landscape import Landscape
 from eigenscape.landscape.grid._sample_estimate import (
+    Estimate,
     EstimateCallback,
-    estimate,
+    copies_that_fit,
+    memory_of,
     refuse_too_costly,
     refuse_too_large,
+    seconds_of_a_point,
 )
-from eigenscape.landscape.grid._sample_parts import Parts, fingerprint_of
+from eigenscape.landscape.grid._sample_tasks import (
+    Sampler,
+    fingerprint_of,
+    handed_over,
+    in_points,
+    points_for_each,
+    tasks_of,
+)
 from eigenscape.landscape.grid._sample_walk import Walk
 from eigenscape.landscape.grid._shortcut_plan import find_shortcut
-from eigenscape.results import Environment
-from eigenscape.runs import Progress
+from eigenscape.results import Environment, content_hash
+from eigenscape.runs import (
+    CannotTravelError,
+    Engine,
+    Outcome,
+    ProgressCallback,
+    Task,
+    execute,
+    raise_failures,
+    read_about,
+    single_thread,
+    unfinished,
+    usable_cores,
+)
 
 if TYPE_CHECKING:
-    from eigenscape.landscape.grid._shortcut import Shortcut
     from eigenscape.models import Objective
-    from eigenscape.runs import ProgressCallback
 
 DirectionsLike = Directions | Literal["random", "hessian"]
 _CACHE_BYTES = 2**30
-_SECONDS_BETWEEN_PARTS = 5.0
-_SECONDS_BETWEEN_REPORTS = 0.1
+_WORTH_PROCESSES = 30.0  # seconds; to start some takes several
 
 
 def sample(
@@ -54,6 +74,10 @@ def sample(
     seed: int = 0,
     folder: str | Path | None = None,
     chunk: int | None = None,
+    jobs: int | None = None,
+    engine: Engine = "local",
+    address: str | None = None,
+    rebuild: Callable[[], Objective] | None = None,
     time_budget: float | None = None,
     fast: bool = True,
     cache_bytes: int = _CACHE_BYTES,
@@ -65,6 +89,9 @@ def sample(
     The coordinates ``a_i`` are those evaluated, from ``-radius`` to ``radius``, and the middle one
     of an odd number is 0: there the loss is that of the untouched model. The model, its buffers
     and its modes stay as found, also after an error or an interruption.
+
+    Stretches of points are tasks of about ten seconds. Each is evaluated on one thread, so that the
+    grid is the same to the last bit with any number of jobs, on any engine, resumed or not.
 
     Args:
         objective: the loss around its center.
@@ -82,13 +109,19 @@ def sample(
         layers: globs over parameter names; only these move, and ``"relative"`` is relative to them.
         seed: of random directions, or of the iteration that finds eigenvectors.
         folder: keep finished points here; an interrupted sampling goes on from them.
-        chunk: points in one of its files; None for what is done in five seconds.
+        chunk: points in a task; None for what is done in about ten seconds. A folder's own stays.
+        jobs: tasks at once. None for one on each usable core where the grid would take one of them
+            more than half a minute (and the loss is computed on CPUs, and memory holds so many
+            copies of the model and the data), else for this process alone. 1 is this process.
+        engine: ``"local"`` processes, ``"threads"``, ``"dask"`` or ``"ray"``.
+        address: of the Dask or Ray cluster; see :func:`eigenscape.runs.open_executor`.
+        rebuild: makes the objective again in a worker, where it cannot be pickled.
         time_budget: seconds; refuse at the start what is expected to take longer.
         fast: take outputs of layers from memory where they do not change, or change linearly. The
             losses are the same up to rounding, which is checked at two points of the grid.
         cache_bytes: at most so much memory for that.
         on_estimate: told before the start what is expected.
-        progress: told ten times a second how far it is.
+        progress: told after each task how far it is.
 
     Raises:
         InputError: arguments that make no sense, a grid that is too large or too slow, or a folder
@@ -114,23 +147,27 @@ def sample(
     chosen = _made(objective, directions, n, normalize, seed)
     unit, radius = _scale(chosen, unit, radius)
     vectors = chosen.scaled(unit, float(objective.center.double().norm()))
-    walk = Walk(objective, vectors)
     axis = grid_axis(float(radius), steps)
-    probes = _probes(axis, n)
-    shortcut, about = find_shortcut(walk, probes, cache_bytes) if fast else (None, "not asked for")
-    parts = None
-    if folder is not None:
-        grid = {"radius": float(radius), "steps": steps, "dimensions": n, "unit": unit}
-        evaluation = "plain" if shortcut is None else "fast"
-        parts = Parts(folder, fingerprint_of(objective, vectors, grid, evaluation), steps**n)
-    values = np.full(steps**n, np.nan) if parts is None else parts.read()
-    todo = np.flatnonzero(np.isnan(values))
-    cost = estimate(walk, shortcut, probes, len(todo))
-    if on_estimate is not None:
-        on_estimate(cost)
-    refuse_too_costly(cost, time_budget)
-    run = _Run(walk, shortcut, axis, n, values, parts, chunk, progress)
-    seconds = run.finish(todo)
+    grid = {"radius": float(radius), "steps": steps, "dimensions": n, "unit": unit}
+    with single_thread():
+        run = _Run(objective, vectors, axis, grid, cache_bytes if fast else None)
+        plan = run.planned(folder, chunk, jobs, engine, rebuild)
+        if on_estimate is not None:
+            on_estimate(plan.cost)
+        refuse_too_costly(plan.cost, time_budget)
+        started = time.monotonic()
+        how: dict[str, Any] = {"folder": folder, "about": plan.about, "engine": engine}
+        how["progress"] = in_points(progress, plan.each, steps**n)
+        alone = ""
+        try:
+            outcomes = execute(plan.tasks, jobs=plan.jobs, address=address, **how)
+        except CannotTravelError as error:
+            if jobs is not None or engine in ("dask", "ray"):
+                raise
+            alone = f"sampled by this process alone: {error}"
+            outcomes = execute(plan.tasks, jobs=1, **how)
+    raise_failures(outcomes)
+    values = np.concatenate([outcome.value for outcome in outcomes])
     return _landscape(
         objective,
         chosen,
@@ -139,77 +176,78 @@ def sample(
         unit,
         vectors,
         seed,
-        seconds,
-        len(todo),
-        _notes(objective, steps, values, about if fast else "", shortcut),
+        time.monotonic() - started,
+        sum(len(outcome.value) for outcome in outcomes if not outcome.resumed),
+        _notes(objective, steps, values, run, alone, outcomes),
     )
 
 
+@dataclass(frozen=True)
+class _Plan:
+    tasks: list[Task]
+    each: int
+    jobs: int | None
+    about: dict[str, Any]
+    cost: Estimate
+
+
 class _Run:
-    """The loop over the points that are still unknown."""
+    """A sampler, and the tasks that it is cut into."""
 
     def __init__(
         self,
-        walk: Walk,
-        shortcut: Shortcut | None,
+        objective: Objective,
+        vectors: Tensor,
         axis: NDArray[np.float64],
-        dim: int,
-        values: NDArray[np.float64],
-        parts: Parts | None,
-        chunk: int | None,
-        progress: ProgressCallback | None,
+        grid: dict[str, Any],
+        budget: int | None,
     ) -> None:
-        self._walk, self._shortcut, self._axis, self._dim = walk, shortcut, axis.tolist(), dim
-        self._values, self._parts, self._chunk, self._tell = values, parts, chunk, progress
-        self._stretch: list[int] = []
+        walk, n = Walk(objective, vectors), vectors.shape[1]
+        self._vectors, self._points = vectors, len(axis) ** n
+        self._probes = _probes(axis, n)
+        shortcut, self.about_fast = None, ""
+        if budget is not None:
+            shortcut, self.about_fast = find_shortcut(walk, self._probes, budget)
+        self.sampler = Sampler(walk, tuple(axis.tolist()), shortcut)
+        layers = None if shortcut is None else shortcut.layers
+        self._about = fingerprint_of(objective, vectors, grid, layers)
 
-    def finish(self, todo: NDArray[np.int64]) -> float:
-        """Evaluate the points; what is finished is written also when this is interrupted."""
-        started = told = written = time.monotonic()
-        self._report(0, len(todo), 0.0)
-        try:
-            with self._walk.ready(self._shortcut):
-                for done, (flat, at) in enumerate(self._points(todo), 1):
-                    self._values[flat] = self._walk.value(at, self._shortcut)
-                    self._stretch.append(flat)
-                    now = time.monotonic()
-                    if self._is_due(now - written):
-                        self._write()
-                        written = now
-                    if now - told > _SECONDS_BETWEEN_REPORTS:
-                        self._report(done, len(todo), now - started)
-                        told = now
-        finally:
-            self._write()
-        seconds = time.monotonic() - started
-        self._report(len(todo), len(todo), seconds)
-        return seconds
+    def planned(
+        self,
+        folder: str | Path | None,
+        chunk: int | None,
+        jobs: int | None,
+        engine: Engine,
+        rebuild: Callable[[], Objective] | None,
+    ) -> _Plan:
+        """Cut the points into tasks and say what they will cost."""
+        walk, shortcut = self.sampler.walk, self.sampler.shortcut
+        seconds = seconds_of_a_point(walk, shortcut, self._probes)
+        jobs = self._jobs(jobs, engine, seconds * self._points)
+        handed = handed_over(self.sampler, self._vectors, content_hash(self._about), rebuild)
+        workers = jobs or usable_cores()
+        stored = None if folder is None else read_about(folder)
+        each = (stored or {}).get("points in a task") or chunk
+        if not isinstance(each, int):
+            each = points_for_each(seconds, self._points, workers)
+        tasks = tasks_of(handed, self._points, each)
+        left = tasks if folder is None else unfinished(tasks, folder)
+        points = sum(task.arguments["stop"] - task.arguments["start"] for task in left)
+        cost = Estimate(points, seconds * points / workers, memory_of(walk, shortcut), workers)
+        about = {
+            **self._about,
+            "loss at the center": walk.objective.loss_at_center,
+            "points in a task": each,
+        }
+        return _Plan(tasks, each, jobs, about, cost)
 
-    def _points(self, todo: NDArray[np.int64]) -> Iterator[tuple[int, tuple[float, ...]]]:
-        shape = (len(self._axis),) * self._dim
-        for flat in todo.tolist():
-            place = np.unravel_index(flat, shape)
-            if self._stretch and flat != self._stretch[-1] + 1:
-                self._write()
-            yield flat, tuple(self._axis[int(k)] for k in place)
-
-    def _is_due(self, seconds: float) -> bool:
-        if self._chunk is not None:
-            return len(self._stretch) >= self._chunk
-        return seconds >= _SECONDS_BETWEEN_PARTS
-
-    def _write(self) -> None:
-        if self._parts is not None and self._stretch:
-            first, last = self._stretch[0], self._stretch[-1]
-            self._parts.write(first, self._values[first : last + 1])
-        self._stretch = []
-
-    def _report(self, done: int, total: int, seconds: float) -> None:
-        if self._tell is None:
-            return
-        size = len(self._values)
-        left = seconds / done * (total - done) if done else None
-        self._tell(Progress(size - total + done, size, size - total, 0, seconds, left, "points"))
+    def _jobs(self, jobs: int | None, engine: Engine, seconds: float) -> int | None:
+        walk = self.sampler.walk
+        if jobs is not None or engine in ("dask", "ray"):
+            return jobs
+        if seconds < _WORTH_PROCESSES or walk.objective.device.type != "cpu":
+            return 1
+        return min(usable_cores(), copies_that_fit(walk, self.sampler.shortcut))
 
 
 def _dimensions(directions: Any, dim: int | None, normalize: str | None) -> int:
@@ -288,8 +326,9 @@ def _notes(
     objective: Objective,
     steps: int,
     values: NDArray[np.float64],
-    about: str,
-    shortcut: Shortcut | None,
+    run: _Run,
+    alone: str,
+    outcomes: Sequence[Outcome],
 ) -> tuple[str, ...]:
     notes = list(objective.notes)
     if steps % 2 == 0:
@@ -297,8 +336,12 @@ def _notes(
     lost = int(np.isinf(values).sum())
     if lost:
         notes.append(f"{lost} of {values.size} losses are not finite; they are kept as +inf")
-    if about:
-        notes.append(f"fast: {about}" if shortcut else f"evaluated in full: {about}")
+    if about := run.about_fast:
+        notes.append(f"fast: {about}" if run.sampler.shortcut else f"evaluated in full: {about}")
+    if alone:
+        notes.append(alone)
+    if damaged := [outcome.name for outcome in outcomes if outcome.damaged]:
+        notes.append(f"files were damaged and computed again: {', '.join(damaged)}")
     return tuple(notes)
 
 

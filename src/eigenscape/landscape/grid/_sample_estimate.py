@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 1.0
 _FEWEST = 3
+_PROCESS_BYTES = 2**29  # torch and its libraries
 _PART_BYTES = 64  # of disk for a point, when every point is a file of a few hundred bytes: rarely
 
 
@@ -28,35 +29,53 @@ class Estimate:
 
     Args:
         points: how many.
-        seconds: from a few timed evaluations.
-        bytes: memory for vectors, outputs of layers and losses; models and data not counted.
+        seconds: from a few timed evaluations, for all workers side by side.
+        bytes: memory of one worker for vectors and outputs of layers; models and data not counted.
+        workers: how many.
     """
 
     points: int
     seconds: float
     bytes: int
+    workers: int = 1
 
     def __str__(self) -> str:
+        beside = f" on {self.workers} workers" if self.workers > 1 else ""
         return (
-            f"{self.points:,} points, about {duration(self.seconds)}, {self.bytes / 2**20:,.1f} MiB"
+            f"{self.points:,} points, about {duration(self.seconds)}{beside}, "
+            f"{self.bytes / 2**20:,.1f} MiB"
         )
 
 
 EstimateCallback = Callable[[Estimate], None]
 
 
-def estimate(
-    walk: Walk, shortcut: Shortcut | None, probes: Sequence[Sequence[float]], points: int
-) -> Estimate:
-    """Time a few evaluations."""
+def seconds_of_a_point(
+    walk: Walk, shortcut: Shortcut | None, probes: Sequence[Sequence[float]]
+) -> float:
+    """Time a few evaluations, after one that is not counted."""
     taken: list[float] = []
     with walk.ready(shortcut):
+        walk.value(probes[0], shortcut)
         while len(taken) < _FEWEST and sum(taken) < _LONGEST:
             started = time.perf_counter()
             walk.value(probes[len(taken) % len(probes)], shortcut)
             taken.append(time.perf_counter() - started)
-    held = shortcut.bytes if shortcut else 0
-    return Estimate(points, median(taken) * points, walk.bytes + held + 16 * points)
+    return median(taken)
+
+
+def memory_of(walk: Walk, shortcut: Shortcut | None) -> int:
+    """Return the bytes of vectors and of outputs of layers that a worker holds."""
+    return walk.bytes + (shortcut.layers.bytes if shortcut else 0)
+
+
+def copies_that_fit(walk: Walk, shortcut: Shortcut | None) -> int:
+    """Return how many workers the memory that is free holds, 1 or more; data are not counted."""
+    objective = walk.objective
+    tensors = [objective.center, *objective.fixed.values()]
+    each = _PROCESS_BYTES + memory_of(walk, shortcut) + 3 * sum(t.nbytes for t in tensors)
+    there = _memory()
+    return max(1, there // each) if there else 1
 
 
 def refuse_too_costly(cost: Estimate, time_budget: float | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
@@ -60,27 +61,42 @@ class Kept:
 Source = Precomputed | Kept
 
 
+@dataclass(frozen=True)
+class Layers:
+    """Layers whose outputs are taken from memory.
+
+    Args:
+        linear: names of those that are linear in their moved parameters.
+        kept: names of those that do not move.
+        bytes: that their outputs take.
+    """
+
+    linear: tuple[str, ...]
+    kept: tuple[str, ...]
+    bytes: int
+
+
 class Shortcut:
     """Replaces the forward of some modules while it is entered.
 
     Each of them is called exactly once for a batch, and batches come in their order.
 
     Args:
+        layers: which they are.
         modules: by name.
         sources: what their forward returns, by name.
         batches: how many.
-        bytes: memory held.
     """
 
     def __init__(
         self,
+        layers: Layers,
         modules: Mapping[str, nn.Module],
         sources: Mapping[str, Source],
         batches: int,
-        bytes: int,
     ) -> None:
-        self._modules, self.sources = modules, sources
-        self._count, self.bytes = batches, bytes
+        self.layers = layers
+        self._modules, self.sources, self._count = modules, sources, batches
         self._at: tuple[float, ...] = ()
         self._turns: dict[str, int] = {}
 

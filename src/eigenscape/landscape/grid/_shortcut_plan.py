@@ -10,7 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from eigenscape.errors import InputError
-from eigenscape.landscape.grid._shortcut import Kept, Outputs, Precomputed, Shortcut, Source
+from eigenscape.landscape.grid._shortcut import (
+    Kept,
+    Layers,
+    Outputs,
+    Precomputed,
+    Shortcut,
+    Source,
+)
 from eigenscape.landscape.grid._shortcut_trace import Call, hooked, traced
 from eigenscape.models import batch_norms, call_with
 
@@ -22,6 +29,14 @@ if TYPE_CHECKING:
 _LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 #: How far a loss may be off by rounding, as a share of itself.
 _AGREE = {torch.float32: 1e-5, torch.float64: 1e-9}
+
+
+def shortcut_of(walk: Walk, layers: Layers) -> Shortcut:
+    """Compute what is taken from memory: the same bits in every process, on one thread."""
+    modules = dict(walk.objective.model.named_modules())
+    with walk.ready():
+        sources = _filled(walk, modules, layers.linear, layers.kept)
+    return Shortcut(layers, modules, sources, walk.objective.data.batches)
 
 
 def find_shortcut(
@@ -58,9 +73,7 @@ def find_shortcut(
     if size > budget:
         return None, f"outputs of layers would take {size / 2**20:.0f} MiB"
     try:
-        with walk.ready():
-            sources = _filled(walk, modules, linear, kept)
-        shortcut = Shortcut(modules, sources, objective.data.batches, size)
+        shortcut = shortcut_of(walk, Layers(tuple(linear), tuple(kept), size))
         off = _difference(walk, shortcut, probes)
     except InputError as error:  # a forward pass that differentiates by its inputs, for one
         return None, f"the model does not run on outputs from memory: {error!s:.120} ..."
