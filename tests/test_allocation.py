@@ -75,8 +75,10 @@ def test_power_gives_experts_in_proportion():
     got = allocate(table([1, 2, 4]), kind="experts", total=21, beta=2)
     assert got.layers == {"l0": 1, "l1": 4, "l2": 16}
     assert allocate(table([1, 2, 4]), kind="experts", total=9, beta=0).layers == {
-        "l0": 3, "l1": 3, "l2": 3,
-    }  # fmt: skip
+        "l0": 3,
+        "l1": 3,
+        "l2": 3,
+    }
 
 
 def test_a_larger_beta_spreads_the_experts():
@@ -121,8 +123,9 @@ def test_a_cap_is_filled_and_named():
     # 0.99 for the two last; the first has what is left of 2.7
     assert list(result.layers.values()) == pytest.approx([0.72, 0.99, 0.99], abs=1e-14)
     assert result.clipped == ("l1", "l2")
-    free = allocate(table([1, 2, 3], [1, 1, 1]), kind="sparsity", total=0.9, epsilon=0.5,
-                    reference=True)  # fmt: skip
+    free = allocate(
+        table([1, 2, 3], [1, 1, 1]), kind="sparsity", total=0.9, epsilon=0.5, reference=True
+    )
     assert list(free.layers.values()) == pytest.approx([0.45, 0.9, 1.35])
     assert "1 of 3 groups exceed 1 (at most 1.3500)" in free.notes[-1]
     with pytest.raises(InputError, match="above 1"):
@@ -163,8 +166,11 @@ def test_layers_outside_every_block_are_named():
 
 
 def test_kinds_share_a_budget():
-    rows = {"a": {"alpha": 2.0, "kind": "conv"}, "b": {"alpha": 4.0, "kind": "linear"},
-            "c": {"alpha": 3.0, "kind": "conv"}}  # fmt: skip
+    rows = {
+        "a": {"alpha": 2.0, "kind": "conv"},
+        "b": {"alpha": 4.0, "kind": "linear"},
+        "c": {"alpha": 3.0, "kind": "conv"},
+    }
     result = allocate(rows, group="kind")
     assert result.layers == {"a": 0.5, "b": 1.5, "c": 0.5}
 
@@ -233,10 +239,13 @@ def test_equal_layers_get_equal_budgets_in_95_percent_of_networks(count):
 
 @pytest.mark.parametrize(
     ("rule", "settings", "half"),
-    [("sigmoid", {"s": 1.0}, {"s": 0.5}), ("power", {"beta": 2.0}, {"beta": 1.0}),
-     ("multiplicative", {"epsilon": 0.4}, {"epsilon": 0.2}),
-     ("additive", {"epsilon": 0.1}, {"epsilon": 0.05})],
-)  # fmt: skip
+    [
+        ("sigmoid", {"s": 1.0}, {"s": 0.5}),
+        ("power", {"beta": 2.0}, {"beta": 1.0}),
+        ("multiplicative", {"epsilon": 0.4}, {"epsilon": 0.2}),
+        ("additive", {"epsilon": 0.1}, {"epsilon": 0.05}),
+    ],
+)
 def test_noise_narrows_the_setting_of_each_rule(rule, settings, half):
     # errors for which exactly half of the standard deviation is real
     error = math.sqrt(0.75 * 1.0 / (5.991464547107979 / 2))
@@ -265,8 +274,13 @@ def test_errors_of_an_examination_are_used():
 def small_model():
     torch.manual_seed(0)
     block = nn.ModuleDict({"fc": nn.Linear(32, 32), "norm": nn.LayerNorm(32)})
-    return nn.ModuleDict({"blocks": nn.ModuleList([block]), "attn": nn.MultiheadAttention(32, 2),
-                          "head": nn.Linear(32, 20)})  # fmt: skip
+    return nn.ModuleDict(
+        {
+            "blocks": nn.ModuleList([block]),
+            "attn": nn.MultiheadAttention(32, 2),
+            "head": nn.Linear(32, 20),
+        }
+    )
 
 
 @pytest.mark.parametrize("group", ["matrix", "block"])
@@ -365,9 +379,14 @@ def test_every_bad_layer_is_named():
     with pytest.raises(InputError) as caught:
         allocate(rows)
     for part in (
-        "missing: alpha is missing", "nan: alpha is missing or not", "zero: alpha is 0",
-        "negative: alpha is -1", "text: alpha", "sizes: parameters", "sizes: error",
-    ):  # fmt: skip
+        "missing: alpha is missing",
+        "nan: alpha is missing or not",
+        "zero: alpha is 0",
+        "negative: alpha is -1",
+        "text: alpha",
+        "sizes: parameters",
+        "sizes: error",
+    ):
         assert part in str(caught.value)
 
 

@@ -54,8 +54,9 @@ def tables(draw, smallest=1):
 def test_sparsity_is_exact_under_any_limits(table, rule, total, low, high):
     alphas, sizes = table
     floor, cap = total * low, total + (1 - total) * high
-    result = allocate(named(alphas, sizes), kind="sparsity", total=total, rule=rule,
-                      floor=floor, cap=cap)  # fmt: skip
+    result = allocate(
+        named(alphas, sizes), kind="sparsity", total=total, rule=rule, floor=floor, cap=cap
+    )
     got = values(result)
     assert math.fsum(got * sizes) == pytest.approx(total * sum(sizes), rel=1e-11)
     assert got.min() >= floor
@@ -85,8 +86,9 @@ def test_experts_add_up_and_rise_with_the_metric(alphas, rule, extra, floor, roo
 @quick
 def test_weighted_whole_numbers_come_close_from_below(table, mean, kind):
     alphas, sizes = table
-    result = allocate(named(alphas, sizes), kind=kind, total=mean, weights="parameters",
-                      group="matrix")  # fmt: skip
+    result = allocate(
+        named(alphas, sizes), kind=kind, total=mean, weights="parameters", group="matrix"
+    )
     assert result.total <= mean * (1 + 1e-8)
     assert result.total > mean - max(sizes) / sum(sizes) - 1e-8
     assert values(result).min() >= (2 if kind == "bits" else 1)
@@ -138,9 +140,11 @@ def test_equal_layers_get_equal_budgets(alphas, rule):
 
 
 @given(
-    tables(2), st.floats(0.1, 50), st.floats(0, 50),
+    tables(2),
+    st.floats(0.1, 50),
+    st.floats(0, 50),
     st.sampled_from(("linear", "multiplicative", "additive")),
-)  # fmt: skip
+)
 @quick
 def test_range_rules_do_not_see_scale_or_shift(table, scale, shift, rule):
     alphas, sizes = table
@@ -221,13 +225,19 @@ def test_blocks_of_equal_layers_are_as_good_as_layers(alphas, total):
 
 @given(
     st.lists(st.just(0.0) | st.floats(1e-6, 10), min_size=1, max_size=10).filter(any),
-    st.booleans(), st.floats(0, 2), st.floats(0, 5), st.floats(0, 1), st.data(),
-)  # fmt: skip
+    st.booleans(),
+    st.floats(0, 2),
+    st.floats(0, 5),
+    st.floats(0, 1),
+    st.data(),
+)
 @quick
 def test_filling_meets_every_mean_within_reach(scores, additive, floor, width, share, data):
     scores = np.array(scores)
-    weights = np.array(data.draw(st.lists(st.integers(1, 1000), min_size=len(scores),
-                                          max_size=len(scores))), dtype=float)  # fmt: skip
+    weights = np.array(
+        data.draw(st.lists(st.integers(1, 1000), min_size=len(scores), max_size=len(scores))),
+        dtype=float,
+    )
     limits = {"additive": additive, "floor": floor, "cap": floor + width}
     low, high = reach(scores, weights, **limits)
     mean = low + share * (high - low)

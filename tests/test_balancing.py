@@ -210,10 +210,17 @@ def test_resnet_follows_the_published_rule():
 def test_sequential_norms_follow_by_order():
     torch.manual_seed(0)
     model = nn.Sequential(
-        nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.Conv2d(16, 16, 3), nn.BatchNorm2d(16),
-        nn.Conv2d(16, 16, 3), nn.GroupNorm(2, 16), nn.Flatten(), nn.Linear(16, 64),
-        nn.LayerNorm(64), nn.Linear(64, 10),
-    )  # fmt: skip
+        nn.Conv2d(3, 16, 3),
+        nn.BatchNorm2d(16),
+        nn.Conv2d(16, 16, 3),
+        nn.BatchNorm2d(16),
+        nn.Conv2d(16, 16, 3),
+        nn.GroupNorm(2, 16),
+        nn.Flatten(),
+        nn.Linear(16, 64),
+        nn.LayerNorm(64),
+        nn.Linear(64, 10),
+    )
     where = factor_by_name(TempBalance(sgd(model), model), model)
     assert where["1.weight"][0] == "base"  # follows the first convolution
     assert (where["3.weight"][0], where["5.bias"][0]) == ("2", "4")
@@ -332,9 +339,15 @@ def test_adapters_follow_the_merged_matrix():
 
 def test_left_out_layers_say_why():
     model = nn.ModuleDict(
-        {"a": nn.Linear(64, 64), "frozen": nn.Linear(64, 64), "small": nn.Linear(64, 20),
-         "loose": nn.Linear(64, 64), "kept": nn.Linear(64, 64), "z": nn.Linear(64, 64)}
-    )  # fmt: skip
+        {
+            "a": nn.Linear(64, 64),
+            "frozen": nn.Linear(64, 64),
+            "small": nn.Linear(64, 20),
+            "loose": nn.Linear(64, 64),
+            "kept": nn.Linear(64, 64),
+            "z": nn.Linear(64, 64),
+        }
+    )
     model["frozen"].requires_grad_(False)
     held = [p for name, p in model.named_parameters() if not name.startswith("loose")]
     optimizer = torch.optim.SGD(held, lr=0.1)
@@ -342,8 +355,12 @@ def test_left_out_layers_say_why():
     assert list(balance.factors) == ["kept"]
     reasons = {name: reason.split()[0] for name, reason in balance.left_out.items()}
     assert reasons == {
-        "a": "the", "z": "the", "frozen": "frozen,", "loose": "frozen,", "small": "20"
-    }  # fmt: skip
+        "a": "the",
+        "z": "the",
+        "frozen": "frozen,",
+        "loose": "frozen,",
+        "small": "20",
+    }
     assert_partition(balance, optimizer)
 
 
@@ -358,12 +375,12 @@ def test_left_out_layers_say_why():
         ({"rule": "tb_best"}, ("tb_best", "tb_linear")),
         ({"tua": 3}, ("tua", "tau")),
         ({"group": "row", "norms": "some", "skip": "middle"}, ("group", "norms", "middle")),
-        ({"scale": ("momentum_",)}, ("momentum_", "Mend")),
+        ({"scale": ("momentum_",)}, ("momentum_", "Try")),
         ({"tolerance": 0.1, "metric": "stable_rank"}, ("tolerance", "stable_rank")),
         ({"spectra": 3}, ("SpectraOptions",)),
         ({"rule": "tb_log2", "metric": "nonsense"}, ("nonsense",)),
         ({"group": "block"}, ("no layer", "matrix")),
-        ({"spectra": SpectraOptions(min_eigenvalues=999)}, ("999", "Mend")),
+        ({"spectra": SpectraOptions(min_eigenvalues=999)}, ("999", "Try")),
     ],
 )
 def test_bad_options_teach(options, words):

@@ -60,8 +60,10 @@ def spied(model, **options):
     others = [p for p in model.parameters() if p.ndim == 1]
     return Spy(
         [{"params": weights, "weight_decay": 0.1}, {"params": others, "lr": 0.05}],
-        lr=0.1, momentum=0.9, **options,
-    )  # fmt: skip
+        lr=0.1,
+        momentum=0.9,
+        **options,
+    )
 
 
 def advance(scheduler, step):
@@ -217,9 +219,11 @@ def train(steps, saved=None, **options):
         scheduler.step()
         balance.step()
     return [
-        {k: v.clone() for k, v in model.state_dict().items()}, optimizer.state_dict(),
-        scheduler.state_dict(), balance.state_dict(),
-    ], balance  # fmt: skip
+        {k: v.clone() for k, v in model.state_dict().items()},
+        optimizer.state_dict(),
+        scheduler.state_dict(),
+        balance.state_dict(),
+    ], balance
 
 
 def test_resumed_is_uninterrupted(tmp_path):

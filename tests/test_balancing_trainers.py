@@ -151,10 +151,18 @@ def trainer_of(folder, callback, steps, **options):
         {"x": torch.randn(64, generator=generator), "labels": torch.zeros(64)} for _ in range(32)
     ]
     arguments = transformers.TrainingArguments(
-        output_dir=str(folder), max_steps=steps, per_device_train_batch_size=4, report_to=[],
-        use_cpu=True, disable_tqdm=True, learning_rate=1e-3, warmup_steps=2, logging_steps=1,
-        lr_scheduler_type="linear", **options,
-    )  # fmt: skip
+        output_dir=str(folder),
+        max_steps=steps,
+        per_device_train_batch_size=4,
+        report_to=[],
+        use_cpu=True,
+        disable_tqdm=True,
+        learning_rate=1e-3,
+        warmup_steps=2,
+        logging_steps=1,
+        lr_scheduler_type="linear",
+        **options,
+    )
     return transformers.Trainer(
         model=Toy(), args=arguments, train_dataset=data, callbacks=[callback]
     )
@@ -180,8 +188,10 @@ def test_trainer(tmp_path, capsys):
 def test_trainer_resumes_with_its_factors(tmp_path):
     pytest.importorskip("transformers", reason='pip install "eigenscape[hf]"')
     options = {
-        "save_steps": 3, "save_strategy": "steps", "restore_callback_states_from_checkpoint": True
-    }  # fmt: skip
+        "save_steps": 3,
+        "save_strategy": "steps",
+        "restore_callback_states_from_checkpoint": True,
+    }
     first = balance_callback(rule="tb_linear", every=2, average=0.5)
     trainer_of(tmp_path, first, 6, **options).train()
     again = balance_callback(rule="tb_linear", every=2, average=0.5)
@@ -241,9 +251,10 @@ class Blocks(nn.Module):
 def example_of_the_docs(word):
     """The fenced example that has a word in it."""
     (found,) = [
-        text for text in re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.S)
+        text
+        for text in re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.S)
         if word in text and ">>>" not in text
-    ]  # fmt: skip
+    ]
     return found
 
 
@@ -252,9 +263,11 @@ def test_the_trainer_example_of_the_docs_runs(tmp_path):
     transformers = pytest.importorskip("transformers", reason='pip install "eigenscape[hf]"')
     trainer = trainer_of(tmp_path, balance_callback(), 4, save_strategy="no")
     given = {
-        "Trainer": transformers.Trainer, "model": Blocks(), "args": trainer.args,
+        "Trainer": transformers.Trainer,
+        "model": Blocks(),
+        "args": trainer.args,
         "data": trainer.train_dataset,
-    }  # fmt: skip
+    }
     exec(example_of_the_docs("balance_callback"), given)
     balance = given["callback"].balance
     assert balance.trace().steps == (0, 2, 4)
@@ -269,10 +282,11 @@ def test_the_accelerate_example_of_the_docs_runs():
     optimizer = sgd(model, lr=1e-3)
     given = {
         "accelerator": accelerate.Accelerator(cpu=True, gradient_accumulation_steps=2),
-        "model": model, "optimizer": optimizer,
+        "model": model,
+        "optimizer": optimizer,
         "scheduler": torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9),
         "batches": [{"x": torch.ones(4, 64), "labels": torch.zeros(4, 64)}] * 8,
-    }  # fmt: skip
+    }
     exec(example_of_the_docs("accelerator.prepare"), given)
     assert given["balance"].trace().steps == (0, 2, 4)
     assert list(given["balance"].factors) == ["blocks.0", "blocks.1", "blocks.2"]

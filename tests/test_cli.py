@@ -35,7 +35,7 @@ def test_json_is_alone_on_standard_output(capsys, model):
     code, out, _ = run(capsys, "spectra", model, "--format", "json")
     data = json.loads(out)
     assert code == 0
-    assert data["schema"] == "eigenscape.spectra/2"
+    assert data["schema"] == "eigenscape.spectra/1"
     assert [row["layer"]["name"] for row in data["layers"]] == ["a", "b"]
 
 
@@ -247,8 +247,13 @@ def test_no_space_left(capsys, model, tmp_path, monkeypatch):
 def test_bad_result_files(capsys, tmp_path):
     (tmp_path / "a.json").write_text("{}")
     (tmp_path / "b.json").write_text("[1]")
-    (tmp_path / "c.json").write_text('{"schema": "eigenscape.spectra/2"}')
-    for name, word in (("a", "schema"), ("b", "object"), ("c", "lacks"), ("d", "cannot read")):
+    (tmp_path / "c.json").write_text('{"schema": "eigenscape.spectra/1"}')
+    for name, word in (
+        ("a", "schema"),
+        ("b", "object"),
+        ("c", "are missing"),
+        ("d", "cannot read"),
+    ):
         code, _, err = run(capsys, "report", tmp_path / f"{name}.json", "--out", tmp_path)
         assert code == 2
         assert word in err

@@ -19,8 +19,8 @@ from eigenscape.layers import (
     eigenvalues,
     find_layers,
     handler,
-    matches,
 )
+from eigenscape.layers._options import matches
 from eigenscape.registry import Registry
 from eigenscape.spectra import analyze
 

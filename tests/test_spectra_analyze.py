@@ -274,7 +274,7 @@ def test_result_round_trip(tmp_path):
     back = SpectraResult.load(path)
     assert isinstance(load(path), SpectraResult)
     for old, new in zip(result, back, strict=True):
-        a, b = old.to_dict(), new.to_dict()
+        a, b = old.columns(), new.columns()
         assert a.keys() == b.keys()
         for key in a:
             same = a[key] == b[key]

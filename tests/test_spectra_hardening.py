@@ -83,10 +83,13 @@ def test_buffers_and_helpers_are_not_layers():
 @pytest.mark.parametrize(
     "name",
     [
-        "model.embed_tokens.base_layer.weight", "token_embedding_table.weight", "tok_emb.weight",
-        "embed_tokens.modules_to_save.default.weight", "encoder.embed_positions.weight",
+        "model.embed_tokens.base_layer.weight",
+        "token_embedding_table.weight",
+        "tok_emb.weight",
+        "embed_tokens.modules_to_save.default.weight",
+        "encoder.embed_positions.weight",
     ],
-)  # fmt: skip
+)
 def test_embeddings_by_other_names(name):
     assert "--embeddings" in analyze({name: randn(64, 32)}).skipped[0].reason
 

@@ -44,8 +44,11 @@ def test_linear():
     result = analyze(module)
     layer = row(result, "0")
     assert (layer.kind, layer.shape, layer.matrices, layer.n_eigenvalues) == (
-        "linear", (20, 40), 1, 20,
-    )  # fmt: skip
+        "linear",
+        (20, 40),
+        1,
+        20,
+    )
     np.testing.assert_allclose(layer.eigenvalues, svd_spectrum(module[0].weight), rtol=1e-10)
     assert_accounted(module, result)
 
@@ -119,15 +122,21 @@ def test_attention_projection_is_split():
     module = nn.MultiheadAttention(32, 4)
     result = analyze(module)
     assert [layer.name for layer in result] == [
-        "in_proj_weight[q]", "in_proj_weight[k]", "in_proj_weight[v]", "out_proj",
-    ]  # fmt: skip
+        "in_proj_weight[q]",
+        "in_proj_weight[k]",
+        "in_proj_weight[v]",
+        "out_proj",
+    ]
     K = module.in_proj_weight[32:64]
     np.testing.assert_allclose(result["in_proj_weight[k]"].eigenvalues, svd_spectrum(K), rtol=1e-9)
     assert_accounted(module, result)
     apart = analyze(nn.MultiheadAttention(32, 4, kdim=24, vdim=20))
     assert {layer.name for layer in apart} == {
-        "q_proj_weight", "k_proj_weight", "v_proj_weight", "out_proj",
-    }  # fmt: skip
+        "q_proj_weight",
+        "k_proj_weight",
+        "v_proj_weight",
+        "out_proj",
+    }
 
 
 @pytest.mark.parametrize(("kind", "gates"), [(nn.LSTM, "ifgo"), (nn.GRU, "rzn"), (nn.RNN, "h")])
@@ -187,8 +196,9 @@ def test_expert_stacks():
     assert (pooled.kind, pooled.matrices, pooled.n_eigenvalues) == ("experts", 4, 128)
     each = analyze(stacks, split_experts=True)
     assert [layer.name for layer in each][:2] == [
-        "mlp.experts.gate_up_proj[0]", "mlp.experts.gate_up_proj[1]",
-    ]  # fmt: skip
+        "mlp.experts.gate_up_proj[0]",
+        "mlp.experts.gate_up_proj[1]",
+    ]
     expected = svd_spectrum(stacks["mlp.experts.gate_up_proj"][1])
     np.testing.assert_allclose(each.layers[1].eigenvalues, expected, rtol=1e-9)
 

@@ -141,9 +141,14 @@ def test_trainer_callback(tmp_path):
     data = [{"x": torch.randn(32), "labels": torch.randn(32)} for _ in range(32)]
     callback = trainer_callback(every=2, path=tmp_path / "spectra.csv", tolerance=0)
     arguments = transformers.TrainingArguments(
-        output_dir=str(tmp_path / "out"), max_steps=4, per_device_train_batch_size=8,
-        report_to=[], use_cpu=True, save_strategy="no", disable_tqdm=True,
-    )  # fmt: skip
+        output_dir=str(tmp_path / "out"),
+        max_steps=4,
+        per_device_train_batch_size=8,
+        report_to=[],
+        use_cpu=True,
+        save_strategy="no",
+        disable_tqdm=True,
+    )
     trainer = transformers.Trainer(
         model=Toy(), args=arguments, train_dataset=data, callbacks=[callback]
     )
@@ -169,8 +174,12 @@ def test_compare_names_what_happened(tmp_path):
     states = {change.name: change.state for change in result.changes}
     assert states.pop("pruned") in ("weights", "spectrum")  # random zeros leave noise of noise
     assert states == {
-        "same": "same", "noise": "weights", "spike": "spectrum", "gone": "removed", "new": "added",
-    }  # fmt: skip
+        "same": "same",
+        "noise": "weights",
+        "spike": "spectrum",
+        "gone": "removed",
+        "new": "added",
+    }
     by_name = {change.name: change for change in result.changes}
     assert by_name["same"].weight_change == 0
     assert by_name["noise"].weight_change == pytest.approx(1e-3, rel=0.05)

@@ -40,8 +40,12 @@ def test_rank_bounds_the_block_and_zero_has_no_direction():
     _, nothing = decompose(torch.zeros(8, 5), 4)
     assert math.isnan(overlap(top, nothing).left)
     with pytest.raises(InputError, match="1 of 40 entries of the 8x5 matrix are not finite"):
-        decompose(low.index_fill(0, torch.tensor(0), 0.0).index_put_(
-            (torch.tensor([2]), torch.tensor([2])), torch.tensor(math.inf)), 2)  # fmt: skip
+        decompose(
+            low.index_fill(0, torch.tensor(0), 0.0).index_put_(
+                (torch.tensor([2]), torch.tensor([2])), torch.tensor(math.inf)
+            ),
+            2,
+        )
 
 
 def test_recorder_sees_in_a_torch_model_what_the_laboratory_sees():

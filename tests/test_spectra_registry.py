@@ -7,14 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from eigenscape.allocation import allocate
+from eigenscape.allocation import Allocation, allocate
 from eigenscape.errors import InputError, TaskError
 from eigenscape.report import Page, render
 from eigenscape.spectra import (
     METRICS,
+    ComparisonResult,
     SpectraOptions,
     SpectraResult,
     analyze,
+    compare,
     costly_metrics,
     metric,
 )
@@ -152,8 +154,40 @@ def test_options_as_an_object_and_by_field():
 # --- files
 
 
+@pytest.mark.parametrize("bad", ["nan", "zero", "low"])
+def test_every_row_comes_back_from_a_file(tmp_path, bad):
+    weights = {"nan": torch.full((20, 20), math.nan), "zero": torch.zeros(20, 20)}
+    weights["low"] = torch.randn(40, 3) @ torch.randn(3, 40)
+    result = analyze({bad: weights[bad], "w": torch.randn(30, 40)}, metrics=costly_metrics())
+    again = SpectraResult.load(result.save(tmp_path / "result.json"))
+    assert again.layers[1].eigenvalues is None
+    assert again.layers[1].layer == result.layers[1].layer
+    assert again.layers[1].layer.build is None
+    assert again == SpectraResult.load(again.save(tmp_path / "again.json"))
+    for before, after in zip(result, again, strict=True):
+        assert str(before.columns()) == str(after.columns()), before.name
+        assert (before.verdict, before.histogram) == (after.verdict, after.histogram)
+    assert again.plot() is not None
+
+
+def test_a_comparison_comes_back_from_a_file(tmp_path):
+    result = compare(network(), {"0.weight": torch.full((40, 32), math.nan)})
+    again = ComparisonResult.load(result.save(tmp_path / "result.json"))
+    assert again == result
+    assert math.isnan(again.changes[0].alpha_hill_after)
+
+
+def test_an_allocation_comes_back_from_a_file(tmp_path):
+    result = allocate({"a": 2.0, "b": 4.0}, kind="experts", total=5)
+    again = Allocation.load(result.save(tmp_path / "result.json"))
+    assert again == result
+    assert [type(row.budget) for row in again.rows] == [int, int]
+    sigmoid = allocate({"a": 2.0, "b": 4.0}, rule="tb_sigmoid", s=(2.0, 1.0))
+    assert Allocation.load(sigmoid.save(tmp_path / "other.json")).settings["s"] == (2.0, 1.0)
+
+
 def test_a_file_with_the_old_key_is_refused(tmp_path):
     path = analyze(network()).save(tmp_path / "result.json")
     path.write_text(path.read_text().replace('"n_eigenvalues"', '"eigenvalues"'))
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=r"eigenvalues is unknown|n_eigenvalues is missing"):
         SpectraResult.load(path)

@@ -129,7 +129,7 @@ def allocate(
 
 
 class _Work:
-    """One allocation on its way; notes what happens to it."""
+    """One allocation in the making; notes what happens to it."""
 
     def __init__(
         self, request: Request, metrics: Metrics, groups: list[Group], notes: list[str]
@@ -180,7 +180,7 @@ class _Work:
                 rule.scores(values, **self.request.settings), rule.form, self.share or 1
             )
         if not np.isfinite(scores).all() or (rule.form != "shift" and not _steady(scores)):
-            raise InputError(f"the rule {rule.name} overflows here. Mend: choose smaller settings")
+            raise InputError(f"the rule {rule.name} overflows here. Try: choose smaller settings")
         if equal and len(values) > 1:
             self.notes.append(f"{self.column} is the same everywhere: budgets are equal")
         if self.request.control is None:
@@ -192,7 +192,7 @@ class _Work:
             return
         unknown = [
             f"{group.name}: its {self.column} has no standard error, which noise_aware needs. "
-            'Mend: give "error" fields, or a SpectraResult and alpha_hill, alpha_excess or alpha_ks'
+            'Try: give "error" fields, or a SpectraResult and alpha_hill, alpha_excess or alpha_ks'
             for group in self.groups
             if group.error is None
         ]
@@ -255,7 +255,7 @@ class _Work:
         return InputError(
             f"{request.kind.name}: a total of {request.total:g} over {count} groups cannot be "
             f"reached; {upto} can, with floor {request.floor:g} and cap {request.cap:g}. "
-            "Mend: choose a total in that range, or another floor, cap or group"
+            "Try: choose a total in that range, or another floor, cap or group"
         )
 
     def _whole(self, budgets: Array, asked: float) -> Array:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from eigenscape.allocation._fill import largest_remainder
 from eigenscape.allocation._layers import LayerMetric, raise_all
 from eigenscape.errors import InputError
-from eigenscape.results import Environment, Result
+from eigenscape.results import Result
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
     from torch import nn
 
 #: The parameter group of all parameters without a budget.
@@ -35,7 +34,7 @@ class LayerBudget:
     """
 
     layer: LayerMetric
-    budget: float
+    budget: int | float
     group: str
     clipped: bool = False
 
@@ -71,14 +70,15 @@ class Allocation(Result):
         notes: what to know before using it.
     """
 
-    schema: ClassVar[str] = "eigenscape.allocation/2"
+    schema: ClassVar[str] = "eigenscape.allocation/1"
+    also_written: ClassVar[tuple[str, ...]] = ("layers", "groups", "clipped")
     kind: str
     metric: str
     rule: str
-    settings: Mapping[str, Any]
+    settings: Mapping[str, bool | int | float | str | tuple[float, float] | None]
     rows: tuple[LayerBudget, ...]
-    target: float | None
-    total: float
+    target: int | float | None
+    total: int | float
     noise_share: float | None = None
     source: str = ""
     metric_sha256: str = ""
@@ -133,7 +133,7 @@ class Allocation(Result):
             )
         if any(row.budget > 1 for row in self.rows):
             raise InputError(
-                "sparsities above 1 cannot be carried out. Mend: allocate without reference=True"
+                "sparsities above 1 cannot be carried out. Try: allocate without reference=True"
             )
         quotas = np.array([row.budget * row.parameters for row in self.rows if row.parameters])
         names = [row.name for row in self.rows]
@@ -193,50 +193,6 @@ class Allocation(Result):
             found.setdefault(label, group)["params"].append(parameter)
         return sorted(found.values(), key=lambda group: group["name"] == _BASE)
 
-    def payload(self) -> dict[str, Any]:
-        """Return the fields, with the budgets by name before the rows."""
-        return {
-            "kind": self.kind,
-            "rule": self.rule,
-            "settings": dict(self.settings),
-            "metric": self.metric,
-            "source": self.source,
-            "target": self.target,
-            "total": self.total,
-            "layers": self.layers,
-            "groups": self.groups,
-            "clipped": self.clipped,
-            "noise_share": self.noise_share,
-            "notes": self.notes,
-            "metric_sha256": self.metric_sha256,
-            "weights_sha256": self.weights_sha256,
-            "rows": [asdict(row) for row in self.rows],
-        }
-
-    @classmethod
-    def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
-        """Rebuild from JSON."""
-        derived = (
-            "layers",
-            "groups",
-            "clipped",
-            "rows",
-            "settings",
-            "notes",
-            "schema",
-            "environment",
-        )
-        same = {name: value for name, value in data.items() if name not in derived}
-        rows = [LayerBudget(**{**row, "layer": _layer(row["layer"])}) for row in data["rows"]]
-        settings = {k: tuple(v) if isinstance(v, list) else v for k, v in data["settings"].items()}
-        return cls(
-            environment=environment,
-            settings=settings,
-            rows=tuple(rows),
-            notes=tuple(data["notes"]),
-            **same,
-        )
-
     def frame(self) -> pd.DataFrame:
         """Return one row for each layer."""
         import pandas as pd
@@ -257,16 +213,6 @@ class Allocation(Result):
                 for row in self.rows
             ]
         )
-
-    def plot(self) -> Figure:
-        """Return metric and budget of each group, in the order of the network."""
-        from eigenscape.allocation._plot import plot_allocation
-
-        return plot_allocation(self)
-
-
-def _layer(data: Mapping[str, Any]) -> LayerMetric:
-    return LayerMetric(**{**data, "tensors": tuple(data["tensors"])})
 
 
 def _check(allocation: Allocation, base_lr: float, options: Mapping[str, Any]) -> None:

@@ -47,7 +47,7 @@ def fill(
         scores: (n,) at least one positive, none negative, unless ``additive``; those that are not
             0 within a factor of 1e150.
         weights: (n,) positive.
-        mean: what the weighted mean shall be.
+        mean: the weighted mean to reach.
         additive: c + r instead of c r.
         floor: the smallest budget.
         cap: the largest.
@@ -106,7 +106,7 @@ def _turns(scores: Array, additive: bool, floor: float, cap: float) -> Array:
 def _piece(
     turns: Array, mean: float, at: Callable[[float], float], additive: bool
 ) -> tuple[float, float]:
-    """Return the two turns between which the weighted mean crosses what it shall be."""
+    """Return the two turns between which the weighted mean crosses the one to reach."""
     low, high = -1, len(turns)  # at(turns[low]) < mean <= at(turns[high])
     while high - low > 1:
         middle = (low + high) // 2
@@ -207,7 +207,7 @@ def reference_counts(scores: Array, total: int) -> Counts:
             counts[gaps.argmax()] -= 1
     if (counts < 0).any():
         raise InputError(
-            "the published rounding gives a negative count here. Mend: leave out reference=True"
+            "the published rounding gives a negative count here. Try: leave out reference=True"
         )
     return counts
 

@@ -21,10 +21,10 @@ class LayerMetric:
     Args:
         name: the layer.
         value: the metric.
-        parameters: entries of its weight; None where nobody said.
+        parameters: entries of its weight; None if unknown.
         block: the repeated unit that it belongs to; None outside every block.
-        kind: what it is; empty where nobody said.
-        error: the standard error of ``value``; None where nobody knows.
+        kind: what it is; empty if unknown.
+        error: the standard error of ``value``; None if unknown.
         tensors: the checkpoint's tensors behind it.
     """
 
@@ -93,7 +93,7 @@ def group_layers(layers: tuple[LayerMetric, ...], by: str) -> tuple[list[Group],
     if alone and len(alone) < len(layers):
         notes.append(
             f"outside every block, each with a budget of its own: {', '.join(alone[:4])}"
-            f"{' ...' if len(alone) > 4 else ''}; leave them out if they shall have none"
+            f"{' ...' if len(alone) > 4 else ''}; leave them out if they are to have none"
         )
     return groups, notes
 

@@ -55,7 +55,7 @@ def read_metrics(source: MetricSource, column: str | None = None) -> Metrics:
     else:
         raise InputError(
             f"the metric is a {type(source).__name__}; expected a mapping of layer names to "
-            "numbers or to fields, or a SpectraResult. Mend: pass analyze(checkpoint)"
+            "numbers or to fields, or a SpectraResult. Try: pass analyze(checkpoint)"
         )
     raise_all(_problems(metrics))
     return metrics
@@ -192,7 +192,7 @@ def _problems(metrics: Metrics) -> list[str]:
         if not math.isfinite(layer.value):
             problems.append(
                 f"{layer.name}: {column} is missing or not a finite number. "
-                "Mend: leave the layer out, or measure it"
+                "Try: leave the layer out, or measure it"
             )
         elif layer.value <= 0 and _is_exponent(column):
             problems.append(f"{layer.name}: {column} is {layer.value:g}; expected more than 0")

@@ -238,7 +238,7 @@ def _limit_problems(
         why = (
             "no published code allocates bits" if kind.name == "bits" else "it has no floor or cap"
         )
-        return [f"reference=True is not to be had here: {why}"]
+        return [f"reference=True is not supported: {why}"]
     problems = []
     for name, value in given.items():
         top = math.inf if kind.limit is None else kind.limit

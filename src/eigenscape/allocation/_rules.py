@@ -245,7 +245,13 @@ def settings_of(rule: Rule, given: Mapping[str, Any]) -> tuple[dict[str, Setting
     problems += [line for name, value in settings.items() for line in _bad(name, value, rule)]
     if not problems and "s1" in settings and not settings["s1"] <= settings["s2"]:
         problems.append(f"s1 must not exceed s2; got {settings['s1']} and {settings['s2']}")
-    return settings, problems
+    if problems:
+        return settings, problems
+    return {name: _floats(value) for name, value in settings.items()}, []
+
+
+def _floats(value: Setting) -> Setting:
+    return (float(value[0]), float(value[1])) if isinstance(value, tuple) else float(value)
 
 
 def _bad(name: str, value: Any, rule: Rule) -> list[str]:

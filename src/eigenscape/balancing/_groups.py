@@ -60,7 +60,7 @@ class StepGroups:
         """Begin to split at each step."""
         hooks = self.optimizer._optimizer_step_pre_hooks.values()
         if any(isinstance(getattr(hook, "__self__", None), StepGroups) for hook in hooks):
-            raise InputError("this optimizer is balanced already. Mend: remove() the other first")
+            raise InputError("this optimizer is balanced already. Try: remove() the other first")
         self._handles = [
             self.optimizer.register_step_pre_hook(self._before),
             self.optimizer.register_step_post_hook(self._after),
@@ -151,12 +151,12 @@ def check_optimizer(optimizer: Any, scale: Sequence[str]) -> Optimizer:
         twice = next(p for p in parameters if sum(p is other for other in parameters) > 1)
         problems.append(
             f"the optimizer holds a parameter of shape {tuple(twice.shape)} twice; expected every "
-            "parameter in one group once. Mend: build the groups from model.parameters()"
+            "parameter in one group once. Try: build the groups from model.parameters()"
         )
     for at, group in enumerate(inside.param_groups):
         problems += [
             f"group {at} of the optimizer has {key}={group.get(key)!r}; expected a number. "
-            "Mend: give the optimizer a rate of its own, or name another number in scale"
+            "Try: give the optimizer a rate of its own, or name another number in scale"
             for key in scale
             if isinstance(group.get(key), bool)
             or not isinstance(group.get(key), int | float | Tensor)

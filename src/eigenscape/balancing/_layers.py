@@ -12,7 +12,7 @@ from eigenscape.balancing._options import BalanceOptions
 from eigenscape.checkpoints import open_checkpoint
 from eigenscape.layers import LayerMatrix, find_layers
 
-#: Parameter to the groups whose mean factor it gets; who is not in it keeps the base rate.
+#: Parameter to the groups whose mean factor it gets; all others keep the base rate.
 Labels = dict[nn.Parameter, tuple[str, ...]]
 
 _BATCH = (nn.modules.batchnorm._NormBase, nn.GroupNorm)

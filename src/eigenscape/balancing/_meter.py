@@ -28,7 +28,7 @@ class Reading:
 
     Args:
         value: the metric; NaN where it has none, and ``note`` says why.
-        error: its standard error; None where nobody knows.
+        error: its standard error; None if unknown.
         fresh: measured now, not carried over.
         note: why there is no value.
     """
@@ -117,7 +117,7 @@ class Meter:
     def _examined(
         self, layer: LayerMatrix, tensors: Sequence[torch.Tensor], options: SpectraOptions
     ) -> Reading:
-        """The whole layer table for one number: for metrics and matrices out of the common."""
+        """The whole layer table for one number: for less common metrics and matrices."""
         row = examine(layer, list(tensors), options)
         if row.verdict is not None and row.verdict.label == "not-finite":
             return Reading(math.nan, note=NOT_FINITE)

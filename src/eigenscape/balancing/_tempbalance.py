@@ -238,7 +238,7 @@ class TempBalance:
         if strange:
             raise InputError(
                 f"the state is of other layers: {', '.join(strange[:4])}. "
-                "Mend: load it for the network that it was saved with"
+                "Try: load it for the network that it was saved with"
             )
         self._step, self._timer.last = state["step"], state["last"]
         self._averages, self._factors = dict(state["averages"]), dict(state["factors"])
@@ -346,6 +346,6 @@ def _nothing(left_out: Mapping[str, str]) -> str:
     some = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:6])
     return (
         f"no layer can be balanced ({some or 'the network has no matrices'}). "
-        "Mend: skip=() for the ends, spectra=SpectraOptions(min_eigenvalues=...) for small layers, "
+        "Try: skip=() for the ends, spectra=SpectraOptions(min_eigenvalues=...) for small layers, "
         'group="matrix" where there are no blocks'
     )

@@ -7,14 +7,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from eigenscape.errors import InputError, OutputError
-from eigenscape.results import Environment, Result
+from eigenscape.results import Result
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -89,36 +88,11 @@ class BalancingTrace(Result):
             found[step] = math.sqrt(squares / len(values)) if values else math.nan
         return found
 
-    def payload(self) -> dict[str, Any]:
-        """Return the fields; a row is a list in the order of ``columns``."""
-        return {
-            "options": dict(self.options),
-            "applied": self.applied,
-            "seconds": self.seconds,
-            "overhead": self.overhead,
-            "left_out": dict(self.left_out),
-            "columns": list(HEADER),
-            "rows": packed(self.rows),
-        }
-
-    @classmethod
-    def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
-        """Rebuild from JSON."""
-        same = ("options", "left_out", "seconds", "overhead", "applied")
-        rows = unpacked(data["rows"])
-        return cls(environment=environment, rows=rows, **{name: data[name] for name in same})
-
     def frame(self) -> pd.DataFrame:
         """Return one row for each layer and update."""
         import pandas as pd
 
         return pd.DataFrame([asdict(row) for row in self.rows], columns=list(HEADER))
-
-    def plot(self) -> Figure:
-        """Return metrics and factors over the steps."""
-        from eigenscape.balancing._plot import plot_trace
-
-        return plot_trace(self)
 
 
 def packed(rows: Sequence[TraceRow]) -> list[list[Any]]:
@@ -154,7 +128,7 @@ def check_file(path: Path) -> None:
         if tuple(next(csv.reader(handle), ())) != HEADER:
             raise InputError(
                 f"{path} has other columns than a trace; expected {', '.join(HEADER)}. "
-                "Mend: choose another file"
+                "Try: choose another file"
             )
 
 

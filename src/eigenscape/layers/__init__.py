@@ -24,11 +24,9 @@ from eigenscape.layers._matrix import Candidate as Candidate
 from eigenscape.layers._matrix import LayerMatrix as LayerMatrix
 from eigenscape.layers._matrix import Skipped as Skipped
 from eigenscape.layers._options import LayerOptions as LayerOptions
-from eigenscape.layers._options import matches as matches
 from eigenscape.layers._solver import NonFiniteError as NonFiniteError
 from eigenscape.layers._solver import Spectrum as Spectrum
 from eigenscape.layers._solver import eigenvalues as eigenvalues
-from eigenscape.layers._solver import rounding_level as rounding_level
 
 __all__ = [
     "HANDLERS",
@@ -44,8 +42,6 @@ __all__ = [
     "eigenvalues",
     "find_layers",
     "handler",
-    "matches",
-    "rounding_level",
 ]
 
 #: The families that register their handlers when this package is imported.

@@ -1,4 +1,4 @@
-"""The user's own word on what a tensor is: ``kinds={"blocks.*.mix": "experts"}``."""
+"""Kinds that the user declared for tensors: ``kinds={"blocks.*.mix": "experts"}``."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ class LayerMatrix:
     note: str = ""
     parameters: int = 0
     independent: int = 0
-    build: Build | None = field(default=None, repr=False, compare=False)
+    build: Build | None = field(default=None, repr=False, compare=False, metadata={"saved": False})
 
     def __post_init__(self) -> None:
         k, rows, cols = self.stack

@@ -27,7 +27,7 @@ class LayerOptions:
         lora_scale: the factor on B A in the merged matrix; by default from the adapter's own file.
         include: glob patterns of layer names to read, or the names themselves; empty means all.
         exclude: glob patterns or names of layers to leave out.
-        kinds: glob pattern of a tensor name to the kind that it shall be read as.
+        kinds: glob pattern of a tensor name to the kind that it is read as.
         min_eigenvalues: layers with fewer are listed, not read. Power-law fits to fewer than
             about 16 values say nothing.
 

@@ -17,7 +17,7 @@ from eigenscape.spectra._overlap import Overlap as Overlap
 from eigenscape.spectra._overlap import TopVectors as TopVectors
 from eigenscape.spectra._overlap import decompose as decompose
 from eigenscape.spectra._overlap import overlap as overlap
-from eigenscape.spectra._plot import plot_spectrum as plot_spectrum
+from eigenscape.spectra._pictures import plot_spectrum as plot_spectrum
 from eigenscape.spectra._recorder import UpdateRecorder as UpdateRecorder
 from eigenscape.spectra._result import SpectraResult as SpectraResult
 from eigenscape.spectra._verdict import HEALTHY_ALPHA as HEALTHY_ALPHA

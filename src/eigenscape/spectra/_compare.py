@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
 from eigenscape.checkpoints import Checkpoint, CheckpointLike, open_checkpoint
 from eigenscape.errors import InputError
-from eigenscape.results import PALETTE, Environment, Result, new_figure
+from eigenscape.results import Result
 from eigenscape.runs import ProgressCallback
 from eigenscape.spectra._analyze import analyze
 from eigenscape.spectra._layer import LayerSpectrum
@@ -20,7 +20,6 @@ from eigenscape.spectra._result import SpectraResult
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 #: A change of alpha beyond this many standard deviations of two random matrices counts as one.
 _CLEAR = 3.0
@@ -85,6 +84,7 @@ class ComparisonResult(Result):
     """
 
     schema: ClassVar[str] = "eigenscape.comparison/1"
+    also_written: ClassVar[tuple[str, ...]] = ("summary",)
     before: str
     after: str
     changes: tuple[LayerChange, ...]
@@ -104,30 +104,6 @@ class ComparisonResult(Result):
             "largest_weight_change": most.weight_change if most else math.nan,
         }
 
-    def payload(self) -> dict[str, Any]:
-        """Return the fields, with the summary before the changes."""
-        return {
-            "before": self.before,
-            "after": self.after,
-            "summary": self.summary,
-            "changes": [asdict(change) for change in self.changes],
-        }
-
-    @classmethod
-    def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
-        """Rebuild from JSON."""
-        types = {name: field.type for name, field in LayerChange.__dataclass_fields__.items()}
-        changes = [
-            LayerChange(**{k: _nan(v) if types[k] == "float" else v for k, v in row.items()})
-            for row in data["changes"]
-        ]
-        return cls(
-            environment=environment,
-            before=data["before"],
-            after=data["after"],
-            changes=tuple(changes),
-        )
-
     def frame(self) -> pd.DataFrame:
         """Return one row for each layer."""
         import pandas as pd
@@ -136,23 +112,6 @@ class ComparisonResult(Result):
             [asdict(change) for change in self.changes],
             columns=list(LayerChange.__dataclass_fields__),
         )
-
-    def plot(self) -> Figure:
-        """Return alpha_excess's change and the weights' relative change, by layer."""
-        changes = [c for c in self.changes if math.isfinite(c.alpha_hill_change)]
-        figure = new_figure(8.0, max(2.5, 0.2 * len(changes) + 1.2))
-        left, right = figure.subplots(1, 2, sharey=True)
-        place = range(len(changes))
-        clear = [c.state == "spectrum" for c in changes]
-        colours = [PALETTE["vermilion"] if moved else PALETTE["grey"] for moved in clear]
-        left.barh(place, [c.weight_change for c in changes], color=PALETTE["blue"])
-        right.barh(place, [c.alpha_hill_change for c in changes], color=colours)
-        left.set_yticks(place, [c.name for c in changes], fontsize=7)
-        left.invert_yaxis()
-        left.set_xlabel("relative change of the weights (Frobenius)")
-        right.set_xlabel("change of PL_Alpha_Hill (vermilion: clear)")
-        right.axvline(0, color=PALETTE["black"], lw=0.8)
-        return figure
 
 
 def compare(
@@ -321,10 +280,6 @@ def _spread(a: LayerSpectrum, b: LayerSpectrum) -> float:
 
 def _ratio(top: float, bottom: float) -> float:
     return top / bottom if bottom else math.nan
-
-
-def _nan(value: Any) -> Any:
-    return math.nan if value is None else value
 
 
 def _label(row: LayerSpectrum) -> str | None:

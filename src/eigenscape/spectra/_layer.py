@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from eigenscape.errors import InputError
 from eigenscape.layers import LayerMatrix
 from eigenscape.spectra._verdict import Verdict, all_zero, judge
-from eigenscape.spectra.metrics import MetricContext, measure
+from eigenscape.spectra.metrics._registry import MetricContext, measure
 
 _FEWEST_BINS, _MOST_BINS = 12, 60
 
@@ -139,10 +139,12 @@ class LayerSpectrum:
     spikes: int = 0
     soft_rank: float = math.nan
     route: str = ""
-    extras: dict[str, float] = field(default_factory=dict)
+    extras: dict[str, int | float] = field(default_factory=dict)
     histogram: Histogram | None = None
     verdict: Verdict | None = None
-    eigenvalues: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
+    eigenvalues: NDArray[np.float64] | None = field(
+        default=None, repr=False, compare=False, metadata={"saved": False}
+    )
 
     @property
     def name(self) -> str:
@@ -242,38 +244,6 @@ class LayerSpectrum:
         }
         label = self.verdict.label if self.verdict else None
         return {**head, **rest, "verdict": label, **self.extras}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return every field but the eigenvalues themselves."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "eigenvalues"}
-        layer = {f.name: getattr(self.layer, f.name) for f in fields(LayerMatrix)}
-        del layer["build"]
-        return {**plain, "layer": layer}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Rebuild from JSON: null becomes NaN where a number stood.
-
-        Raises:
-            TypeError: unknown keys, or keys that are missing.
-        """
-        floats = {f.name for f in fields(cls) if f.type == "float"}
-        values: dict[str, Any] = {
-            k: math.nan if v is None and k in floats else v for k, v in data.items()
-        }
-        layer: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in data["layer"].items()
-        }
-        values["layer"] = LayerMatrix(**layer)
-        values["notes"] = tuple(data["notes"])
-        values["extras"] = {k: math.nan if v is None else v for k, v in data["extras"].items()}
-        if data["histogram"]:
-            values["histogram"] = Histogram(
-                **{**data["histogram"], "counts": tuple(data["histogram"]["counts"])}
-            )
-        if data["verdict"]:
-            values["verdict"] = Verdict(**data["verdict"])
-        return cls(**values)
 
 
 #: Fields of a row that are no columns of the table.

@@ -255,7 +255,7 @@ def _check_header(path: Path) -> None:
     if header != _HEADER:
         raise InputError(
             f"{path} has other columns than this monitor writes; expected {', '.join(_HEADER)}. "
-            "Mend: choose another file"
+            "Try: choose another file"
         )
 
 

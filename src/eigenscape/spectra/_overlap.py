@@ -79,7 +79,7 @@ def decompose(matrix: torch.Tensor, k: int) -> tuple[NDArray[np.float64], TopVec
         bad = int((~torch.isfinite(A)).sum())
         raise InputError(
             f"{bad} of {A.numel()} entries of the {A.shape[0]}x{A.shape[1]} matrix are not finite; "
-            "there are no singular vectors. Mend: stop the training where this begins"
+            "there are no singular vectors. Try: stop the training where this begins"
         )
     squares, vectors = torch.linalg.eigh(gram)
     squares = squares.clamp_min(0.0)

@@ -113,7 +113,7 @@ class UpdateRecorder:
         if not self._layers:
             raise InputError(
                 "no layer of this model can be recorded; eigenscape.analyze(model).skipped says "
-                "why. Mend: other patterns in include"
+                "why. Try: other patterns in include"
             )
         self._kept: dict[str, _Kept] = {}
         self._previous: dict[str, list[TopVectors]] = {}

@@ -6,19 +6,18 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 
 from eigenscape.errors import InputError
 from eigenscape.layers import Skipped
-from eigenscape.results import Environment, Result, replacing
+from eigenscape.results import Result, replacing
 from eigenscape.spectra._layer import LayerSpectrum
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 #: Columns of the table that people read; ``frame(full=True)`` has them all.
 COLUMNS = (
@@ -72,7 +71,8 @@ class SpectraResult(Result):
         seconds: the time that the examination took.
     """
 
-    schema: ClassVar[str] = "eigenscape.spectra/2"
+    schema: ClassVar[str] = "eigenscape.spectra/1"
+    also_written: ClassVar[tuple[str, ...]] = ("summary",)
     source: str
     options: dict[str, Any]
     layers: tuple[LayerSpectrum, ...]
@@ -112,36 +112,6 @@ class SpectraResult(Result):
         """Rows whose entries are counted: LoRA's merged matrices hold their base's again."""
         return [layer for layer in self.layers if layer.kind != "lora_merged"]
 
-    def payload(self) -> dict[str, Any]:
-        """Return the fields, with the summary before the layers."""
-        return {
-            "source": self.source,
-            "options": self.options,
-            "notes": self.notes,
-            "seconds": self.seconds,
-            "parameters_total": self.parameters_total,
-            "summary": self.summary,
-            "layers": [layer.to_dict() for layer in self.layers],
-            "skipped": [asdict(item) for item in self.skipped],
-        }
-
-    @classmethod
-    def from_payload(cls, data: dict[str, Any], environment: Environment) -> Self:
-        """Rebuild from JSON; the eigenvalues themselves are not in it."""
-        return cls(
-            environment=environment,
-            source=data["source"],
-            options=data["options"],
-            notes=tuple(data["notes"]),
-            seconds=data["seconds"],
-            parameters_total=data["parameters_total"],
-            layers=tuple(LayerSpectrum.from_dict(layer) for layer in data["layers"]),
-            skipped=tuple(
-                Skipped(s["name"], tuple(s["shape"]), s["reason"], tuple(s["aliases"]))
-                for s in data["skipped"]
-            ),
-        )
-
     def frame(self, *, full: bool = False) -> pd.DataFrame:
         """Return the layer table, with the verdict as its label.
 
@@ -167,12 +137,6 @@ class SpectraResult(Result):
 
         rows = [asdict(item) for item in self.skipped]
         return pd.DataFrame(rows, columns=["name", "shape", "reason", "aliases"])
-
-    def plot(self) -> Figure:
-        """Return alpha with its interval by layer, beside the random-matrix value of each shape."""
-        from eigenscape.spectra._plot import plot_layers
-
-        return plot_layers(self)
 
     def save_eigenvalues(self, path: str | Path) -> Path:
         """Write every layer's eigenvalues to an ``.npz`` file, under the layer's name.

@@ -16,7 +16,7 @@ from typing import Any
 from eigenscape.checkpoints import Checkpoint, open_checkpoint
 from eigenscape.errors import InputError
 from eigenscape.layers import HANDLERS, FoundLayers, LayerMatrix, find_layers
-from eigenscape.results import dumps, jsonable
+from eigenscape.results import decode, dumps, encode
 from eigenscape.runs import Engine, ProgressCallback, Task, execute, raise_failures, single_thread
 from eigenscape.spectra._examine import examine
 from eigenscape.spectra._layer import LayerSpectrum
@@ -26,7 +26,7 @@ from eigenscape.spectra.metrics import METRICS
 #: Peak memory is held to this many times the largest tensor, counted in float32.
 _MEMORY_FACTOR = 3
 _FLOAT32_BYTES = 4
-#: Less than this nobody notices.
+#: A limit below this saves nothing worth it.
 _MEMORY_FLOOR = 1 << 25
 
 
@@ -151,7 +151,7 @@ def in_tasks(
         row.name: row
         for outcome in outcomes
         for data, values in zip(outcome.value["rows"], outcome.value["spectra"], strict=True)
-        for row in (replace(LayerSpectrum.from_dict(data), eigenvalues=values),)
+        for row in (replace(decode(data, LayerSpectrum), eigenvalues=values),)
     }
 
 
@@ -180,7 +180,7 @@ def examine_task(
     checkpoint, layers, chosen = _opened(source, dumps([stamp, config]), options)
     rows = _examine_group(checkpoint, [layers[name] for name in names], chosen, memory)
     return {
-        "rows": [jsonable(row.to_dict()) for row in rows],
+        "rows": [encode(row) for row in rows],
         "spectra": [row.eigenvalues for row in rows],
     }
 

@@ -15,7 +15,6 @@ from eigenscape.spectra.metrics._registry import METRICS as METRICS
 from eigenscape.spectra.metrics._registry import MetricContext as MetricContext
 from eigenscape.spectra.metrics._registry import costly_metrics as costly_metrics
 from eigenscape.spectra.metrics._registry import is_flat as is_flat
-from eigenscape.spectra.metrics._registry import measure as measure
 from eigenscape.spectra.metrics._registry import metric as metric
 from eigenscape.spectra.metrics._shuffle import Shuffled as Shuffled
 from eigenscape.spectra.metrics._shuffle import compare_shuffled as compare_shuffled
@@ -36,7 +35,6 @@ __all__ = [
     "fit_truncated_power_law",
     "is_flat",
     "log_alpha_norm",
-    "measure",
     "metric",
     "shuffled_stack",
     "spectral_entropy",

@@ -121,7 +121,7 @@ def costly_metrics() -> tuple[str, ...]:
     return tuple(entry.name for entry in METRICS if entry.value.on_request)
 
 
-def measure(context: MetricContext, *, few: bool) -> tuple[dict[str, Any], dict[str, float]]:
+def measure(context: MetricContext, *, few: bool) -> tuple[dict[str, Any], dict[str, int | float]]:
     """Compute every metric that this layer can have, in order.
 
     Args:
@@ -136,7 +136,7 @@ def measure(context: MetricContext, *, few: bool) -> tuple[dict[str, Any], dict[
     """
     positive = context.spectrum.positive
     fields: dict[str, Any] = {}
-    extras: dict[str, float] = {}
+    extras: dict[str, int | float] = {}
     for entry in METRICS:
         chosen = entry.value
         if (few and not chosen.few) or (
@@ -171,13 +171,14 @@ def is_flat(values: NDArray[np.float64], dtype: torch.dtype) -> bool:
     return bool(values[-1] / values[0] - 1 < _EQUAL * unit)
 
 
-def _number(metric_name: str, name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+def _number(metric_name: str, name: str, value: Any) -> int | float:
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, bool) or not isinstance(plain, int | float):
         raise InputError(
             f"the metric {metric_name!r} returned {name}={value!r}; expected a number. "
             "Try: float(...), or math.nan where there is none"
         )
-    return value if isinstance(value, int | float) else value.item()
+    return plain
 
 
 def has_exponent(context: MetricContext) -> bool:

@@ -1,24 +1,26 @@
-"""Pictures of a layer table and of one spectrum, with matplotlib."""
+"""Pictures of a layer table, of one spectrum, and of what moved between two checkpoints."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eigenscape.results import PALETTE, new_figure
+from eigenscape.results import PALETTE, new_figure, picture_of
+from eigenscape.spectra._compare import ComparisonResult
+from eigenscape.spectra._layer import LayerSpectrum
+from eigenscape.spectra._result import SpectraResult
 from eigenscape.theory import MarchenkoPastur
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from eigenscape.spectra._layer import LayerSpectrum
-    from eigenscape.spectra._result import SpectraResult
-
 _NAMED = 40
 
 
+@picture_of(SpectraResult)
 def plot_layers(result: SpectraResult) -> Figure:
     """Draw alpha_hill with its interval for every layer, beside the null of the layer's shape."""
     layers = [layer for layer in result.layers if np.isfinite(layer.alpha_hill)]
@@ -92,3 +94,22 @@ def draw_spectrum(axes: Axes, layer: LayerSpectrum) -> None:
     axes.set_xlabel("eigenvalue of W Wᵀ")
     axes.set_ylabel("density")
     axes.legend(frameon=False, fontsize=7)
+
+
+@picture_of(ComparisonResult)
+def plot_changes(result: ComparisonResult) -> Figure:
+    """Draw the change of alpha_hill and the relative change of the weights, by layer."""
+    changes = [c for c in result.changes if math.isfinite(c.alpha_hill_change)]
+    figure = new_figure(8.0, max(2.5, 0.2 * len(changes) + 1.2))
+    left, right = figure.subplots(1, 2, sharey=True)
+    place = range(len(changes))
+    clear = [c.state == "spectrum" for c in changes]
+    colours = [PALETTE["vermilion"] if moved else PALETTE["grey"] for moved in clear]
+    left.barh(place, [c.weight_change for c in changes], color=PALETTE["blue"])
+    right.barh(place, [c.alpha_hill_change for c in changes], color=colours)
+    left.set_yticks(place, [c.name for c in changes], fontsize=7)
+    left.invert_yaxis()
+    left.set_xlabel("relative change of the weights (Frobenius)")
+    right.set_xlabel("change of PL_Alpha_Hill (vermilion: clear)")
+    right.axvline(0, color=PALETTE["black"], lw=0.8)
+    return figure

@@ -1,4 +1,4 @@
-"""The picture of an allocation: what decided, and what came of it."""
+"""The picture of an allocation: the metric above, the budgets below."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from eigenscape.allocation._allocation import Allocation
 from eigenscape.allocation._request import KINDS
-from eigenscape.results import PALETTE, new_figure
+from eigenscape.results import PALETTE, new_figure, picture_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from eigenscape.allocation._allocation import Allocation
-
 _NAMED = 40
 
 
+@picture_of(Allocation)
 def plot_allocation(allocation: Allocation) -> Figure:
     """Draw the metric of each layer above the budget of its group, groups side by side."""
     groups = allocation.groups

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eigenscape.results import PALETTE, new_figure
+from eigenscape.balancing._trace import BalancingTrace, TraceRow
+from eigenscape.results import PALETTE, new_figure, picture_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from eigenscape.balancing._trace import BalancingTrace, TraceRow
 
 #: More lines than this cannot be told apart by colour: they are shaded by their depth.
 _NAMED = 7
 _SHORT = 28
 
 
+@picture_of(BalancingTrace)
 def plot_trace(trace: BalancingTrace) -> Figure:
     """Draw the metric and the factor of each layer, or of each group, over the steps."""
     from matplotlib import colormaps
