@@ -492,6 +492,7 @@ def test_the_public_names():
         "CheckpointLike",
         "Patch",
         "TensorInfo",
+        "effective_weights",
         "open_checkpoint",
         "save_checkpoint",
     ]

@@ -3,6 +3,8 @@
 Reading
     :func:`open_checkpoint` takes a module, a state dict, a file, a folder or a hub id and returns a
     :class:`Checkpoint`: a mapping of names to tensors, each described by a :class:`TensorInfo`.
+    :func:`effective_weights` gives the weights that act where masks, norms or scales are stored
+    beside them.
 Writing
     :func:`save_checkpoint` writes tensors to a new ``.safetensors`` file, atomically.
 Editing
@@ -13,6 +15,7 @@ No file is ever allowed to run code: pickles are read with ``weights_only=True``
 """
 
 from eigenscape.checkpoints._checkpoint import Checkpoint as Checkpoint
+from eigenscape.checkpoints._effective import effective_weights as effective_weights
 from eigenscape.checkpoints._open import CheckpointLike as CheckpointLike
 from eigenscape.checkpoints._open import open_checkpoint as open_checkpoint
 from eigenscape.checkpoints._patch import Patch as Patch
@@ -24,6 +27,7 @@ __all__ = [
     "CheckpointLike",
     "Patch",
     "TensorInfo",
+    "effective_weights",
     "open_checkpoint",
     "save_checkpoint",
 ]
