@@ -93,7 +93,7 @@ def scale_blocks(
         return None
     blocks = []
     for axis, (whole, count) in enumerate(zip(shape, scale, strict=True)):
-        sizes = [_USUAL_BLOCK]
+        sizes = [whole] if count == 1 else [1] if count == whole else [_USUAL_BLOCK]
         if count and whole % count == 0:
             sizes.append(whole // count)
         if isinstance(declared, list | tuple) and len(declared) == len(shape):
