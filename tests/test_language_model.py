@@ -11,7 +11,7 @@ from torch import nn
 
 from eigenscape.checkpoints import save_checkpoint
 from eigenscape.errors import InputError, MissingExtraError, UnsafeCheckpointError
-from eigenscape.models import LanguageModel, Perplexity, Tokens, build
+from eigenscape.models import LanguageModel, Objective, Perplexity, Tokens, build
 from eigenscape.zoo import GPT
 from tests._checkpoint_files import RunsCode
 from tests._data import data_file
@@ -108,15 +108,31 @@ def test_a_perplexity_is_a_result(tmp_path):
     assert found.plot().axes
 
 
-def test_a_batch_of_its_loss_is_the_mean_over_scored_tokens():
-    model = LanguageModel.of(gpt().double())
+def test_an_objective_over_tokens_is_their_mean_loss():
+    model = LanguageModel.of(gpt())
     tokens = Tokens.of(drawn(60), length=8, stride=3)
-    batches = tokens.batches(3)
-    total = sum(float(model.mean_nll(batch).detach()) * int(batch[1].sum()) for batch in batches)
-    assert total / tokens.count == pytest.approx(model.perplexity(tokens).nll, rel=1e-12)
-    loss = model.mean_nll(batches[0])
-    loss.backward()
-    assert model.model.head.weight.grad.abs().sum() > 0
+    objective = Objective(model, tokens)
+    assert objective.data.count == tokens.count == 59
+    assert objective.value() == pytest.approx(model.perplexity(tokens).nll, rel=1e-6)
+    direction = torch.randn(objective.space.count, generator=torch.Generator().manual_seed(0))
+    step = 1e-3
+    low, high = (objective.value(objective.center + s * direction) for s in (-step, step))
+    slope = float(objective.gradient() @ direction.double())
+    assert (high - low) / (2 * step) == pytest.approx(slope, rel=1e-2)
+    product = objective.hvp(direction)
+    other = torch.randn(objective.space.count, generator=torch.Generator().manual_seed(1))
+    assert float(product @ other.double()) == pytest.approx(
+        float(objective.hvp(other) @ direction.double()), rel=1e-3
+    )
+    with pytest.raises(InputError, match="from 1 to 24"):
+        Objective(model, Tokens.of(drawn(60), length=30))
+
+
+def test_k_language_models_have_one_objective():
+    models = [LanguageModel.of(build(lambda: GPT(29, 32, 2, 2, 24), seed)) for seed in (0, 1)]
+    tokens = Tokens.of(drawn(60), length=8)
+    both = Objective(models, tokens).values()
+    assert both.tolist() == pytest.approx([m.perplexity(tokens).nll for m in models], rel=1e-6)
 
 
 # --- continuation -----------------------------------------------------------------------------

@@ -222,23 +222,6 @@ class LanguageModel:
             ]
         return torch.cat(parts)
 
-    def mean_nll(self, batch: tuple[Tensor, Tensor], model: nn.Module | None = None) -> Tensor:
-        """Return the mean ``-log p`` of a batch's scored tokens, with its graph: a loss to train.
-
-        Args:
-            batch: ids and scored, ``(n, t)`` or ``(t,)``, as :class:`Tokens` yields them.
-            model: evaluated in place of the model itself, in whatever mode it is.
-        """
-        ids, scored = (part if part.ndim == 2 else part.unsqueeze(0) for part in batch)
-        logits = logits_of(model or self.model, ids)[:, :-1]
-        wide = logits if logits.dtype == torch.float64 else logits.float()
-        losses = nn.functional.cross_entropy(
-            wide.transpose(1, 2), ids[:, 1:].to(wide.device), reduction="none"
-        )
-        wanted = scored[:, 1:].to(losses)
-        mean: Tensor = (losses * wanted).sum() / wanted.sum()
-        return mean
-
     def check(self, tokens: Tokens) -> None:
         """Raise InputError for tokens that the model does not know, or windows that are too long.
 
