@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 from eigenscape.checkpoints import effective_weights, open_checkpoint, save_checkpoint
+from eigenscape.spectra import SpectralMonitor, analyze, compare
 
 
 def quiet(make, *arguments, **options):
@@ -218,3 +219,62 @@ def test_scales_that_do_not_fit_are_not_applied(extra):
     found = effective_weights({"weight": codes, **extra})
     assert found["weight"].dtype == torch.float8_e4m3fn
     assert len(found) == 1 + len(extra)
+
+
+# --- through the layer table -------------------------------------------------------------------
+
+
+def weights_of(*shape, scale=1.0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0)) * scale
+
+
+def test_the_layer_table_examines_the_weight_that_acts():
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 64))
+    state = {key: value.clone() for key, value in plain.state_dict().items()}
+    prune.ln_structured(plain[0], "weight", 0.75, n=2, dim=0)
+    prune.random_unstructured(plain[2], "weight", amount=0.9)
+    for source in (plain, plain.state_dict()):
+        rows = {row.name: row for row in analyze(source)}
+        assert list(rows) == ["0", "2"]
+        assert rows["0"].rank == 32
+        true = float(torch.linalg.matrix_norm(plain[2].weight.detach().double(), 2))
+        assert rows["2"].spectral_norm == pytest.approx(true, rel=1e-6)
+    assert any("pruning masks" in note for note in analyze(plain).notes)
+    pruned = {row.name: row for row in compare(state, plain).changes}
+    kept = plain[0].weight.detach()
+    change = float((kept - state["0.weight"]).norm() / state["0.weight"].norm())
+    assert pruned["0"].weight_change == pytest.approx(change, rel=1e-5)
+
+
+def test_codes_with_scales_compare_with_their_original():
+    weight = weights_of(96, 128, scale=0.02)
+    scale = weight.abs().max() / 448
+    codes = (weight / scale).to(torch.float8_e4m3fn)
+    quantized = {"l.weight": codes, "l.weight_scale": scale}
+    row = next(iter(analyze(quantized)))
+    true = float(torch.linalg.matrix_norm(weight.double(), 2))
+    assert row.spectral_norm == pytest.approx(true, rel=0.01)
+    change = compare({"l.weight": weight.bfloat16()}, quantized).changes[0]
+    assert 0.005 < change.weight_change < 0.05  # the rounding of 3 bits
+
+
+def test_a_parametrized_network_keeps_its_blocks_and_is_monitored():
+    torch.manual_seed(0)
+    network = nn.ModuleDict(
+        {"layers": nn.ModuleList(
+            nn.ModuleDict({"up": nn.Linear(32, 32), "down": nn.Linear(32, 32)}) for _ in range(3)
+        )}
+    )  # fmt: skip
+    for layer in network["layers"]:
+        parametrizations.weight_norm(layer["up"])
+    rows = {row.name: row for row in analyze(network)}
+    assert len(rows) == 6
+    assert rows["layers.1.up"].block == rows["layers.1.down"].block == "layers.1"
+    monitor = SpectralMonitor(network)
+    before = {row.name: row.spectral_norm for row in monitor.look(0)}
+    with torch.no_grad():
+        network["layers"][0]["up"].parametrizations.weight.original0.mul_(3)
+    after = {row.name: row.spectral_norm for row in monitor.look(1)}
+    assert after["layers.0.up"] == pytest.approx(3 * before["layers.0.up"], rel=1e-5)
+    assert after["layers.0.down"] == before["layers.0.down"]

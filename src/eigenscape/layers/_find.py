@@ -56,11 +56,7 @@ def find_layers(checkpoint: Checkpoint, options: LayerOptions | None = None) -> 
     module = checkpoint.module
     owners = dict(module.named_modules()) if module is not None else {}
     buffers = {name for name, _ in module.named_buffers()} if module is not None else set()
-    block_of = {
-        member: block.name
-        for block in blocks(infos if module is None else module)
-        for member in block.members
-    }
+    units = [block.name for block in blocks(infos if module is None else module)]
     layers: list[LayerMatrix] = []
     skipped: list[Skipped] = []
     for info in infos.values():
@@ -75,12 +71,17 @@ def find_layers(checkpoint: Checkpoint, options: LayerOptions | None = None) -> 
         for layer in reading:
             reason = _left_out(layer, options)
             if reason is None:
-                layers.append(replace(layer, block=block_of.get(layer.tensors[0])))
+                layers.append(replace(layer, block=_unit_of(layer.tensors[0], units)))
             else:
                 name = layer.name if "[" in layer.name else info.name
                 skipped.append(Skipped(name, layer.shape, reason, info.aliases))
     _check_patterns(infos, layers, options)
     return FoundLayers(tuple(layers), tuple(skipped))
+
+
+def _unit_of(name: str, units: Sequence[str]) -> str | None:
+    """Return the block that a tensor lies in."""
+    return next((unit for unit in units if name.startswith(f"{unit}.")), None)
 
 
 def _check_patterns(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from eigenscape.errors import InputError
+from eigenscape.layers import blocks
 from eigenscape.models._greedy import greedy, logits_of
 from eigenscape.models._language_files import load_language_model
 from eigenscape.models._modes import evaluating
@@ -94,15 +95,13 @@ class LanguageModel:
         Raises:
             InputError: the model has none that are recognised.
         """
-        lists = [
-            (name, module)
-            for name, module in self.model.named_modules()
-            if isinstance(module, nn.ModuleList)
-        ]
-        if not lists:
-            raise InputError(f"{type(self.model).__name__} has no list of blocks")
-        name, found = max(lists, key=lambda item: len(item[1]))
-        return {f"{name}.{place}": block for place, block in enumerate(found)}
+        found = blocks(self.model)
+        if not found:
+            raise InputError(
+                f"{type(self.model).__name__} has no repeated blocks, as eigenscape.layers.blocks "
+                "recognises them"
+            )
+        return {block.name: self.model.get_submodule(block.name) for block in found}
 
     def logits(self, tokens: Tensor | Sequence[int]) -> Tensor:
         """Return the logits of what follows each token.

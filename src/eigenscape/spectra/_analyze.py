@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from eigenscape.checkpoints import CheckpointLike, open_checkpoint
+from eigenscape.checkpoints import CheckpointLike, effective_weights
 from eigenscape.layers import find_layers
 from eigenscape.results import Environment, jsonable
 from eigenscape.runs import Engine, ProgressCallback
@@ -26,6 +26,9 @@ def analyze(
     **fields: Any,
 ) -> SpectraResult:
     """Examine the spectrum of every layer of a checkpoint; no data is needed.
+
+    Weights that are stored in parts (masks, norms, parametrizations, scales) are examined as the
+    network computes with them; see :func:`eigenscape.checkpoints.effective_weights`.
 
     Args:
         source: a module, a state dict, a file, a Hugging Face folder or a hub id.
@@ -49,7 +52,7 @@ def analyze(
     """
     started = time.perf_counter()
     chosen = SpectraOptions.of(options, fields)
-    checkpoint = open_checkpoint(source)
+    checkpoint = effective_weights(source)
     found = find_layers(checkpoint, chosen)
     parameters = sum(
         info.numel

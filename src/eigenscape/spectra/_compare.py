@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from eigenscape.checkpoints import Checkpoint, CheckpointLike, open_checkpoint
+from eigenscape.checkpoints import Checkpoint, CheckpointLike, effective_weights
 from eigenscape.errors import InputError
 from eigenscape.results import Result
 from eigenscape.runs import ProgressCallback
@@ -140,7 +140,7 @@ def compare(
     >>> compare({"fc.weight": layer.weight}, {"fc.weight": 2 * layer.weight}).changes[0].state
     'weights'
     """
-    first, second = open_checkpoint(before), open_checkpoint(after)
+    first, second = effective_weights(before), effective_weights(after)
     chosen = SpectraOptions.of(options, fields)
     results = [
         analyze(source, options=chosen, jobs=jobs, progress=progress) for source in (first, second)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from eigenscape.checkpoints import open_checkpoint
+from eigenscape.checkpoints import effective_weights, open_checkpoint
 from eigenscape.errors import InputError, MissingExtraError, OutputError
 from eigenscape.layers import LayerMatrix, find_layers
 from eigenscape.spectra._examine import examine
@@ -123,7 +123,7 @@ class SpectralMonitor:
 
     def look(self, step: int) -> list[LayerSpectrum]:
         """Look at the layers now, and log what is seen."""
-        current = dict(self._model.named_parameters())
+        current = self._current()
         if any(self._gone(layer, current) for layer in self._layers):
             self._layers = self._planned()  # the network changed its shape
         rows, fresh = [], []
@@ -135,10 +135,17 @@ class SpectralMonitor:
         self._write(step, rows, fresh)
         return rows
 
+    def _current(self) -> dict[str, torch.Tensor]:
+        """The parameters, and the weights that are computed from several of them."""
+        current: dict[str, torch.Tensor] = dict(self._model.named_parameters())
+        derived = {name for layer in self._layers for name in layer.tensors} - current.keys()
+        acting = effective_weights(self._model) if derived else {}
+        return {**current, **{name: acting[name] for name in derived if name in acting}}
+
     def _planned(self) -> tuple[LayerMatrix, ...]:
         self._last.clear()
         self._weights.clear()
-        return find_layers(open_checkpoint(self._model), self._options).layers
+        return find_layers(effective_weights(self._model), self._options).layers
 
     @staticmethod
     def _gone(layer: LayerMatrix, current: Mapping[str, torch.Tensor]) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from eigenscape.checkpoints import Checkpoint, open_checkpoint
+from eigenscape.checkpoints import Checkpoint, effective_weights
 from eigenscape.errors import InputError
 from eigenscape.layers import HANDLERS, FoundLayers, LayerMatrix, find_layers
 from eigenscape.results import decode, dumps, encode
@@ -192,7 +192,7 @@ def _opened(
     options: str,
 ) -> tuple[Checkpoint, dict[str, LayerMatrix], SpectraOptions]:
     chosen = SpectraOptions(**json.loads(options))
-    checkpoint = open_checkpoint(source)
+    checkpoint = effective_weights(source)
     return (
         checkpoint,
         {layer.name: layer for layer in find_layers(checkpoint, chosen).layers},
