@@ -16,7 +16,7 @@ _NORMALISED = re.compile(r"(^|\.)(weight_[gv]|parametrizations\.[^.]+\.original\
 _HELPER = re.compile(
     r"(^|[._])(scales?|weight_scale(_inv)?|input_scale|zero_points?|tril|mask|\w+_bias|A_log)$"
 )
-_BASE = re.compile(r"\.parametrizations\.[^.]+\.\d+\.")
+_BASE = re.compile(r"(^|\.)parametrizations\.[^.]+\.\d+\.")
 _MASK = re.compile(r"(^|[._])(bias|masked_bias|mask|causal_mask)$")
 
 
