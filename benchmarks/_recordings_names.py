@@ -14,6 +14,7 @@ from eigenscape.diagnosis import (
     measure,
     read_population,
 )
+from eigenscape.landscape import CurveOptions
 from eigenscape.models import Objective, build
 from eigenscape.zoo import GPTClassifier, train
 from eigenscape_studies.laboratory import LabOptions, run_experiment
@@ -46,8 +47,17 @@ def topology_numbers(result):
     return vars(result)
 
 
+def hessian_options(told):
+    names = {"k": "n_eigenvalues", "trace_samples": "trace_probes"}
+    return {names.get(name, name): value for name, value in told.items()}
+
+
+def curve_options(**told):
+    return {"options": CurveOptions(**told)}
+
+
 def hessian_trace(result):
-    return result.trace, result.trace_stderr
+    return result.hessian_trace, result.trace_stderr
 
 
 def trained(model, inputs, labels, **recipe):

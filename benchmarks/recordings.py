@@ -247,7 +247,7 @@ def with_loss(pair: tuple[nn.Module, Any], loss: Any = CE) -> tuple[nn.Module, A
 def curvature(model: nn.Module, loss: Any, batch: Any, **options: Any) -> Arrays:
     objective = names.objective(model, loss, batch)
     told = {"k": 3, "trace_samples": 6, "density": True, "ends": "both", "tolerance": 1e-3}
-    found = hessian(objective, seed=0, **(told | options))
+    found = hessian(objective, seed=0, **names.hessian_options(told | options))
     trace, error = names.hessian_trace(found)
     return {
         "largest": found.top_eigenvalues,
@@ -298,7 +298,12 @@ def path() -> Arrays:
     split = zoo.digits(seed=0)
     held_out = split.test_inputs[:64], split.test_labels[:64]
     found = connect(
-        small_mlp(0), small_mlp(1), CE, few_digits(), test=held_out, epochs=3, batch_size=32
+        small_mlp(0),
+        small_mlp(1),
+        CE,
+        few_digits(),
+        test=held_out,
+        **names.curve_options(epochs=3, batch_size=32),
     )
     table = columns(found.frame())
     return {

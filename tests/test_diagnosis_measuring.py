@@ -12,7 +12,7 @@ from eigenscape.diagnosis._metrics import protocol_differences
 from eigenscape.diagnosis.measuring._curves import curve_errors, error_of, logits_of, train_bends
 from eigenscape.diagnosis.measuring._metrics import measure_groups, traces
 from eigenscape.errors import InputError
-from eigenscape.landscape import connect, model_cka, trace
+from eigenscape.landscape import CurveOptions, connect, hessian_trace, model_cka
 from eigenscape.models import NetworkData, Objective, build
 from eigenscape.zoo import MLP, SmallCNN, accuracy, digits, train
 
@@ -85,9 +85,12 @@ def test_stacking_leaves_the_models_alone(models, data):
 def test_the_curve_is_that_of_connect(models, data):
     options = MeasureOptions(curve_steps=20, curve_batch=64)  # 5 epochs of 4 batches
     found = connect(
-        models[0], models[1], cross_entropy, data, epochs=5, batch_size=64,
-        learning_rate=options.curve_rate, seed=0,
-    )  # fmt: skip
+        models[0],
+        models[1],
+        cross_entropy,
+        data,
+        options=CurveOptions(epochs=5, batch_size=64, learning_rate=options.curve_rate, seed=0),
+    )
     networks = side_by_side(models, data)
     bend = train_bends(networks.select([0]), networks.select([1]), options)[0]
     torch.testing.assert_close(bend, found.bend, rtol=1e-4, atol=1e-5)
@@ -114,7 +117,7 @@ def test_a_curve_between_equal_points_starts_as_that_point(data):
 
 def test_the_trace_is_that_of_the_hessian(models, data):
     some = data[0][:200], data[1][:200]
-    exact = [trace(Objective(m, cross_entropy, some), samples=10_000).value for m in models]
+    exact = [hessian_trace(Objective(m, cross_entropy, some), probes=10_000).value for m in models]
     found = traces(side_by_side(models, data), MeasureOptions(probes=256))
     error = found.std(dim=1) / math.sqrt(256)
     for i, value in enumerate(exact):

@@ -13,8 +13,8 @@ from torch.nn import functional
 from eigenscape import zoo
 from eigenscape.errors import InputError
 from eigenscape.landscape import (
-    Connectivity,
     CurveOptions,
+    PathResult,
     bend_rate,
     bend_share,
     bezier_point,
@@ -162,7 +162,9 @@ def test_the_curve_joins_what_the_line_does_not(pairs, split, norm):
     test = split.test_inputs, split.test_labels
     states = [copy.deepcopy(model.state_dict()) for model in pairs[norm]]
     before = torch.get_rng_state()
-    found = connect(*pairs[norm], CE, data, test=test, epochs=60, learning_rate=0.05)
+    found = connect(
+        *pairs[norm], CE, data, test=test, options=CurveOptions(epochs=60, learning_rate=0.05)
+    )
     assert found.line_barrier > 10  # per cent of training error
     assert found.barrier < found.line_barrier / 5
     assert max(found.curve.train_loss) < max(found.line.train_loss) / 2
@@ -183,14 +185,18 @@ def test_the_curve_joins_what_the_line_does_not(pairs, split, norm):
 @pytest.mark.parametrize("init", ["midpoint", "random"])
 def test_the_published_protocol_joins_digits(pairs, split, init):
     data = split.train_inputs, split.train_labels
-    found = connect(*pairs[False], CE, data, init=init, epochs=60, learning_rate=0.05)
+    found = connect(
+        *pairs[False], CE, data, options=CurveOptions(init=init, epochs=60, learning_rate=0.05)
+    )
     assert found.options.init == init
     assert found.barrier < found.line_barrier / 2
 
 
 def test_a_model_joined_with_itself_is_flat():
     model, data = toy(norm=True), toy_data()
-    found = connect(model, copy.deepcopy(model), CE, data, epochs=1, learning_rate=1e-12)
+    found = connect(
+        model, copy.deepcopy(model), CE, data, options=CurveOptions(epochs=1, learning_rate=1e-12)
+    )
     assert found.distance == 0
     for path in (found.curve, found.line):
         assert np.ptp(path.train_loss) < 1e-6
@@ -201,7 +207,9 @@ def test_a_model_joined_with_itself_is_flat():
 def test_statistics_at_a_point_are_those_of_a_naive_recomputation():
     """Batch norm at t = 1/2: set the parameters of a copy, gather, and evaluate, by hand."""
     model_a, model_b, (inputs, labels) = toy(0, norm=True), toy(1, norm=True), toy_data(50)
-    found = connect(model_a, model_b, CE, (inputs, labels), epochs=2, batch_size=16)
+    found = connect(
+        model_a, model_b, CE, (inputs, labels), options=CurveOptions(epochs=2, batch_size=16)
+    )
     space = ParameterSpace.of(model_a)
     ends = [
         space.join(dict(model.named_parameters()), torch.float32) for model in (model_a, model_b)
@@ -228,7 +236,11 @@ def test_the_first_step_is_stochastic_gradient_descent():
     """One batch, one epoch: bend - rate * share * (gradient + decay * theta), by hand."""
     model_a, model_b, data = toy(0), toy(1), toy_data(20)
     found = connect(
-        model_a, model_b, CE, data, epochs=1, learning_rate=0.3, weight_decay=0.1, seed=5
+        model_a,
+        model_b,
+        CE,
+        data,
+        options=CurveOptions(epochs=1, learning_rate=0.3, weight_decay=0.1, seed=5),
     )
     generator = torch.Generator().manual_seed(5)
     torch.randperm(20, generator=generator)
@@ -246,13 +258,14 @@ def test_seeds_and_both_kinds_of_data():
     batches = list(zip(inputs.split(10), labels.split(10), strict=True))
     for data in ((inputs, labels), batches):
         one, same, other = (
-            connect(*models, CE, data, epochs=3, batch_size=10, seed=seed) for seed in (0, 0, 1)
+            connect(*models, CE, data, options=CurveOptions(epochs=3, batch_size=10, seed=seed))
+            for seed in (0, 0, 1)
         )
         assert torch.equal(one.bend, same.bend)
         assert not torch.equal(one.bend, other.bend)
         assert one.line == other.line
-    tensors = connect(*models, CE, (inputs, labels), epochs=1, batch_size=10)
-    listed = connect(*models, CE, batches, epochs=1)
+    tensors = connect(*models, CE, (inputs, labels), options=CurveOptions(epochs=1, batch_size=10))
+    listed = connect(*models, CE, batches, options=CurveOptions(epochs=1))
     assert tensors.line == listed.line
     assert tensors.data_hash == listed.data_hash
 
@@ -260,33 +273,46 @@ def test_seeds_and_both_kinds_of_data():
 def test_a_given_bend_a_random_bend_and_progress():
     models, data, told = (toy(0), toy(1)), toy_data(), []
     given_bend = connect(
-        *models, CE, data, init=toy(2), epochs=2, learning_rate=1e-12, progress=told.append
+        *models,
+        CE,
+        data,
+        progress=told.append,
+        bend=toy(2),
+        options=CurveOptions(epochs=2, learning_rate=1e-12),
     )
     expected = ParameterSpace.of(models[0]).join(dict(toy(2).named_parameters()), torch.float32)
     assert torch.allclose(given_bend.bend, expected, atol=1e-6)
     assert given_bend.options.init == "model"
     assert [state.done for state in told] == list(range(1, 9))  # 2 epochs, 2 x 3 points
     assert told[-1].total == 8
-    drawn = connect(*models, CE, data, init="random", epochs=1, learning_rate=1e-12)
+    drawn = connect(
+        *models, CE, data, options=CurveOptions(init="random", epochs=1, learning_rate=1e-12)
+    )
     assert not torch.allclose(drawn.bend, expected, atol=1e-2)
 
 
 def test_a_last_batch_of_one_joins_its_neighbour():
-    found = connect(toy(0, norm=True), toy(1, norm=True), CE, toy_data(33), epochs=1, batch_size=16)
+    found = connect(
+        toy(0, norm=True),
+        toy(1, norm=True),
+        CE,
+        toy_data(33),
+        options=CurveOptions(epochs=1, batch_size=16),
+    )
     assert found.samples == 33
 
 
 def test_round_trip_table_and_picture(tmp_path):
     data = toy_data()
-    found = connect(toy(0), toy(1), CE, data, test=data, epochs=2, points=3)
+    found = connect(toy(0), toy(1), CE, data, test=data, options=CurveOptions(epochs=2, points=3))
     again = load(found.save(tmp_path / "curve.json"))
-    assert isinstance(again, Connectivity)
+    assert isinstance(again, PathResult)
     assert again == found
     frame = found.frame()
     assert list(frame["t"]) == [0, 0.5, 1] * 2
     assert frame.notna().all().all()
     assert len(found.plot().axes) == 2
-    bare = connect(toy(0), toy(1), CE, data, epochs=1)
+    bare = connect(toy(0), toy(1), CE, data, options=CurveOptions(epochs=1))
     assert "test_loss" not in bare.frame()
     assert len(bare.plot().axes[0].lines) == 2
 
@@ -328,13 +354,18 @@ def test_data_and_options_that_cannot_be_used():
     with pytest.raises(InputError, match="expected finite numbers"):
         connect(*models, CE, (inputs, labels), test=(inputs * float("nan"), labels))
     with pytest.raises(InputError, match=r"diverged in epoch 1.*learning_rate="):
-        connect(*models, CE, (inputs, labels), learning_rate=1e30, epochs=3, batch_size=4)
+        connect(
+            *models,
+            CE,
+            (inputs, labels),
+            options=CurveOptions(learning_rate=1e30, epochs=3, batch_size=4),
+        )
     with pytest.raises(InputError, match=r"\(outputs, targets\)"):
         connect(*models, None, (inputs, labels), forward=lambda m, b: CE(m(b[0]), b[1]))
     with pytest.raises(InputError, match=r"epochs is 0.*points is 2.*momentum is 1"):
         CurveOptions(epochs=0, points=2, momentum=1)
     with pytest.raises(InputError, match="init is 'line'"):
-        connect(*models, CE, (inputs, labels), init="line")
+        connect(*models, CE, (inputs, labels), options=CurveOptions(init="line"))
 
 
 class Scaled(nn.Module):
@@ -348,14 +379,20 @@ class Scaled(nn.Module):
 
 def test_a_module_that_cannot_be_drawn_anew():
     with pytest.raises(InputError, match=r"no reset_parameters.*Scaled.*Try: init="):
-        connect(Scaled(), Scaled(), CE, toy_data(), init="random")
+        connect(Scaled(), Scaled(), CE, toy_data(), options=CurveOptions(init="random"))
 
 
 def test_models_are_as_found_after_a_failure():
     model_a, model_b = toy(0, norm=True).train(), toy(1, norm=True).eval()
     states = [copy.deepcopy(model.state_dict()) for model in (model_a, model_b)]
     with pytest.raises(InputError):
-        connect(model_a, model_b, CE, toy_data(), learning_rate=1e30, epochs=3, batch_size=4)
+        connect(
+            model_a,
+            model_b,
+            CE,
+            toy_data(),
+            options=CurveOptions(learning_rate=1e30, epochs=3, batch_size=4),
+        )
     for model, state in zip((model_a, model_b), states, strict=True):
         assert all(torch.equal(state[name], value) for name, value in model.state_dict().items())
     assert model_a.layers[0].norm.training
@@ -367,7 +404,9 @@ def test_dropout_stays_off_and_an_own_error_is_used():
         return nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 2))
 
     models = [seeded_model(build, seed) for seed in (0, 1)]
-    found = connect(*models, CE, toy_data(), error=lambda o, t: CE(o, t), epochs=1)
+    found = connect(
+        *models, CE, toy_data(), error=lambda o, t: CE(o, t), options=CurveOptions(epochs=1)
+    )
     assert found.curve.train_error == pytest.approx(found.curve.train_loss, rel=1e-5)
     objective = Objective(models[0], CE, toy_data(), batch_norm="recompute")
     values = measure_point(objective, objective.center, None, classification_error)

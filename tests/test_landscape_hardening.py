@@ -76,7 +76,7 @@ def test_losses_that_hold_tensors_of_their_own():
     assert module.notes == ()
     assert "does not run in float64" in closure.notes[0]
     assert closure.notes[0] in sample(closure, steps=3).notes
-    assert hessian(module, k=1, trace_samples=2).top_eigenvalues[0] > 0
+    assert hessian(module, n_eigenvalues=1, trace_probes=2).top_eigenvalues[0] > 0
 
 
 def test_a_loss_that_differentiates_by_its_inputs():
@@ -97,7 +97,7 @@ def test_a_loss_that_differentiates_by_its_inputs():
     landscape = sample(objective, steps=5)
     assert np.isfinite(landscape.values).all()
     assert landscape.values[2, 2] == objective.loss_at_center
-    assert hessian(objective, k=1, trace_samples=2).top_eigenvalues[0] != 0
+    assert hessian(objective, n_eigenvalues=1, trace_probes=2).top_eigenvalues[0] != 0
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_loss_without_a_gradient_has_no_hessian(cut):
 
     objective = Objective(mlp(), cut, data(), forward=None if cut else closed)
     with pytest.raises(InputError, match="no gradient in the parameters"):
-        hessian(objective, k=1)
+        hessian(objective, n_eigenvalues=1)
     with pytest.raises(InputError, match="no gradient in the parameters"):
         objective.gradient()
     assert sample(objective, steps=3).values.shape == (3, 3)

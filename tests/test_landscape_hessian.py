@@ -14,7 +14,13 @@ from torch import nn
 from eigenscape import models, zoo
 from eigenscape.cli import main
 from eigenscape.errors import InputError
-from eigenscape.landscape import HessianResult, hessian, spectral_density, top_eigenpairs, trace
+from eigenscape.landscape import (
+    HessianResult,
+    hessian,
+    hessian_trace,
+    spectral_density,
+    top_eigenpairs,
+)
 from eigenscape.models import Objective
 from eigenscape.results import load
 from tests._data import data_file
@@ -149,9 +155,9 @@ def test_zero_and_multiples_of_the_identity(scale):
 def test_a_loss_without_curvature_has_zero_eigenvalues():
     model = nn.Linear(40, 2)
     objective = Objective(model, None, torch.ones(3, 40), forward=lambda m, b: m(b).mean())
-    found = hessian(objective, k=2, trace_samples=10, density=True)
+    found = hessian(objective, n_eigenvalues=2, trace_probes=10, density=True)
     assert found.top_eigenvalues == (0.0, 0.0)
-    assert found.trace == found.trace_stderr == 0.0
+    assert found.hessian_trace == found.trace_stderr == 0.0
     assert sum(found.density.density(found.density.grid())[0]) > 0
 
 
@@ -178,12 +184,14 @@ def test_products_that_run_out_show_in_the_residual():
 @pytest.mark.parametrize("method", ["hutchinson", "hutch++"])
 def test_the_trace_lies_within_its_error(tanh, method):
     objective, H = tanh
-    found = [trace(objective, samples=90, method=method, seed=s, groups="layer") for s in range(8)]
+    found = [
+        hessian_trace(objective, probes=90, method=method, seed=s, groups="layer") for s in range(8)
+    ]
     z = [(each.value - float(H.trace())) / each.standard_error for each in found]
     assert max(map(abs, z)) < 3
     assert np.std(z) > 0.3  # an error that is far too large would pass the line above
     for each in found:
-        assert each.samples == 90
+        assert each.products == 90
         assert sum(group.value for group in each.groups) == pytest.approx(each.value, rel=1e-10)
     blocks = {name: torch.diag(H)[part].sum() for name, part in objective.space.slices.items()}
     first = float(blocks["0.weight"] + blocks["0.bias"])
@@ -193,7 +201,7 @@ def test_the_trace_lies_within_its_error(tanh, method):
 
 def test_probing_every_coordinate_is_exact(tanh):
     objective, H = tanh
-    found = trace(objective, samples=objective.space.count, groups="layer")
+    found = hessian_trace(objective, probes=objective.space.count, groups="layer")
     assert found.method == "exact"
     assert found.standard_error == 0
     assert found.value == pytest.approx(float(H.trace()), rel=1e-12)
@@ -211,28 +219,28 @@ def test_probing_every_coordinate_is_exact(tanh):
 def test_hutch_plus_plus_is_exact_for_a_low_rank():
     values = [9.0, -4.0, 3.0, 2.0, 1.0] + [0.0] * 95
     objective = quadratic(symmetric(values))
-    found = trace(objective, samples=18, method="hutch++", groups="layer")
+    found = hessian_trace(objective, probes=18, method="hutch++", groups="layer")
     assert found.value == pytest.approx(11, abs=1e-10)
     assert found.standard_error < 1e-10
-    plain = trace(objective, samples=18)
+    plain = hessian_trace(objective, probes=18)
     assert abs(plain.value - 11) > 1e-3
 
 
 def test_a_diagonal_hessian_needs_one_probe():
     A = torch.diag(torch.arange(1.0, 51.0))
-    found = trace(quadratic(A), samples=2)
+    found = hessian_trace(quadratic(A), probes=2)
     assert found.value == pytest.approx(50 * 51 / 2, rel=1e-12)
     assert found.standard_error == pytest.approx(0, abs=1e-9)
 
 
 def test_sampling_until_the_error_is_small():
     objective = quadratic(symmetric(np.linspace(0.5, 1.5, 900)))
-    start = trace(objective, samples=2)
-    found = trace(objective, samples=10, relative_error=0.004)
-    assert found.samples > 10 > start.samples
+    start = hessian_trace(objective, probes=2)
+    found = hessian_trace(objective, probes=10, relative_error=0.004)
+    assert found.products > 10 > start.products
     assert found.standard_error <= 0.004 * found.value
-    assert trace(objective, samples=10, relative_error=1e-6, max_samples=40).samples == 40
-    assert trace(objective, samples=10, relative_error=1e-6).method == "exact"
+    assert hessian_trace(objective, probes=10, relative_error=1e-6, max_probes=40).products == 40
+    assert hessian_trace(objective, probes=10, relative_error=1e-6).method == "exact"
 
 
 def test_blocks_hold_their_layers(tanh):
@@ -240,7 +248,7 @@ def test_blocks_hold_their_layers(tanh):
         lambda: nn.Sequential(nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 4)), nn.Linear(4, 1)), 0
     )
     objective = Objective(model, nn.functional.mse_loss, (torch.eye(3), torch.ones(3, 1)))
-    layers, blocks = (trace(objective, groups=by, seed=1) for by in ("layer", "block"))
+    layers, blocks = (hessian_trace(objective, groups=by, seed=1) for by in ("layer", "block"))
     assert [group.name for group in layers.groups] == ["0.0", "0.1", "1"]
     assert [(group.name, group.parameters) for group in blocks.groups] == [("0", 36), ("1", 5)]
     assert blocks.groups[0].value == pytest.approx(
@@ -365,7 +373,7 @@ def heat():
 def test_networks_of_other_kinds(build):
     objective = build()
     before = {name: tensor.clone() for name, tensor in objective.model.state_dict().items()}
-    found = hessian(objective, k=2, trace_samples=12, ends="both")
+    found = hessian(objective, n_eigenvalues=2, trace_probes=12, ends="both")
     assert max(found.residuals) <= 1e-3
     pairs = top_eigenpairs(objective, 2)
     rayleigh = (pairs.vectors * objective.hvp(pairs.vectors)).sum(0)
@@ -407,7 +415,7 @@ def test_the_largest_eigenvalues_of_a_published_network_on_more_images():
 
 @pytest.fixture(scope="module")
 def result():
-    return hessian(network(), k=3, ends="both", density=True, trace_samples=30)
+    return hessian(network(), n_eigenvalues=3, ends="both", density=True, trace_probes=30)
 
 
 def test_a_result_is_read_back_as_it_was(result, tmp_path):
@@ -418,10 +426,10 @@ def test_a_result_is_read_back_as_it_was(result, tmp_path):
 def test_the_table_and_the_picture_hold_everything(result):
     table = result.frame()
     assert table["value"][:6].tolist() == [*result.top_eigenvalues, *result.smallest_eigenvalues]
-    assert table["value"][6] == result.trace
+    assert table["value"][6] == result.hessian_trace
     assert table["name"][7:].tolist() == ["0", "2"]
     assert len(result.plot().axes) == 4
-    spent = result.products - result.trace_samples - result.density.products
+    spent = result.products - result.trace_probes - result.density.products
     assert spent > 0
 
 
@@ -435,26 +443,26 @@ def test_notes_say_what_the_numbers_justify(result):
     bowl = quadratic(torch.diag(torch.arange(1.0, 41.0)))
     with torch.no_grad():
         bowl.center.zero_()
-    calm = hessian(bowl, k=2, ends="both", trace_samples=5)
+    calm = hessian(bowl, n_eigenvalues=2, ends="both", trace_probes=5)
     assert calm.notes == ()
 
 
 def test_a_saddle_is_called_one_and_a_coarse_trace_too():
     found = hessian(
-        quadratic(symmetric([-3.0, *np.linspace(0, 1, 60)])), ends="both", trace_samples=2
+        quadratic(symmetric([-3.0, *np.linspace(0, 1, 60)])), ends="both", trace_probes=2
     )
     notes = " ".join(found.notes)
     assert "negative curvature: the eigenvalue -3" in notes
-    assert "one standard error" in notes or found.trace_stderr <= 0.1 * abs(found.trace)
+    assert "one standard error" in notes or found.trace_stderr <= 0.1 * abs(found.hessian_trace)
 
 
 def test_some_parameters_give_a_diagonal_block(tanh):
     objective, H = tanh
     part = objective.space.slices["2.weight"]
-    found = hessian(objective, k=2, trace_samples=500, parameters=["2.weight"])
+    found = hessian(objective, n_eigenvalues=2, trace_probes=500, include=["2.weight"])
     block = H[part, part]
     assert found.parameters == 70
-    assert found.trace == pytest.approx(float(block.trace()), rel=1e-9)
+    assert found.hessian_trace == pytest.approx(float(block.trace()), rel=1e-9)
     assert found.top_eigenvalues == pytest.approx(
         torch.linalg.eigvalsh(block)[-2:].flip(0).tolist(), rel=1e-6
     )
@@ -467,23 +475,26 @@ def test_some_parameters_give_a_diagonal_block(tanh):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda f: top_eigenpairs(f, 0), "k is 0"),
-        (lambda f: top_eigenpairs(f, 31), "k is 31, but there are 30 parameters"),
+        (lambda f: top_eigenpairs(f, 0), "n_eigenvalues is 0"),
+        (lambda f: top_eigenpairs(f, 31), "n_eigenvalues is 31, but there are 30 parameters"),
         (lambda f: top_eigenpairs(f, which="middle"), "which is 'middle'"),
         (lambda f: top_eigenpairs(f, tolerance=0), "tolerance is 0"),
         (lambda f: top_eigenpairs(f, matrix="fisher"), "matrix is 'fisher'.*hessian, ggn"),
         (lambda f: top_eigenpairs(f, 9, max_products=10), "max_products is 10.*36"),
         (lambda f: top_eigenpairs(f, 2, which="x", tolerance=2), "which is .*tolerance is"),
-        (lambda f: trace(f, samples=1), "samples is 1"),
-        (lambda f: trace(f, samples=5, method="hutch++"), "samples is 5; .* 6 or more"),
-        (lambda f: trace(f, method="xtrace"), "method is 'xtrace'"),
-        (lambda f: trace(f, groups="head"), "groups is 'head'"),
-        (lambda f: trace(f, relative_error=0.0), "relative_error is 0"),
+        (lambda f: hessian_trace(f, probes=1), "probes is 1"),
+        (lambda f: hessian_trace(f, probes=5, method="hutch++"), "probes is 5; .* 6 or more"),
+        (lambda f: hessian_trace(f, method="xtrace"), "method is 'xtrace'"),
+        (lambda f: hessian_trace(f, groups="head"), "groups is 'head'"),
+        (lambda f: hessian_trace(f, relative_error=0.0), "relative_error is 0"),
         (lambda f: spectral_density(f, probes=0, steps=1), "probes is 0.*steps is 1"),
         (lambda f: spectral_density(f, width=-1.0), "width is -1"),
         (lambda f: hessian(f, ends="left"), "ends is 'left'"),
-        (lambda f: hessian(f, k=16, ends="both"), "k is 16 at both ends.*30 parameters"),
-        (lambda f: hessian(f, parameters=["bias"]), "no parameter matches 'bias'"),
+        (
+            lambda f: hessian(f, n_eigenvalues=16, ends="both"),
+            "n_eigenvalues is 16 at both.*30 parameters",
+        ),
+        (lambda f: hessian(f, include=["bias"]), "no parameter matches 'bias'"),
     ],
 )
 def test_bad_arguments_are_named(call, words):
@@ -529,7 +540,7 @@ def test_the_command_prints_one_json_object(probe, tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["schema"] == "eigenscape.hessian/1"
     assert found["top_eigenvalues"] == pytest.approx([6, 8 / 3], rel=1e-5)
-    assert found["trace"] == pytest.approx(28 / 3, rel=1e-5)
+    assert found["hessian_trace"] == pytest.approx(28 / 3, rel=1e-5)
     assert found["trace_stderr"] == 0
     assert max(found["residuals"]) < 1e-5
     assert HessianResult.load(out / "result.json").top_eigenvalues == tuple(
@@ -550,11 +561,11 @@ def test_the_command_prints_tables(probe, capsys, form):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--top", "0"], "k is 0"),
-        (["--top", "4"], "k is 4, but there are 3 parameters"),
-        (["--top", "2", "--ends", "both"], "k is 2 at both ends"),
-        (["--top", "1", "--parameters", "bias"], "no parameter matches 'bias'"),
-        (["--top", "1", "--trace-samples", "1"], "samples is 1"),
+        (["--top", "0"], "n_eigenvalues is 0"),
+        (["--top", "4"], "n_eigenvalues is 4, but there are 3 parameters"),
+        (["--top", "2", "--ends", "both"], "n_eigenvalues is 2 at both ends"),
+        (["--top", "1", "--include", "bias"], "no parameter matches 'bias'"),
+        (["--top", "1", "--trace-samples", "1"], "probes is 1"),
     ],
 )
 def test_the_command_refuses_in_one_sentence(probe, capsys, words, said):

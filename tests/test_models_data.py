@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from eigenscape.diagnosis import measure, models_and_data
 from eigenscape.errors import InputError
-from eigenscape.landscape import connect, model_cka
+from eigenscape.landscape import CurveOptions, connect, model_cka
 from eigenscape.models import Data, NetworkData, Objective, Tokens, build
 
 MSE, CE = functional.mse_loss, functional.cross_entropy
@@ -111,9 +111,16 @@ def test_a_mapping_and_a_target_are_one_batch():
 def test_curves_and_measurements_understand_the_same():
     pair = [build(lambda: nn.Linear(4, 3), seed) for seed in (0, 1)]
     loader = DataLoader(TensorDataset(X, Y), batch_size=8)
-    curves = [connect(*pair, CE, data, epochs=2, batch_size=8) for data in (PAIR, [X, Y])]
+    curves = [
+        connect(*pair, CE, data, options=CurveOptions(epochs=2, batch_size=8))
+        for data in (PAIR, [X, Y])
+    ]
     assert curves[0].curve == curves[1].curve
-    assert curves[0].samples == connect(*pair, CE, loader, epochs=1).samples == 30
+    assert (
+        curves[0].samples
+        == connect(*pair, CE, loader, options=CurveOptions(epochs=1)).samples
+        == 30
+    )
     losses = [measure(pair[0], data).metrics["train_loss"] for data in (PAIR, [X, Y], loader)]
     assert losses == [losses[0]] * 3
     for data in (PAIR, [X, Y], [PAIR], loader, [(X[:9], Y[:9]), (X[9:], Y[9:])]):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from eigenscape import zoo
-from eigenscape.landscape import spectral_density, top_eigenpairs, trace
+from eigenscape.landscape import hessian_trace, spectral_density, top_eigenpairs
 from eigenscape.models import Objective, build
 
 pytestmark = [
@@ -53,7 +53,7 @@ def test_eigenvalues_trace_and_density_agree_with_the_operator_of_curvlinops(pro
     found = top_eigenpairs(objective, 4)
     known = torch.linalg.eigvalsh(whole)[-4:].flip(0)
     assert found.values.numpy() == pytest.approx(known.numpy(), rel=1e-6)
-    exact = trace(objective, samples=objective.space.count)
+    exact = hessian_trace(objective, probes=objective.space.count)
     assert exact.value == pytest.approx(float(whole.trace()), rel=1e-8)
     density = spectral_density(objective, probes=100, steps=4)
     value, error = density.moment(2)

@@ -7,7 +7,7 @@ import pytest
 
 from eigenscape.errors import InputError
 from eigenscape.topology import (
-    CONNECTIVITIES,
+    NEIGHBORHOODS,
     betti0_curve,
     bottleneck_distance,
     counts_above,
@@ -67,7 +67,7 @@ def test_its_result_as_a_dictionary():
     assert data["average_persistence_with_essential"] == pytest.approx(10 / 3)
 
 
-@pytest.mark.parametrize("connectivity", CONNECTIVITIES)
+@pytest.mark.parametrize("connectivity", NEIGHBORHOODS)
 @pytest.mark.parametrize("dim", [1, 2, 3])
 def test_product_of_double_wells(dim, connectivity):
     axis = (np.linspace(-2, 2, 41) ** 2 - 1) ** 2
@@ -80,7 +80,7 @@ def test_product_of_double_wells(dim, connectivity):
     np.testing.assert_allclose(tree.persistence, np.ones(2**dim - 1), atol=1e-12)
 
 
-@pytest.mark.parametrize("connectivity", CONNECTIVITIES)
+@pytest.mark.parametrize("connectivity", NEIGHBORHOODS)
 def test_bowls_and_constants(connectivity):
     axis = np.linspace(-1, 1, 9) ** 2
     bowl = merge_tree(axis[:, None] + axis, connectivity)
@@ -127,7 +127,7 @@ def test_infinite_samples_are_above_everything():
 
 def test_a_patch_of_infinite_samples_is_no_basin():
     values = np.array([[0.0, 1.0, np.inf, np.inf], [1.0, np.inf, np.inf, np.inf]])
-    for connectivity in CONNECTIVITIES:
+    for connectivity in NEIGHBORHOODS:
         tree = merge_tree(values, connectivity)
         assert tree.minima.tolist() == [0]
         assert tree.samples.sum() == 8

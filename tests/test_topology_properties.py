@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
 
 from eigenscape.topology import (
-    CONNECTIVITIES,
+    NEIGHBORHOODS,
     bottleneck_distance,
     merge_tree,
     merge_tree_of_graph,
@@ -20,7 +20,7 @@ from tests._properties import examples
 shapes = array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=6)
 tied = arrays(np.float64, shapes, elements=st.integers(0, 4).map(float))
 smooth = arrays(np.float64, shapes, elements=st.floats(-100, 100, allow_subnormal=False, width=32))
-names = st.sampled_from(CONNECTIVITIES)
+names = st.sampled_from(NEIGHBORHOODS)
 
 
 def edges_of(shape, connectivity):

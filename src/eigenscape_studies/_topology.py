@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape.topology import CONNECTIVITIES, MergeTree, bottleneck_distance, merge_tree
+from eigenscape.topology import NEIGHBORHOODS, MergeTree, bottleneck_distance, merge_tree
 from eigenscape_studies._tables import Rows
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ SIMPLIFY = 1e-3
 def topology_row(values: NDArray[np.float64]) -> dict[str, Any]:
     """Return the topology of a grid under each connectivity, and after simplification."""
     row: dict[str, Any] = {}
-    for connectivity in CONNECTIVITIES:
+    for connectivity in NEIGHBORHOODS:
         tree = merge_tree(values, connectivity)
         metrics = tree.metrics()
         row |= {

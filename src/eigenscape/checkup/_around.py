@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: Samples along each direction: enough to see one basin or many, in a quarter of the time of 41.
 _STEPS = 21
-_TRACE_SAMPLES = 50
+_TRACE_PROBES = 50
 
 
 def look_around(
@@ -32,7 +32,7 @@ def look_around(
         What was measured, by heading, and one sentence.
     """
     with single_thread(objective.space.count * objective.data.count):
-        curvature = hessian(objective, k=3, trace_samples=_TRACE_SAMPLES, seed=seed)
+        curvature = hessian(objective, n_eigenvalues=3, trace_probes=_TRACE_PROBES, seed=seed)
         plane = sample(objective, "random", steps=_STEPS, seed=seed, progress=progress)
     results: dict[str, Result] = {
         "Curvature of the loss": curvature,
@@ -54,7 +54,7 @@ def _sentence(curvature: HessianResult, plane: Landscape) -> str:
     )
     return (
         f"Around it (loss {curvature.loss:.4g} on {curvature.samples} samples): largest Hessian "
-        f"eigenvalue {curvature.top_eigenvalues[0]:.4g}, trace {curvature.trace:.4g} ± "
+        f"eigenvalue {curvature.top_eigenvalues[0]:.4g}, trace {curvature.hessian_trace:.4g} ± "
         f"{curvature.trace_stderr:.2g}, gradient norm {curvature.gradient_norm:.2g}; in a random "
         f"filter-normalised plane {deep} {'minimum' if deep == 1 else 'minima'} deeper than "
         f"{threshold:.2g}, and {place}."

@@ -26,7 +26,7 @@ def add(verbs: Verbs) -> None:
         examples="  eigenscape hessian --probe probe.py:build\n"
         "  eigenscape hessian --probe probe.py:build --top 10 --ends both --format json\n"
         "  eigenscape hessian --probe probe.py:build --density --out curvature\n"
-        "  eigenscape hessian --probe probe.py:build --parameters 'layers.0.*' --matrix ggn\n",
+        "  eigenscape hessian --probe probe.py:build --include 'layers.0.*' --matrix ggn\n",
     )
     add_probe(parser)
     group = parser.add_argument_group("what to measure")
@@ -44,7 +44,13 @@ def add(verbs: Verbs) -> None:
     group.add_argument("--density", action="store_true", help="the spectral density, 400 products")
     group.add_argument("--matrix", choices=("hessian", "ggn"), default="hessian", help="[hessian]")
     group.add_argument(
-        "--parameters", action="append", metavar="GLOB", help="the diagonal block of these alone"
+        "--include",
+        action="append",
+        metavar="GLOB",
+        help="the diagonal block of these parameters alone",
+    )
+    group.add_argument(
+        "--exclude", action="append", metavar="GLOB", help="parameters that are held fixed"
     )
     group = parser.add_argument_group("common options")
     group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
@@ -65,14 +71,15 @@ def run(args: argparse.Namespace) -> int:
     with redirect_stdout(sys.stderr), progress_bar("measuring", quiet=args.quiet) as progress:
         result = hessian(
             objective,
-            k=args.top,
-            trace_samples=args.trace_samples,
+            n_eigenvalues=args.top,
+            trace_probes=args.trace_samples,
             trace_method=args.trace_method,
             density=args.density,
             ends=args.ends,
             groups=args.groups,
             matrix=args.matrix,
-            parameters=args.parameters,
+            include=args.include,
+            exclude=args.exclude,
             tolerance=args.tolerance,
             seed=args.seed,
             progress=progress,

@@ -107,10 +107,10 @@ def _sampled(args: argparse.Namespace) -> Landscape:
 
 def _check_connectivity(word: str) -> None:
     from eigenscape.errors import InputError
-    from eigenscape.topology import CONNECTIVITIES
+    from eigenscape.topology import NEIGHBORHOODS
 
-    if word not in CONNECTIVITIES:
-        raise InputError(f"--connectivity is {word!r}; expected one of {', '.join(CONNECTIVITIES)}")
+    if word not in NEIGHBORHOODS:
+        raise InputError(f"--connectivity is {word!r}; expected one of {', '.join(NEIGHBORHOODS)}")
 
 
 def _summary(landscape: Landscape, connectivity: Any) -> dict[str, Any]:

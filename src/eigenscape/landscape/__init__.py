@@ -8,10 +8,11 @@ Grids
     :func:`sample` (a :class:`Landscape`; :class:`Estimate` of its cost).
 Curvature
     :func:`hessian` (a :class:`HessianResult`), :func:`top_eigenpairs` (:class:`Eigenpairs`),
-    :func:`trace` (a :class:`TraceEstimate` of :class:`GroupTrace`), :func:`spectral_density`
+    :func:`hessian_trace` (a :class:`TraceEstimate` of :class:`GroupTrace`),
+    :func:`hessian_traces` of k networks, :func:`spectral_density`
     (a :class:`SpectralDensity`).
 Paths
-    :func:`connect` (a :class:`Connectivity` of :class:`PathValues`, under :class:`CurveOptions`),
+    :func:`connect` (a :class:`PathResult` of :class:`PathValues`, under :class:`CurveOptions`),
     :func:`mode_connectivity`, :func:`mode_connectivity_peak`, :func:`path_barrier`,
     :func:`classification_error`, :func:`check_twins`, :func:`train_curves`,
     :func:`bezier_point`, :func:`bend_share`, :func:`bend_rate`.
@@ -28,8 +29,8 @@ from eigenscape.landscape.curvature._hessian import hessian as hessian
 from eigenscape.landscape.curvature._hessian_result import HessianResult as HessianResult
 from eigenscape.landscape.curvature._trace import GroupTrace as GroupTrace
 from eigenscape.landscape.curvature._trace import TraceEstimate as TraceEstimate
+from eigenscape.landscape.curvature._trace import hessian_trace as hessian_trace
 from eigenscape.landscape.curvature._trace import hessian_traces as hessian_traces
-from eigenscape.landscape.curvature._trace import trace as trace
 from eigenscape.landscape.grid._direction_makers import (
     difference_directions as difference_directions,
 )
@@ -52,7 +53,6 @@ from eigenscape.landscape.paths._classification_error import (
     classification_error as classification_error,
 )
 from eigenscape.landscape.paths._connect import connect as connect
-from eigenscape.landscape.paths._connectivity import Connectivity as Connectivity
 from eigenscape.landscape.paths._curve_options import CurveOptions as CurveOptions
 from eigenscape.landscape.paths._path import PathValues as PathValues
 from eigenscape.landscape.paths._path_metrics import mode_connectivity as mode_connectivity
@@ -60,6 +60,7 @@ from eigenscape.landscape.paths._path_metrics import (
     mode_connectivity_peak as mode_connectivity_peak,
 )
 from eigenscape.landscape.paths._path_metrics import path_barrier as path_barrier
+from eigenscape.landscape.paths._path_result import PathResult as PathResult
 from eigenscape.landscape.paths._twin_check import check_twins as check_twins
 from eigenscape.landscape.similarity._cka import linear_cka as linear_cka
 from eigenscape.landscape.similarity._features import probe_inputs as probe_inputs
@@ -71,7 +72,6 @@ from eigenscape.landscape.similarity._similarity import mean_over_pairs as mean_
 from eigenscape.landscape.similarity._similarity import parameter_distance as parameter_distance
 
 __all__ = [
-    "Connectivity",
     "CurveOptions",
     "Directions",
     "Eigenpairs",
@@ -81,6 +81,7 @@ __all__ = [
     "Landscape",
     "ModelCKA",
     "Normalization",
+    "PathResult",
     "PathValues",
     "SpectralDensity",
     "TraceEstimate",
@@ -95,6 +96,7 @@ __all__ = [
     "difference_directions",
     "hessian",
     "hessian_directions",
+    "hessian_trace",
     "hessian_traces",
     "linear_cka",
     "mean_over_pairs",
@@ -111,7 +113,6 @@ __all__ = [
     "sample",
     "spectral_density",
     "top_eigenpairs",
-    "trace",
     "train_curves",
     "trajectory_directions",
 ]

@@ -4,7 +4,7 @@ Knows nothing of networks: arrays, points and graphs.
 
 Trees
     :func:`merge_tree`, :func:`merge_tree_of_points`, :func:`merge_tree_of_graph` (each a
-    :class:`MergeTree`), :data:`CONNECTIVITIES`, :func:`suggested_threshold`.
+    :class:`MergeTree`), :data:`Neighborhood`, :data:`NEIGHBORHOODS`, :func:`suggested_threshold`.
 Numbers
     :class:`PersistenceMetrics`, :class:`Basin`, :func:`betti0_curve`, :func:`counts_above`.
 Distances
@@ -37,7 +37,8 @@ from eigenscape.topology._draw_diagram import draw_persistence_diagram as draw_p
 from eigenscape.topology._draw_profile import draw_profile as draw_profile
 from eigenscape.topology._draw_profile import draw_profiles as draw_profiles
 from eigenscape.topology._draw_topology import draw_topology as draw_topology
-from eigenscape.topology._graph import CONNECTIVITIES as CONNECTIVITIES
+from eigenscape.topology._graph import NEIGHBORHOODS as NEIGHBORHOODS
+from eigenscape.topology._graph import Neighborhood as Neighborhood
 from eigenscape.topology._grid import Grid as Grid
 from eigenscape.topology._merge import merge_tree as merge_tree
 from eigenscape.topology._merge import merge_tree_of_graph as merge_tree_of_graph
@@ -54,12 +55,13 @@ from eigenscape.topology._simplify import suggested_threshold as suggested_thres
 from eigenscape.topology._tree import MergeTree as MergeTree
 
 __all__ = [
-    "CONNECTIVITIES",
+    "NEIGHBORHOODS",
     "Basin",
     "Finding",
     "Grid",
     "GridReport",
     "MergeTree",
+    "Neighborhood",
     "PersistenceMetrics",
     "Profile",
     "TopologyResult",

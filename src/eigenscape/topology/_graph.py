@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from eigenscape.errors import InputError
 
-Connectivity = Literal["cross", "freudenthal", "full"]
+Neighborhood = Literal["cross", "freudenthal", "full"]
 #: The connectivities of a grid.
-CONNECTIVITIES: tuple[Connectivity, ...] = get_args(Connectivity)
+NEIGHBORHOODS: tuple[Neighborhood, ...] = get_args(Neighborhood)
 
 #: Axes up to which all 3^n - 1 neighbours are followed; 2^12 samples would take a minute.
 MOST_FULL_AXES = 11
@@ -48,7 +48,7 @@ def offsets(connectivity: str, dim: int) -> list[tuple[int, ...]]:
 
     >>> offsets("freudenthal", 2)
     [(0, 1), (1, 0), (1, -1)]
-    >>> [2 * len(offsets(name, 3)) for name in CONNECTIVITIES]
+    >>> [2 * len(offsets(name, 3)) for name in NEIGHBORHOODS]
     [6, 14, 26]
     """
     if connectivity == "cross":
@@ -65,17 +65,17 @@ def offsets(connectivity: str, dim: int) -> list[tuple[int, ...]]:
         steps = list(product((-1, 0, 1), repeat=dim))
         return steps[len(steps) // 2 + 1 :]
     raise InputError(
-        f"connectivity is {connectivity!r}; expected one of {', '.join(CONNECTIVITIES)}"
+        f"connectivity is {connectivity!r}; expected one of {', '.join(NEIGHBORHOODS)}"
     )
 
 
-def countable(dim: int) -> list[Connectivity]:
+def countable(dim: int) -> list[Neighborhood]:
     """Return the connectivities that a grid of so many axes can be examined with.
 
     >>> countable(2), countable(12)
     (['cross', 'freudenthal', 'full'], ['cross', 'freudenthal'])
     """
-    return [name for name in CONNECTIVITIES if name != "full" or dim <= MOST_FULL_AXES]
+    return [name for name in NEIGHBORHOODS if name != "full" or dim <= MOST_FULL_AXES]
 
 
 def _turned(step: tuple[int, ...]) -> tuple[int, ...]:

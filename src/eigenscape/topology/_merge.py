@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eigenscape.errors import InputError
-from eigenscape.topology._graph import Connectivity, EdgeGraph, Graph, GridGraph
+from eigenscape.topology._graph import EdgeGraph, Graph, GridGraph, Neighborhood
 from eigenscape.topology._neighbours import Symmetry, nearest_neighbours
 from eigenscape.topology._simplify import cancel
 from eigenscape.topology._sweep import sweep
@@ -16,7 +16,7 @@ from eigenscape.topology._tree import MergeTree, pair_heights
 
 
 def merge_tree(
-    values: ArrayLike, connectivity: Connectivity = "full", *, superlevel: bool = False
+    values: ArrayLike, connectivity: Neighborhood = "full", *, superlevel: bool = False
 ) -> MergeTree:
     """Return the merge tree of an n-dimensional grid.
 
@@ -159,7 +159,7 @@ def real_values(values: ArrayLike, *, superlevel: bool = False) -> NDArray[np.fl
 
 
 def _tree(
-    values: NDArray[np.float64], graph: Graph, connectivity: str, superlevel: bool
+    values: NDArray[np.float64], graph: Graph, connectivity: Neighborhood, superlevel: bool
 ) -> MergeTree:
     flat = values.reshape(-1)
     found = sweep(-flat if superlevel else flat, graph)

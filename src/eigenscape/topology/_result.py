@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eigenscape.results import Environment, Result
-from eigenscape.topology._graph import Connectivity, countable
+from eigenscape.topology._graph import Neighborhood, countable
 from eigenscape.topology._grid import Grid, grid_values, measured
 from eigenscape.topology._merge import merge_tree
 from eigenscape.topology._metrics import PersistenceMetrics
@@ -36,7 +36,7 @@ class Sensitivity:
         average_persistence: mean of the pairs.
     """
 
-    connectivity: Connectivity
+    connectivity: Neighborhood
     n_minima: int
     n_saddles: int
     n_pairs: int
@@ -80,7 +80,7 @@ class TopologyResult(PersistenceMetrics, Result):
     source: str
     shape: tuple[int, ...]
     names: tuple[str, ...]
-    connectivity: Connectivity
+    connectivity: Neighborhood
     superlevel: bool
     simplified: float
     unsimplified_minima: int
@@ -114,7 +114,7 @@ class TopologyResult(PersistenceMetrics, Result):
 
 def examine_topology(
     grid: Grid | ArrayLike,
-    connectivity: Connectivity = "full",
+    connectivity: Neighborhood = "full",
     *,
     superlevel: bool = False,
     simplify: float = 0.0,

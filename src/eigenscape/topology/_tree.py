@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape.topology._graph import Connectivity
+from eigenscape.topology._graph import Neighborhood
 
 if TYPE_CHECKING:
     from eigenscape.topology._basins import Basin
@@ -78,7 +78,7 @@ class MergeTree:
     """
 
     values: Floats = field(repr=False)
-    connectivity: Connectivity
+    connectivity: Neighborhood
     superlevel: bool
     node_index: Indices = field(repr=False)
     parent: Indices = field(repr=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eigenscape.stats import Interval, rank_correlation
-from eigenscape.topology import CONNECTIVITIES
+from eigenscape.topology import NEIGHBORHOODS
 from eigenscape_studies import Claim, unless_significant, verdict
 from eigenscape_studies._topology import FAILED
 from eigenscape_studies.landscape_topology._numbers import METRICS, QUOTED, Numbers
@@ -31,7 +31,7 @@ def rougher_with_speed(numbers: Numbers) -> Claim:
     words, right = _pinns(numbers, f"minima_{QUOTED}", f"saddles_{QUOTED}")
     counts = "; ".join(
         f"minima ({name}) at beta {_means(numbers.by_beta(f'minima_{name}'))}"
-        for name in CONNECTIVITIES
+        for name in NEIGHBORHOODS
     )
     return Claim(
         name="rougher with difficulty",
@@ -157,7 +157,7 @@ def accuracy_of_shortcuts(numbers: Numbers) -> Claim:
 def fewer_saddles(numbers: Numbers) -> Claim:
     """Residual networks have fewer saddles and minima."""
     words, right = [], []
-    for name in CONNECTIVITIES:
+    for name in NEIGHBORHOODS:
         column = f"saddles_{name}"
         gap, (residual, plain) = numbers.paired(column), numbers.means(column)
         words.append(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch.nn.functional import cross_entropy
 
-from eigenscape.landscape import Landscape, sample, top_eigenpairs, trace
+from eigenscape.landscape import Landscape, hessian_trace, sample, top_eigenpairs
 from eigenscape.models import Objective
 from eigenscape.runs import Task
 from eigenscape_studies import Found
@@ -18,7 +18,7 @@ from eigenscape_studies.landscape_topology._plan import TopologyPlan
 #: Half the width of a PINN's landscape as a share of the norm of its parameters: narrower ones show
 #: a bowl at every speed, wider ones only roughness.
 _PINN_RADIUS = 0.1
-_TRACE_SAMPLES = 30
+_TRACE_PROBES = 30
 
 
 def tasks(plan: TopologyPlan, _: Found) -> list[Task]:
@@ -99,7 +99,7 @@ def _measured(objective: Objective, landscape: Landscape) -> dict[str, Any]:
 
 def _curvature(objective: Objective) -> dict[str, Any]:
     pairs = top_eigenpairs(objective, 1)
-    estimate = trace(objective, samples=_TRACE_SAMPLES)
+    estimate = hessian_trace(objective, probes=_TRACE_PROBES)
     return {
         "top_eigenvalue": float(pairs.values[0]),
         "trace": estimate.value,

@@ -79,7 +79,7 @@ def estimate_notes(found: TraceEstimate, density: SpectralDensity | None) -> lis
     if found.standard_error > 0.1 * abs(found.value):
         notes.append(
             f"the trace is {found.value:.3g} ± {found.standard_error:.2g} (one standard error) "
-            f"after {found.samples} products; the error falls as 1/sqrt(products)"
+            f"after {found.products} products; the error falls as 1/sqrt(products)"
         )
     if density is not None:
         below = density.mass_below(-density.width)

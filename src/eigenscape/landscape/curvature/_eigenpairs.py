@@ -47,7 +47,7 @@ class Eigenpairs:
 
 def top_eigenpairs(
     objective: Objective,
-    k: int = 1,
+    n_eigenvalues: int = 1,
     *,
     which: Which = "largest",
     tolerance: float = 1e-3,
@@ -60,11 +60,12 @@ def top_eigenpairs(
     By thick-restart Lanczos (Wu and Simon 2000) with full reorthogonalisation, on the objective's
     device. A Krylov space holds one vector of a repeated eigenvalue, so that after convergence a
     fresh random vector is followed for eight more steps; when it brings up another eigenvalue the
-    search goes on. With 20 parameters or fewer, or 2 k + 1, the whole matrix is diagonalised.
+    search goes on. With 20 parameters or fewer, or twice ``n_eigenvalues`` and one, the whole
+    matrix is diagonalised.
 
     Args:
         objective: the loss around its center.
-        k: how many, 1 to P.
+        n_eigenvalues: how many, 1 to P.
         which: ``"largest"``, ``"smallest"`` (the most negative), ``"magnitude"`` (the largest
             absolute value, what power iteration finds) or ``"both"``: half from each end, the
             larger half from the upper.
@@ -86,7 +87,7 @@ def top_eigenpairs(
     >>> (top_eigenpairs(objective, 2).values * 15).round(decimals=4).tolist()
     [30.0, 29.0]
     """
-    curvature = Curvature(objective, matrix)
+    curvature, k = Curvature(objective, matrix), n_eigenvalues
     most = _MOST_PRODUCTS if max_products is None else max_products
     _check(curvature.count, k, which, tolerance, most)
     generator = torch.Generator().manual_seed(seed)
@@ -212,15 +213,15 @@ def _sorted(vectors: Tensor, products: Tensor, spent: int) -> Eigenpairs:
 
 
 def _check(count: int, k: int, which: str, tolerance: float, most: int) -> None:
-    wrong = whole_number("k", k, 1)
+    wrong = whole_number("n_eigenvalues", k, 1)
     if not wrong and k > count:
-        wrong.append(f"k is {k}, but there are {count} parameters")
+        wrong.append(f"n_eigenvalues is {k}, but there are {count} parameters")
     if which not in WHICH:
         wrong.append(f"which is {which!r}; expected one of {', '.join(WHICH)}")
     if not 0 < tolerance < 1:
         wrong.append(f"tolerance is {tolerance!r}; expected a number between 0 and 1")
     wrong += whole_number("max_products", most, 1)
     if not wrong and most < 4 * k:
-        wrong.append(f"max_products is {most}; expected 4 k = {4 * k} or more")
+        wrong.append(f"max_products is {most}; expected four for each eigenvalue, {4 * k}, or more")
     if wrong:
         raise InputError("; ".join(wrong))

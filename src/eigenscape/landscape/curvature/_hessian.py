@@ -18,7 +18,7 @@ from eigenscape.landscape.curvature._curvature_notes import (
 from eigenscape.landscape.curvature._density import spectral_density
 from eigenscape.landscape.curvature._eigenpairs import top_eigenpairs
 from eigenscape.landscape.curvature._hessian_result import HessianResult
-from eigenscape.landscape.curvature._trace import TraceMethod, trace
+from eigenscape.landscape.curvature._trace import TraceMethod, hessian_trace
 from eigenscape.models import Matrix
 from eigenscape.results import Environment
 from eigenscape.runs import Progress
@@ -33,14 +33,15 @@ Ends = Literal["largest", "both"]
 def hessian(
     objective: Objective,
     *,
-    k: int = 5,
-    trace_samples: int = 100,
+    n_eigenvalues: int = 5,
+    trace_probes: int = 100,
     trace_method: TraceMethod = "hutchinson",
     density: bool = False,
     ends: Ends = "largest",
     groups: Grouping | None = "layer",
     matrix: Matrix = "hessian",
-    parameters: Sequence[str] | None = None,
+    include: Sequence[str] | None = None,
+    exclude: Sequence[str] | None = None,
     tolerance: float = 1e-3,
     seed: int = 0,
     progress: ProgressCallback | None = None,
@@ -49,14 +50,15 @@ def hessian(
 
     Args:
         objective: the loss around its center.
-        k: how many eigenvalues, at each end that is asked for; at most P.
-        trace_samples: matrix-vector products for the trace; see :func:`trace`.
+        n_eigenvalues: how many, at each end that is asked for; at most P.
+        trace_probes: matrix-vector products for the trace; see :func:`hessian_trace`.
         trace_method: ``"hutchinson"`` or ``"hutch++"``.
         density: estimate the spectral density too, with the defaults of :func:`spectral_density`.
-        ends: ``"largest"``, or ``"both"`` for the k smallest (the most negative) as well.
+        ends: ``"largest"``, or ``"both"`` for as many of the smallest (the most negative) as well.
         groups: the trace by ``"layer"``, by ``"block"``, or None.
         matrix: ``"hessian"``, or ``"ggn"`` for the generalised Gauss-Newton matrix.
-        parameters: globs over parameter names; the Hessian is then the diagonal block of those.
+        include: globs over parameter names; the Hessian is then the diagonal block of those.
+        exclude: globs over names of parameters that are held fixed.
         tolerance: of the eigenvalues' residuals; see :func:`top_eigenpairs`.
         seed: of everything random.
         progress: told after each of the parts.
@@ -67,29 +69,29 @@ def hessian(
     >>> from eigenscape.models import Objective
     >>> model = torch.nn.Linear(2, 1, bias=False)
     >>> batch = (torch.diag(torch.tensor([1.0, 2.0])), torch.zeros(2, 1))  # Hessian: diag(1, 4)
-    >>> found = hessian(Objective(model, torch.nn.functional.mse_loss, batch), k=2)
-    >>> [round(value, 5) for value in (*found.top_eigenvalues, found.trace, found.trace_stderr)]
-    [4.0, 1.0, 5.0, 0.0]
+    >>> found = hessian(Objective(model, torch.nn.functional.mse_loss, batch), n_eigenvalues=2)
+    >>> [round(value, 5) for value in (*found.top_eigenvalues, found.hessian_trace)]
+    [4.0, 1.0, 5.0]
     """
     start = time.perf_counter()
     if ends not in get_args(Ends):
         raise InputError(f"ends is {ends!r}; expected one of {', '.join(get_args(Ends))}")
-    if parameters is not None:
-        objective = objective.restricted(parameters)
-    both = ends == "both"
-    if both and 2 * k > objective.space.count:
+    if include is not None or exclude is not None:
+        objective = objective.restricted(include, exclude)
+    both, n = ends == "both", n_eigenvalues
+    if both and 2 * n > objective.space.count:
         raise InputError(
-            f"k is {k} at both ends, but there are {objective.space.count} parameters; expected "
-            "2 k of them or more"
+            f"n_eigenvalues is {n} at both ends, but there are {objective.space.count} parameters; "
+            "expected twice as many parameters or more"
         )
     told = _Told(progress, 2 + density, start)
     pairs = top_eigenpairs(
-        objective, 2 * k if both else k, which="both" if both else "largest",
+        objective, 2 * n if both else n, which="both" if both else "largest",
         tolerance=tolerance, seed=seed, matrix=matrix,
     )  # fmt: skip
     told.step("eigenvalues")
-    found = trace(
-        objective, samples=trace_samples, method=trace_method, seed=seed, groups=groups,
+    found = hessian_trace(
+        objective, probes=trace_probes, method=trace_method, seed=seed, groups=groups,
         matrix=matrix,
     )  # fmt: skip
     told.step("trace")
@@ -97,15 +99,15 @@ def hessian(
     if density:
         told.step("density")
     gradient_norm = float(objective.gradient().norm())
-    top, low = pairs.values[:k], pairs.values[k:].flip(0)
-    residuals, low_residuals = pairs.residuals[:k], pairs.residuals[k:].flip(0)
+    top, low = pairs.values[:n], pairs.values[n:].flip(0)
+    residuals, low_residuals = pairs.residuals[:n], pairs.residuals[n:].flip(0)
     notes = [
         *objective.notes,
         *point_notes(objective, gradient_norm, float(top[0])),
         *eigenvalue_notes(top, torch.cat((residuals, low_residuals)), low, tolerance, matrix),
         *estimate_notes(found, spectrum),
     ]
-    spent = pairs.products + found.samples + (spectrum.products if spectrum else 0)
+    spent = pairs.products + found.products + (spectrum.products if spectrum else 0)
     return HessianResult(
         environment=Environment.capture(device=str(objective.device), seed=seed),
         matrix=matrix,
@@ -120,9 +122,9 @@ def hessian(
         smallest_eigenvalues=tuple(low.tolist()),
         smallest_residuals=tuple(low_residuals.tolist()),
         tolerance=tolerance,
-        trace=found.value,
+        hessian_trace=found.value,
         trace_stderr=found.standard_error,
-        trace_samples=found.samples,
+        trace_probes=found.products,
         trace_method=found.method,
         groups=found.groups,
         density=spectrum,

@@ -24,7 +24,7 @@ class HessianResult(Result):
         residuals: of those, ``||H v - lambda v|| / |lambda|``.
         smallest_eigenvalues: the most negative, ascending; empty unless both ends were asked for.
         smallest_residuals: of those.
-        trace: the estimate.
+        hessian_trace: the estimate of the trace.
         trace_stderr: its standard error.
         matrix: ``"hessian"`` or ``"ggn"``.
         model: the class of the model.
@@ -34,7 +34,7 @@ class HessianResult(Result):
         loss: at the point.
         gradient_norm: at the point.
         tolerance: that the residuals were to meet.
-        trace_samples: products that it took.
+        trace_probes: products that it took.
         trace_method: ``"hutchinson"``, ``"hutch++"`` or ``"exact"``.
         products: matrix-vector products in all.
         seconds: the time that the examination took.
@@ -48,7 +48,7 @@ class HessianResult(Result):
     residuals: tuple[float, ...]
     smallest_eigenvalues: tuple[float, ...] = ()
     smallest_residuals: tuple[float, ...] = ()
-    trace: float
+    hessian_trace: float
     trace_stderr: float
     matrix: Matrix
     model: str
@@ -58,7 +58,7 @@ class HessianResult(Result):
     loss: float
     gradient_norm: float
     tolerance: float
-    trace_samples: int
+    trace_probes: int
     trace_method: str
     products: int
     seconds: float
@@ -90,7 +90,7 @@ class HessianResult(Result):
             for place, (value, residual) in enumerate(zip(values, residuals, strict=True), 1):
                 row = ("eigenvalue", f"{end} {place}", value, residual * abs(value), "residual")
                 rows.append(row)
-        rows.append(("trace", "all", self.trace, self.trace_stderr, "standard error"))
+        rows.append(("trace", "all", self.hessian_trace, self.trace_stderr, "standard error"))
         rows += [
             ("trace", group.name, group.value, group.standard_error, "standard error")
             for group in self.groups

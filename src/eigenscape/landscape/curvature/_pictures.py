@@ -84,7 +84,9 @@ def _draw_groups(axes: Axes, result: HessianResult) -> None:
     left_out = len(result.groups) - len(groups)
     axes.set_xlabel("trace of the diagonal block, ± standard error")
     more = f" ({left_out} smaller ones left out)" if left_out else ""
-    axes.set_title(f"trace {result.trace:.4g} ± {result.trace_stderr:.2g}{more}", fontsize=9)
+    axes.set_title(
+        f"trace {result.hessian_trace:.4g} ± {result.trace_stderr:.2g}{more}", fontsize=9
+    )
 
 
 def _draw_density(axes: Axes, result: HessianResult) -> None:

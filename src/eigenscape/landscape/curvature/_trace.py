@@ -20,7 +20,7 @@ TRACE_METHODS: tuple[TraceMethod, ...] = get_args(TraceMethod)
 
 #: Probes that share one forward and one first backward pass.
 _CHUNK = 10
-_MOST_SAMPLES = 10_000
+_MOST_PROBES = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,30 +47,30 @@ class TraceEstimate:
     Args:
         value: the estimate.
         standard_error: of the estimate; zero where it is exact.
-        samples: matrix-vector products that were spent.
-        per_sample: one unbiased estimate for each probe of the random part.
+        products: matrix-vector products that were spent.
+        per_probe: one unbiased estimate for each probe of the random part.
         method: ``"hutchinson"``, ``"hutch++"``, or ``"exact"`` where every coordinate was probed.
         groups: the shares of layers or blocks; they add up to ``value``.
     """
 
     value: float
     standard_error: float
-    samples: int
-    per_sample: Tensor = field(repr=False)
+    products: int
+    per_probe: Tensor = field(repr=False)
     method: str
     groups: tuple[GroupTrace, ...] = ()
 
 
-def trace(
+def hessian_trace(
     objective: Objective,
     *,
-    samples: int = 100,
+    probes: int = 100,
     method: TraceMethod = "hutchinson",
     seed: int = 0,
     groups: Grouping | None = None,
     matrix: Matrix = "hessian",
     relative_error: float | None = None,
-    max_samples: int = _MOST_SAMPLES,
+    max_probes: int = _MOST_PROBES,
 ) -> TraceEstimate:
     r"""Estimate the trace of the Hessian of an objective at its center.
 
@@ -78,22 +78,22 @@ def trace(
     is the mean of :math:`v_l^T (H v)_l`, from the same probes. Hutch++ (Meyer, Musco, Musco and
     Woodruff 2021): a third of the products find a basis Q of :math:`H S`, a third give
     :math:`\mathrm{tr}(Q^T H Q)` exactly, and the rest estimate what is left, so that the error
-    falls as 1/samples; it pays where a few eigenvalues make most of the trace. The standard error
-    is that of the random part. With ``samples`` of P or more, each coordinate is probed once and
+    falls as 1/probes; it pays where a few eigenvalues make most of the trace. The standard error
+    is that of the random part. With ``probes`` of P or more, each coordinate is probed once and
     the trace is exact.
 
     Args:
         objective: the loss around its center.
-        samples: matrix-vector products, 2 or more (6 for Hutch++). The default, 100, is the most
+        probes: matrix-vector products, 2 or more (6 for Hutch++). The default, 100, is the most
             that PyHessian takes (Yao et al. 2020).
         method: ``"hutchinson"`` or ``"hutch++"``.
         seed: of the probes.
         groups: ``"layer"`` or ``"block"`` for their shares, None for the total alone.
         matrix: ``"hessian"``, or ``"ggn"`` for the generalised Gauss-Newton matrix.
-        relative_error: go on after ``samples`` products until the standard error is below this
-            share of the estimate, or ``max_samples`` is reached; exactly, once P products are
-            spent. None: take ``samples``.
-        max_samples: the most products under ``relative_error``.
+        relative_error: go on after ``probes`` products until the standard error is below this
+            share of the estimate, or ``max_probes`` is reached; exactly, once P products are
+            spent. None: take ``probes``.
+        max_probes: the most products under ``relative_error``.
 
     Raises:
         InputError: an argument out of range, or a product that is not finite.
@@ -101,27 +101,27 @@ def trace(
     >>> from eigenscape.models import Objective
     >>> model = torch.nn.Linear(3, 1)
     >>> objective = Objective(model, torch.nn.functional.mse_loss, (torch.eye(3), torch.ones(3, 1)))
-    >>> round(trace(objective).value, 5)  # 2/3 for each of the weights, 2 for the bias
+    >>> round(hessian_trace(objective).value, 5)  # 2/3 for each of the weights, 2 for the bias
     4.0
     """
     curvature = Curvature(objective, matrix)
-    _check(samples, method, relative_error, max_samples)
+    _check(probes, method, relative_error, max_probes)
     members = Groups(objective.space, groups)
-    if samples >= curvature.count:
+    if probes >= curvature.count:
         return _exact(curvature, members)
-    sketch = samples // 3 if method == "hutch++" else 0
-    probes = _Probes(curvature, members, torch.Generator().manual_seed(seed), sketch)
-    found = probes.draw(samples - curvature.products)
+    sketch = probes // 3 if method == "hutch++" else 0
+    drawn = _Probes(curvature, members, torch.Generator().manual_seed(seed), sketch)
+    found = drawn.draw(probes - curvature.products)
     if relative_error is not None:
-        while curvature.products < max_samples:
-            value = float(probes.known[-1] + found[:, -1].mean())
+        while curvature.products < max_probes:
+            value = float(drawn.known[-1] + found[:, -1].mean())
             if float(_errors(found)[-1]) <= relative_error * abs(value):
                 break
             if curvature.products >= curvature.count:  # every coordinate costs no more
                 return _exact(curvature, members)
-            more = probes.draw(min(_CHUNK, max_samples - curvature.products))
+            more = drawn.draw(min(_CHUNK, max_probes - curvature.products))
             found = torch.cat((found, more))
-    return _estimate(probes.known, found, curvature.products, method, members)
+    return _estimate(drawn.known, found, curvature.products, method, members)
 
 
 def hessian_traces(objective: Objective, *, probes: int = 32, seed: int = 0) -> Tensor:
@@ -216,8 +216,8 @@ def _estimate(
     return TraceEstimate(
         value=float(values[-1]),
         standard_error=errors[-1],
-        samples=spent,
-        per_sample=(known + found)[:, -1],
+        products=spent,
+        per_probe=(known + found)[:, -1],
         method=method,
         groups=tuple(
             GroupTrace(name=name, parameters=size, value=value, standard_error=error)
@@ -233,12 +233,12 @@ def _errors(found: Tensor) -> Tensor:
     return found.std(0) / math.sqrt(len(found))
 
 
-def _check(samples: int, method: str, relative_error: float | None, max_samples: int) -> None:
+def _check(probes: int, method: str, relative_error: float | None, max_probes: int) -> None:
     wrong = []
     if method not in TRACE_METHODS:
         wrong.append(f"method is {method!r}; expected one of {', '.join(TRACE_METHODS)}")
-    wrong += whole_number("samples", samples, 6 if method == "hutch++" else 2)
-    wrong += whole_number("max_samples", max_samples, 2)
+    wrong += whole_number("probes", probes, 6 if method == "hutch++" else 2)
+    wrong += whole_number("max_probes", max_probes, 2)
     if relative_error is not None and not 0 < relative_error < 1:
         wrong.append(f"relative_error is {relative_error!r}; expected a number between 0 and 1")
     if wrong:

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from eigenscape.topology import MergeTree, Profile
-    from eigenscape.topology._graph import Connectivity
+    from eigenscape.topology import MergeTree, Neighborhood, Profile
 
 FloatArray = NDArray[np.float64]
 
@@ -131,13 +130,13 @@ class Landscape(Result):
 
     # ------------------------------------------------------------------ topology
 
-    def merge_tree(self, connectivity: Connectivity = "full") -> MergeTree:
+    def merge_tree(self, connectivity: Neighborhood = "full") -> MergeTree:
         """Return the merge tree of the losses; see :func:`eigenscape.topology.merge_tree`."""
         from eigenscape.topology import merge_tree
 
         return merge_tree(self.values, connectivity)
 
-    def profile(self, connectivity: Connectivity = "full") -> Profile:
+    def profile(self, connectivity: Neighborhood = "full") -> Profile:
         """Return the profile; see :func:`eigenscape.topology.landscape_profile`."""
         from eigenscape.topology import landscape_profile
 

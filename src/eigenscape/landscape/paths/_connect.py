@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -14,9 +15,9 @@ from torch import Tensor, nn
 from eigenscape.errors import InputError
 from eigenscape.landscape.paths._bend import bezier_point, first_bend, train_curves
 from eigenscape.landscape.paths._classification_error import classification_error
-from eigenscape.landscape.paths._connectivity import Connectivity
 from eigenscape.landscape.paths._curve_options import CurveOptions
 from eigenscape.landscape.paths._path import ErrorMeasure, PathValues, measure_point
+from eigenscape.landscape.paths._path_result import PathResult
 from eigenscape.landscape.paths._twin_check import check_twins
 from eigenscape.models import Batch, Data, Forward, Loss, Objective, ParameterSpace
 from eigenscape.results import Environment
@@ -32,16 +33,10 @@ def connect(
     test: Batch | Iterable[Batch] | None = None,
     error: ErrorMeasure | None = None,
     forward: Forward | None = None,
-    init: str | nn.Module = "midpoint",
-    epochs: int = 50,
-    batch_size: int = 128,
-    learning_rate: float = 0.01,
-    momentum: float = 0.9,
-    weight_decay: float = 5e-4,
-    points: int = 5,
-    seed: int = 0,
+    bend: nn.Module | None = None,
+    options: CurveOptions | None = None,
     progress: ProgressCallback | None = None,
-) -> Connectivity:
+) -> PathResult:
     """Train a quadratic Bezier curve between two models, and measure how well it joins them.
 
     ``theta(t) = (1 - t)^2 a + 2 t (1 - t) bend + t^2 b`` runs through the trainable parameters of
@@ -62,16 +57,8 @@ def connect(
             :func:`classification_error`, in per cent.
         forward: from model and batch to ``(outputs, targets)``; by default a batch is a pair
             ``(inputs, targets)``.
-        init: where the bend starts. ``"midpoint"``: on the straight line, as Garipov et al. (2018)
-            describe. ``"random"``: at new initial weights, as the code of Yang et al. (2021) does;
-            it needs more epochs. Or a third model.
-        epochs: this and all below: see :class:`CurveOptions`.
-        batch_size: see there.
-        learning_rate: see there.
-        momentum: see there.
-        weight_decay: see there.
-        points: see there.
-        seed: see there.
+        bend: a third model, where the bend starts in place of ``options.init``.
+        options: the protocol of training and evaluation; None for the published one.
         progress: called after every epoch and every evaluated point.
 
     Raises:
@@ -81,21 +68,15 @@ def connect(
     >>> a, b = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
     >>> _ = nn.init.constant_(a.weight, 1.0), nn.init.constant_(b.weight, 3.0)
     >>> data = torch.ones(4, 1), 2 * torch.ones(4, 1)
-    >>> found = connect(a, b, nn.functional.mse_loss, data, epochs=1,
+    >>> found = connect(a, b, nn.functional.mse_loss, data, options=CurveOptions(epochs=1),
     ...                 error=lambda outputs, targets: (outputs - targets).abs().mean())
     >>> found.line.train_error, found.line_barrier
     ((1.0, 0.5, 0.0, 0.5, 1.0), 0.0)
     """
-    options = CurveOptions(
-        init="model" if isinstance(init, nn.Module) else init,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        momentum=momentum,
-        weight_decay=weight_decay,
-        points=points,
-        seed=seed,
-    )
+    options = options or CurveOptions()
+    if bend is not None:
+        options = replace(options, init="model")
+    batch_size = options.batch_size
     check_twins(model_a, model_b, ParameterSpace.of(model_a))
     whole = Data.of(data)
     objective = Objective(
@@ -106,26 +87,26 @@ def connect(
         held_out = Data.of(test).cut(batch_size).to(objective.device, objective.dtype)
     start = objective.center
     end = objective.space.join(dict(model_b.named_parameters()), start.dtype).to(start.device)
-    bend = first_bend(objective, start, end, init, seed)
+    first = first_bend(objective, start, end, bend or options.init, options.seed)
 
     def measure(point: Tensor) -> tuple[float, ...]:
         return measure_point(objective, point, held_out, error or classification_error)
 
     ends = measure(start), measure(end)  # before the training: bad data should not cost it
-    tell = _teller(epochs + 2 * (points - 2), progress)
-    bend, losses = _train(
-        objective, (start, end), bend, whole, options, lambda epoch: tell(f"epoch {epoch + 1}")
+    tell = _teller(options.epochs + 2 * (options.points - 2), progress)
+    trained, losses = _train(
+        objective, (start, end), first, whole, options, lambda epoch: tell(f"epoch {epoch + 1}")
     )
-    ts = torch.linspace(0, 1, points, dtype=torch.float64).tolist()
+    ts = torch.linspace(0, 1, options.points, dtype=torch.float64).tolist()
     paths = []
-    for name, control in (("curve", bend), ("line", (start + end) / 2)):
+    for name, control in (("curve", trained), ("line", (start + end) / 2)):
         rows = [ends[0]]
         for t in ts[1:-1]:
             rows.append(measure(bezier_point(start, control, end, t)))
             tell(f"{name} at t = {t:g}")
         paths.append(PathValues.of([*rows, ends[1]]))
-    return Connectivity(
-        environment=Environment.capture(device=str(objective.device), seed=seed),
+    return PathResult(
+        environment=Environment.capture(device=str(objective.device), seed=options.seed),
         options=options,
         t=tuple(ts),
         curve=paths[0],
@@ -135,7 +116,7 @@ def connect(
         distance=math.sqrt(float((start.double() - end.double()).square().sum())),
         samples=round(objective.data.count),
         data_hash=objective.data.hash,
-        bend=bend,
+        bend=trained,
     )
 
 

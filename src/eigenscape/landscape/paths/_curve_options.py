@@ -15,7 +15,9 @@ class CurveOptions:
     Defaults are those of Yang et al. (2021) and Zhou et al. (2024), for the full training set.
 
     Args:
-        init: where the bend started: ``"midpoint"``, ``"random"``, or ``"model"`` for one given.
+        init: where the bend starts. ``"midpoint"``: on the straight line, as Garipov et al. (2018)
+            describe. ``"random"``: at new initial weights, as the code of Yang et al. (2021) does;
+            it needs more epochs. ``"model"`` in a result: at a model that was given.
         epochs: passes over the training data; the papers keep the number of steps, and so divide 50
             by the share of the full data.
         batch_size: samples a step, where the data are tensors.

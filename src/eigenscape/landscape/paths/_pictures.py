@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eigenscape.landscape.paths._connectivity import Connectivity
+from eigenscape.landscape.paths._path_result import PathResult
 from eigenscape.results import PALETTE, new_figure, picture_of
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 _MARGIN = 0.08
 
 
-@picture_of(Connectivity)
-def plot_connectivity(result: Connectivity) -> Figure:
+@picture_of(PathResult)
+def plot_connectivity(result: PathResult) -> Figure:
     """Draw the loss on the left, the error on the right; curve against line, train and test."""
     figure = new_figure(9.0, 3.8)
     panels = zip(figure.subplots(1, 2), ("loss", "error"), strict=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Connectivity(Result):
+class PathResult(Result):
     """Loss and error along the trained curve between two models, and along the straight line.
 
     Args:
@@ -38,7 +38,7 @@ class Connectivity(Result):
         bend: the trained control point, ``(P,)``; not saved.
     """
 
-    schema: ClassVar[str] = "eigenscape.connectivity/1"
+    schema: ClassVar[str] = "eigenscape.path/1"
     also_written: ClassVar[tuple[str, ...]] = (
         "mode_connectivity",
         "mode_connectivity_peak",
