@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from eigenscape.stats import Interval, rank_correlation
 from eigenscape.topology import NEIGHBORHOODS
 from eigenscape_studies import Claim, unless_significant, verdict
@@ -17,56 +19,69 @@ def _scientific(by_beta: dict[float, Interval]) -> str:
     return ", ".join(f"{beta:g}: {found.mean:.2g}" for beta, found in by_beta.items())
 
 
-def _pinns(numbers: Numbers, *metrics: str) -> tuple[str, list[bool]]:
+def _ranked(numbers: Numbers, outcome: str, metrics: Iterable[str]) -> tuple[str, list[bool]]:
+    """Return the rank correlations with an outcome in words, and whether each is positive."""
     words, right = [], []
     for metric in metrics:
-        found = numbers.against("beta", metric)
+        found = numbers.against(outcome, metric)
         words.append(f"{METRICS[metric]} {found.words()}")
         right.append(found.rho > 0 and found.significant)
     return "; ".join(words), right
 
 
+def _with_speed(
+    numbers: Numbers, metrics: tuple[str, str], name: str, statement: str, figure: str, means: str
+) -> Claim:
+    """Hold that two metrics grow with the speed of the convection."""
+    words, right = _ranked(numbers, "beta", metrics)
+    return Claim(
+        name=name,
+        statement=statement,
+        figure=figure,
+        measured=f"rank correlation with beta: {words}. {means}.",
+        verdict=verdict(*right),
+    )
+
+
 def rougher_with_speed(numbers: Numbers) -> Claim:
     """The number of minima and saddles grows with the speed of the convection."""
-    words, right = _pinns(numbers, f"minima_{QUOTED}", f"saddles_{QUOTED}")
     counts = "; ".join(
         f"minima ({name}) at beta {_means(numbers.by_beta(f'minima_{name}'))}"
         for name in NEIGHBORHOODS
     )
-    return Claim(
-        name="rougher with difficulty",
-        statement="The landscape of a PINN in the plane of its top two Hessian eigenvectors has "
-        "more saddles the larger the speed beta of the convection.",
-        figure="number of saddle points against beta",
-        measured=f"rank correlation with beta: {words}. Means: {counts}.",
-        verdict=verdict(*right),
+    return _with_speed(
+        numbers,
+        (f"minima_{QUOTED}", f"saddles_{QUOTED}"),
+        "rougher with difficulty",
+        "The landscape of a PINN in the plane of its top two Hessian eigenvectors has more "
+        "saddles the larger the speed beta of the convection.",
+        "number of saddle points against beta",
+        f"Means: {counts}",
     )
 
 
 def persistence_with_speed(numbers: Numbers) -> Claim:
     """The average persistence grows with the speed."""
     names = (f"persistence_{QUOTED}", f"persistence_essential_{QUOTED}")
-    words, right = _pinns(numbers, *names)
-    return Claim(
-        name="deeper with difficulty",
-        statement="The average persistence grows with beta.",
-        figure="average persistence against beta",
-        measured=f"rank correlation with beta: {words}. Means without the essential pair at "
-        f"beta {_scientific(numbers.by_beta(names[0]))}.",
-        verdict=verdict(*right),
+    return _with_speed(
+        numbers,
+        names,
+        "deeper with difficulty",
+        "The average persistence grows with beta.",
+        "average persistence against beta",
+        f"Means without the essential pair at beta {_scientific(numbers.by_beta(names[0]))}",
     )
 
 
 def curvature_with_speed(numbers: Numbers) -> Claim:
     """Largest eigenvalue and trace grow with the speed."""
-    words, right = _pinns(numbers, "top_eigenvalue", "trace")
-    return Claim(
-        name="sharper with difficulty",
-        statement="The largest Hessian eigenvalue and the trace grow with beta.",
-        figure="Hessian metrics against beta",
-        measured=f"rank correlation with beta: {words}. Mean largest eigenvalue at beta "
-        f"{_scientific(numbers.by_beta('top_eigenvalue'))}.",
-        verdict=verdict(*right),
+    return _with_speed(
+        numbers,
+        ("top_eigenvalue", "trace"),
+        "sharper with difficulty",
+        "The largest Hessian eigenvalue and the trace grow with beta.",
+        "Hessian metrics against beta",
+        f"Mean largest eigenvalue at beta {_scientific(numbers.by_beta('top_eigenvalue'))}",
     )
 
 
@@ -95,19 +110,13 @@ def failure_point(numbers: Numbers) -> Claim:
 
 def tracks_error(numbers: Numbers) -> Claim:
     """Topology and curvature go with the error."""
-    words, right = [], []
-    for metric, name in METRICS.items():
-        found = numbers.against("relative_l2", metric)
-        words.append(f"{name} {found.words()}")
-        right.append(found.rho > 0 and found.significant)
+    words, right = _ranked(numbers, "relative_l2", METRICS)
     return Claim(
         name="topology goes with the error",
         statement="Saddles, average persistence, largest eigenvalue and trace all rise with the "
         "error of a PINN.",
         figure="metrics against absolute error",
-        measured="rank correlation with the relative error over all networks: "
-        + "; ".join(words)
-        + ".",
+        measured=f"rank correlation with the relative error over all networks: {words}.",
         verdict=verdict(*right),
     )
 
@@ -135,6 +144,16 @@ def within_a_speed(numbers: Numbers) -> Claim:
     )
 
 
+def _shortcut(numbers: Numbers, column: str, name: str, form: str) -> tuple[Interval, str]:
+    """Return plain minus residual, pair by pair, with both means in words."""
+    gap, (residual, plain) = numbers.paired(column), numbers.means(column)
+    low, high = f"{gap.low:{form}}", f"{gap.high:{form}}"
+    return gap, (
+        f"{name}: residual {residual:{form}}, plain {plain:{form}}, plain minus residual "
+        f"{gap.mean:{form}} [{low}, {high}]{unless_significant(gap)}"
+    )
+
+
 def _pairs(numbers: Numbers) -> int:
     return len(numbers.classifiers) // 2
 
@@ -158,12 +177,8 @@ def fewer_saddles(numbers: Numbers) -> Claim:
     """Residual networks have fewer saddles and minima."""
     words, right = [], []
     for name in NEIGHBORHOODS:
-        column = f"saddles_{name}"
-        gap, (residual, plain) = numbers.paired(column), numbers.means(column)
-        words.append(
-            f"{name}: residual {residual:.1f}, plain {plain:.1f}, plain minus residual "
-            f"{gap.words(1)}{unless_significant(gap)}"
-        )
+        gap, said = _shortcut(numbers, f"saddles_{name}", name, ".1f")
+        words.append(said)
         right.append(gap.low > 0)
     return Claim(
         name="shortcuts: fewer saddles",
@@ -183,11 +198,8 @@ def higher_persistence(numbers: Numbers) -> Claim:
         (f"persistence_essential_{QUOTED}", "with the essential pair"),
         (f"persistence_{QUOTED}", "over finite pairs alone (0 where there is none)"),
     ):
-        gap, (residual, plain) = numbers.paired(column), numbers.means(column)
-        words.append(
-            f"{name}: residual {residual:.3g}, plain {plain:.3g}, plain minus residual "
-            f"{gap.mean:.3g} [{gap.low:.3g}, {gap.high:.3g}]{unless_significant(gap)}"
-        )
+        gap, said = _shortcut(numbers, column, name, ".3g")
+        words.append(said)
         signs.append(gap.high < 0)
     return Claim(
         name="shortcuts: higher persistence",

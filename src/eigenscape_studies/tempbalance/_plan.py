@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -163,17 +163,7 @@ UNET_DARCY = Cell(
     every=5,
     grid=16,
 )
-FNO_DARCY = Cell(
-    name="FNO, Darcy",
-    network="FNO2d",
-    data="darcy",
-    learning_rate=0.01,
-    epochs=100,
-    batch_size=20,
-    test=100,
-    every=5,
-    grid=16,
-)
+FNO_DARCY = replace(UNET_DARCY, name="FNO, Darcy", network="FNO2d", learning_rate=0.01)
 GPT_DIALECTS = Cell(
     name="GPT, dialects",
     network="GPT",

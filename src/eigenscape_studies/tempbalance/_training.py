@@ -97,16 +97,8 @@ def _operator(
     model = build(_maker(cell), seed)
     epoch = math.ceil(len(data.train_targets) / cell.batch_size)
     balance = BalanceCallback(every=cell.every * epoch, **_OPERATOR, **options)
-    log = train_operator(
-        model,
-        data.train_inputs,
-        data.train_targets,
-        epochs=cell.epochs,
-        batch_size=cell.batch_size,
-        learning_rate=factor * cell.learning_rate,
-        seed=seed,
-        callbacks=[balance],
-    )
+    recipe = _recipe(cell, seed, factor, balance)
+    log = train_operator(model, data.train_inputs, data.train_targets, **recipe)
     return Trained(
         relative_error(model, data.test_inputs, data.test_targets),
         log,
@@ -130,21 +122,23 @@ def _fine_tuned(
     gpt.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
     model = GPTClassifier.of(gpt, Grammar().dialects, seed)
     balance = BalanceCallback(every=cell.every, group="block", **options)
-    log = fine_tune(
-        model,
-        data.train_inputs,
-        data.train_labels,
-        epochs=cell.epochs,
-        batch_size=cell.batch_size,
-        learning_rate=factor * cell.learning_rate,
-        seed=seed,
-        callbacks=[balance],
-    )
+    recipe = _recipe(cell, seed, factor, balance)
+    log = fine_tune(model, data.train_inputs, data.train_labels, **recipe)
     return Trained(
         100 * accuracy(model, data.test_inputs, data.test_labels),
         log,
         _final(balance.balance, log.steps),
     )
+
+
+def _recipe(cell: Cell, seed: int, factor: float, balance: BalanceCallback) -> dict[str, Any]:
+    return {
+        "epochs": cell.epochs,
+        "batch_size": cell.batch_size,
+        "learning_rate": factor * cell.learning_rate,
+        "seed": seed,
+        "callbacks": [balance],
+    }
 
 
 def language_model(width: int) -> GPT:
