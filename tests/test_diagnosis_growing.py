@@ -19,10 +19,11 @@ from eigenscape.diagnosis import (
     GrowPlan,
     MeasureOptions,
     estimate_cost,
+    gather_populations,
     grow,
-    grow_together,
     load_family,
     measure,
+    population_tasks,
     read_population,
     settle_plan,
     trim,
@@ -33,6 +34,7 @@ from eigenscape.diagnosis.growing._training import train_networks
 from eigenscape.diagnosis.measuring._metrics import measure_groups
 from eigenscape.errors import InputError, TaskError
 from eigenscape.models import NetworkData, Objective
+from eigenscape.runs import execute
 from eigenscape.zoo import accuracy
 
 FILE = Path(__file__).with_name("_grow_family.py")
@@ -131,7 +133,8 @@ def test_data_are_nested_and_noise_is_apart_from_order(family):
 def test_grown_together_is_grown_alone(family):
     plan = plan_of(family)
     plans = {"clean": plan, "noisy": replace(plan, label_noise=0.2)}
-    both = grow_together(family, plans, engine="threads", jobs=1)
+    outcomes = execute(population_tasks(family, plans), engine="threads", jobs=1)
+    both = gather_populations(family, plans, [outcome.value for outcome in outcomes])
     alone = grow(family, plan, engine="threads", jobs=1)
     names = ["width", "data", "lr", "test_acc", "train_error"]
     np.testing.assert_allclose(both[0].table[names], alone.table[names], atol=1.0)
@@ -139,7 +142,7 @@ def test_grown_together_is_grown_alone(family):
     assert len(alone) == plan.configurations
     assert "curve_steps" in alone.protocol
     with pytest.raises(InputError, match="label_noise and first_seed"):
-        grow_together(family, {"a": plan, "b": replace(plan, epochs=9)})
+        population_tasks(family, {"a": plan, "b": replace(plan, epochs=9)})
 
 
 def test_a_width_that_fails_is_named_and_the_rest_kept(tmp_path):

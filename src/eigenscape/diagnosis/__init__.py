@@ -57,7 +57,6 @@ from eigenscape.diagnosis.growing import GrowPlan as GrowPlan
 from eigenscape.diagnosis.growing import estimate_cost as estimate_cost
 from eigenscape.diagnosis.growing import gather_populations as gather_populations
 from eigenscape.diagnosis.growing import grow as grow
-from eigenscape.diagnosis.growing import grow_together as grow_together
 from eigenscape.diagnosis.growing import load_family as load_family
 from eigenscape.diagnosis.growing import population_tasks as population_tasks
 from eigenscape.diagnosis.growing import settle_plan as settle_plan
@@ -107,7 +106,6 @@ __all__ = [
     "gather_populations",
     "get_shape",
     "grow",
-    "grow_together",
     "held_out_trust",
     "load_family",
     "measure",

@@ -19,6 +19,15 @@ from eigenscape_studies.landscape_topology._plan import TopologyPlan
 #: a bowl at every speed, wider ones only roughness.
 _PINN_RADIUS = 0.1
 _TRACE_PROBES = 30
+#: How the classifiers are trained.
+_RECIPE: dict[str, Any] = {
+    "epochs": 55,
+    "batch_size": 128,
+    "learning_rate": 3e-3,
+    "weight_decay": 0.0,
+    "optimizer": "adam",
+    "schedule": "cosine",
+}
 
 
 def tasks(plan: TopologyPlan, _: Found) -> list[Task]:
@@ -66,23 +75,15 @@ def network_task(residual: bool, depth: int, seed: int, steps: int) -> dict[str,
 
     split = digits()
     model = build(lambda: ResidualMLP(64, 32, depth, 10, residual=residual), seed)
-    log = train(
-        model, split.train_inputs, split.train_labels, epochs=55, batch_size=128,
-        learning_rate=3e-3, weight_decay=0.0, optimizer="adam", schedule="cosine", seed=seed,
-    )  # fmt: skip
+    log = train(model, split.train_inputs, split.train_labels, **_RECIPE, seed=seed)
     objective = Objective(model, cross_entropy, (split.train_inputs, split.train_labels))
     landscape = sample(
         objective, "random", dim=2, steps=steps, radius=1.0, normalize="filter", seed=seed
     )
     family = "residual" if residual else "plain"
-    facts = {
-        "family": family,
-        "depth": depth,
-        "seed": seed,
-        "dim": 2,
-        "train_seconds": log.seconds,
-        "accuracy": accuracy(model, split.test_inputs, split.test_labels),
-    }
+    place = {"family": family, "depth": depth, "seed": seed, "dim": 2}
+    right = accuracy(model, split.test_inputs, split.test_labels)
+    facts = {**place, "train_seconds": log.seconds, "accuracy": right}
     return {"rows": [facts | _measured(objective, landscape)], "values": [landscape.values]}
 
 

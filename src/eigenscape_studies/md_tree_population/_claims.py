@@ -33,7 +33,7 @@ def _transferred(
     majority = numbers.scores(setting, "majority").mean()
     words = (
         f"MD tree {numbers.words(setting, TREE)}, paper search {numbers.words(setting, PAPER)}; "
-        f"validation tree {numbers.words(setting, VALIDATION)}; ahead by {signed(gap)} points; "
+        f"validation tree {numbers.words(setting, VALIDATION)}; ahead by {signed(gap, ' points')}; "
         f"free landscape tree {numbers.words(setting, 'free landscape')}; majority {majority:.1f}."
     )
     return Claim(
@@ -144,7 +144,7 @@ def _control(method: str, name: str, statement: str, words: str, numbers: Number
         name=f"control: {name}",
         statement=f"Not in the paper: {statement}",
         figure="none",
-        measured=words.format(scores[method], signed(gap), *scores.values()),
+        measured=words.format(scores[method], signed(gap, " points"), *scores.values()),
         verdict=graded(gap.low > 0, gap.mean > 0),
     )
 
@@ -155,7 +155,7 @@ _CONTROLS = (
         "published thresholds",
         "thresholds fitted to ResNet18 on CIFAR-10 do not carry over to another family; the "
         "method does.",
-        "Published thresholds {0}; the fitted tree is ahead by {1} points.",
+        "Published thresholds {0}; the fitted tree is ahead by {1}.",
     ),
     (
         ONE,
@@ -204,7 +204,8 @@ def paragraphs(numbers: Numbers) -> dict[str, str]:
             f"Fitted to small networks with clean labels, the MD tree is right for "
             f"{numbers.words('all', TREE)} % of those with noisy labels, a validation tree for "
             f"{numbers.words('all', VALIDATION)} %: ahead by "
-            f"{signed(numbers.gap('all', TREE, VALIDATION))} points over {numbers.repeats} repeats."
+            f"{signed(numbers.gap('all', TREE, VALIDATION), ' points')}, over {numbers.repeats} "
+            "repeats."
         ),
         "What was grown": (
             f"{numbers.networks} MLPs of two hidden layers with batch norm, in "

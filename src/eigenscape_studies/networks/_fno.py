@@ -75,10 +75,8 @@ class _FNO(nn.Module):
         hidden: int,
     ) -> None:
         super().__init__()
-        sizes = {
-            "channels": channels, "outputs": outputs, "width": width, "modes": modes,
-            "depth": depth, "hidden": hidden,
-        }  # fmt: skip
+        sizes = {"channels": channels, "outputs": outputs, "width": width, "modes": modes}
+        sizes |= {"depth": depth, "hidden": hidden}
         if min(sizes.values()) < 1:
             seen = ", ".join(f"{name}={size}" for name, size in sizes.items())
             raise InputError(f"{type(self).__name__} has {seen}; give each 1 or more")

@@ -8,7 +8,6 @@ from eigenscape.diagnosis.growing._family import load_family as load_family
 from eigenscape.diagnosis.growing._folder import settle_plan as settle_plan
 from eigenscape.diagnosis.growing._grow import gather_populations as gather_populations
 from eigenscape.diagnosis.growing._grow import grow as grow
-from eigenscape.diagnosis.growing._grow import grow_together as grow_together
 from eigenscape.diagnosis.growing._grow import population_tasks as population_tasks
 from eigenscape.diagnosis.growing._plan import GrowPlan as GrowPlan
 
@@ -19,7 +18,6 @@ __all__ = [
     "estimate_cost",
     "gather_populations",
     "grow",
-    "grow_together",
     "load_family",
     "population_tasks",
     "settle_plan",

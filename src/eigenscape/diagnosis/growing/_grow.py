@@ -48,35 +48,7 @@ def grow(
         InputError: the rows are no population.
     """
     plan = plan or GrowPlan.of(family)
-    (population,) = grow_together(
-        family, {name: plan}, folder=folder, engine=engine, jobs=jobs, progress=progress
-    )
-    return population
-
-
-def grow_together(
-    family: Family,
-    plans: Mapping[str, GrowPlan],
-    *,
-    folder: str | Path | None = None,
-    engine: Engine = "local",
-    jobs: int | None = None,
-    progress: ProgressCallback | None = None,
-) -> list[Population]:
-    """Grow several populations side by side: cheaper than one after the other.
-
-    Args:
-        family: the networks and the data.
-        plans: name to plan; they differ in label noise and first seed alone.
-        folder: as for :func:`grow`, and all below.
-        engine: see there.
-        jobs: see there.
-        progress: see there.
-
-    Raises:
-        InputError: plans that differ in more.
-        TaskError: nothing could be grown.
-    """
+    plans = {name: plan}
     tasks = population_tasks(family, plans)
     if engine == "threads":
         jobs = 1
@@ -84,15 +56,16 @@ def grow_together(
     outcomes = execute(tasks, folder=place, engine=engine, jobs=jobs, progress=progress)
     lost = [f"{outcome.name} failed: {outcome.error}" for outcome in outcomes if not outcome.ok]
     cells = [outcome.value for outcome in outcomes if outcome.ok]
-    return gather_populations(family, plans, cells, lost)
+    (population,) = gather_populations(family, plans, cells, lost)
+    return population
 
 
 def population_tasks(family: Family, plans: Mapping[str, GrowPlan]) -> list[Task]:
     """Return one task for each cell of populations that are grown side by side.
 
-    For whoever runs them together with tasks of their own; :func:`gather_populations` makes the
-    populations from the values. The value of a task is, for each plan, ``{"rows": one row for each
-    configuration, "failed": a sentence for each that did not come out finite}``.
+    Several populations are cheaper together than one after the other. The value of a task is, for
+    each plan, ``{"rows": one row for each configuration, "failed": a sentence for each that did not
+    come out finite}``; :func:`gather_populations` makes the populations from the values.
 
     Args:
         family: the networks and the data.
