@@ -49,27 +49,27 @@ from eigenscape.landscape.paths._bend import bend_rate as bend_rate
 from eigenscape.landscape.paths._bend import bend_share as bend_share
 from eigenscape.landscape.paths._bend import bezier_point as bezier_point
 from eigenscape.landscape.paths._bend import train_curves as train_curves
-from eigenscape.landscape.paths._classification_error import (
+from eigenscape.landscape.paths._connect import connect as connect
+from eigenscape.landscape.paths._path import PathValues as PathValues
+from eigenscape.landscape.paths._path_metrics import (
     classification_error as classification_error,
 )
-from eigenscape.landscape.paths._connect import connect as connect
-from eigenscape.landscape.paths._curve_options import CurveOptions as CurveOptions
-from eigenscape.landscape.paths._path import PathValues as PathValues
 from eigenscape.landscape.paths._path_metrics import mode_connectivity as mode_connectivity
 from eigenscape.landscape.paths._path_metrics import (
     mode_connectivity_peak as mode_connectivity_peak,
 )
 from eigenscape.landscape.paths._path_metrics import path_barrier as path_barrier
+from eigenscape.landscape.paths._path_result import CurveOptions as CurveOptions
 from eigenscape.landscape.paths._path_result import PathResult as PathResult
 from eigenscape.landscape.paths._twin_check import check_twins as check_twins
 from eigenscape.landscape.similarity._cka import linear_cka as linear_cka
+from eigenscape.landscape.similarity._features import mixup as mixup
 from eigenscape.landscape.similarity._features import probe_inputs as probe_inputs
-from eigenscape.landscape.similarity._mixup import mixup as mixup
 from eigenscape.landscape.similarity._model_cka import ModelCKA as ModelCKA
 from eigenscape.landscape.similarity._model_cka import cka_matrix as cka_matrix
+from eigenscape.landscape.similarity._model_cka import mean_over_pairs as mean_over_pairs
 from eigenscape.landscape.similarity._model_cka import model_cka as model_cka
-from eigenscape.landscape.similarity._similarity import mean_over_pairs as mean_over_pairs
-from eigenscape.landscape.similarity._similarity import parameter_distance as parameter_distance
+from eigenscape.landscape.similarity._model_cka import parameter_distance as parameter_distance
 
 __all__ = [
     "CurveOptions",

@@ -159,7 +159,7 @@ def real_values(values: ArrayLike, *, superlevel: bool = False) -> NDArray[np.fl
 
 
 def _tree(
-    values: NDArray[np.float64], graph: Graph, connectivity: Neighborhood, superlevel: bool
+    values: NDArray[np.float64], graph: Graph, connectivity: str, superlevel: bool
 ) -> MergeTree:
     flat = values.reshape(-1)
     found = sweep(-flat if superlevel else flat, graph)

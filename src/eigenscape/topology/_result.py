@@ -44,13 +44,11 @@ class Sensitivity:
     average_persistence: float
 
     @classmethod
-    def of(cls, tree: MergeTree, threshold: float) -> Sensitivity:
+    def of(cls, connectivity: Neighborhood, tree: MergeTree, threshold: float) -> Sensitivity:
         """Return the counts of a tree, and those after simplification."""
         simplified = tree.simplify(threshold).n_minima
         average = tree.metrics().average_persistence
-        return cls(
-            tree.connectivity, tree.n_minima, tree.n_saddles, tree.n_pairs, simplified, average
-        )
+        return cls(connectivity, tree.n_minima, tree.n_saddles, tree.n_pairs, simplified, average)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,11 +151,14 @@ def examine_topology(
         sensitivity = False
     rows: tuple[Sensitivity, ...] = ()
     if sensitivity is not False:
-        trees = (
-            whole if name == connectivity else merge_tree(values, name, superlevel=superlevel)
+        rows = tuple(
+            Sensitivity.of(
+                name,
+                whole if name == connectivity else merge_tree(values, name, superlevel=superlevel),
+                tree.simplified,
+            )
             for name in countable(values.ndim)
         )
-        rows = tuple(Sensitivity.of(one, tree.simplified) for one in trees)
     fitting = grid.coordinates
     result = TopologyResult(
         environment=Environment.capture(),

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape.topology._graph import Neighborhood
-
 if TYPE_CHECKING:
     from eigenscape.topology._basins import Basin
     from eigenscape.topology._metrics import PersistenceMetrics
@@ -63,7 +61,7 @@ class MergeTree:
 
     Args:
         values: the samples, in the array's own shape.
-        connectivity: which samples are neighbours.
+        connectivity: which samples are neighbours: a :data:`Neighborhood`, or the name of a graph.
         superlevel: whether superlevel sets were followed.
         node_index: ``(A,)`` sample of the node at the lower end of each arc, minima first.
         parent: ``(A,)`` position of the arc above, -1 for a root.
@@ -78,7 +76,7 @@ class MergeTree:
     """
 
     values: Floats = field(repr=False)
-    connectivity: Neighborhood
+    connectivity: str
     superlevel: bool
     node_index: Indices = field(repr=False)
     parent: Indices = field(repr=False)

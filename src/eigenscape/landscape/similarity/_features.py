@@ -1,4 +1,4 @@
-"""The features of a model: its outputs, or what leaves one of its layers."""
+"""The features of a model: the inputs that they are taken on, mixed; and what leaves a layer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from eigenscape.errors import InputError
-from eigenscape.landscape.similarity._mixup import mixup
 from eigenscape.models import Data, evaluating, tensors_of
 
 
@@ -124,3 +123,30 @@ def _flat(answer: Any, outputs: str, count: int) -> Tensor:
             )
         return flat.softmax(dim=1).cpu()
     return flat.cpu()
+
+
+def mixup(inputs: Tensor, alpha: float, generator: np.random.Generator) -> Tensor:
+    """Return ``m x + (1 - m) x[permuted]`` with one m ~ Beta(alpha, alpha) for the whole batch.
+
+    (Zhang et al. 2018.) An alpha of 16 makes m fall between 0.33 and 0.67 in 19 cases of 20.
+
+    Args:
+        inputs: ``(n, ...)``, real numbers.
+        alpha: above 0.
+        generator: draws m, then the permutation.
+
+    Raises:
+        InputError: inputs that cannot be mixed, such as tokens, or alpha out of its range.
+
+    >>> mixup(torch.ones(3, 2), 16.0, np.random.default_rng(0)).sum()
+    tensor(6.)
+    """
+    if not inputs.is_floating_point():
+        raise InputError(
+            f"the inputs are {inputs.dtype}, and mixup mixes real numbers. Try: mixup=None"
+        )
+    if not 0 < alpha < float("inf"):
+        raise InputError(f"mixup is {alpha}; expected the alpha of Beta(alpha, alpha), above 0")
+    share = float(generator.beta(alpha, alpha))
+    order = torch.from_numpy(generator.permutation(len(inputs))).to(inputs.device)
+    return share * inputs + (1 - share) * inputs[order]
