@@ -12,9 +12,17 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
-from eigenscape.checkpoints import open_checkpoint, save_checkpoint
+from eigenscape.checkpoints import Patch, effective_weights, open_checkpoint, save_checkpoint
 from eigenscape.errors import CheckpointError, OutputError, UnsafeCheckpointError
-from tests._checkpoint_files import RunsCode, quietly, raw_safetensors, weights
+from tests._checkpoint_files import (
+    RunsCode,
+    in_new_process,
+    quietly,
+    raw_safetensors,
+    weights,
+    write_index,
+    write_sharded,
+)
 from tests._properties import examples
 
 # --- hostile pickles ----------------------------------------------------------------------------
@@ -65,7 +73,7 @@ def test_a_pickled_module_or_number_is_named_with_the_mend(thing, named, tmp_pat
     with pytest.raises(UnsafeCheckpointError) as caught:
         open_checkpoint(tmp_path / "a.pt")
     assert caught.match(named)
-    assert caught.match(r"It was not run\. Mend: .*torch\.save\(model\.state_dict\(\), path\)")
+    assert caught.match(r"It was not run\. Try: .*torch\.save\(model\.state_dict\(\), path\)")
     assert "weights_only=False" not in str(caught.value)
     assert "weights_only" not in "".join(map(str, [caught.value.__cause__]))
     assert caught.value.__suppress_context__
@@ -147,7 +155,7 @@ def test_a_foreign_file_is_recognized(content, name, seen, tmp_path):
         path.write_bytes(content)
     with pytest.raises(CheckpointError, match=rf"(?s)^{path}.*{seen}") as caught:
         open_checkpoint(path)
-    assert "Mend: " in str(caught.value)
+    assert "Try: " in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +208,7 @@ def test_a_truncated_file_is_refused_at_once(kind, kept, tmp_path):
     path = stored(kind, tmp_path / "a.bin")
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept * len(whole))])
-    with pytest.raises(CheckpointError, match=r"Mend: (compare|copy).*again"):
+    with pytest.raises(CheckpointError, match=r"Try: (compare|copy).*again"):
         open_checkpoint(path)
 
 
@@ -275,7 +283,7 @@ def test_a_file_that_goes_or_changes_after_opening(kind, tmp_path, monkeypatch):
     checkpoint = open_checkpoint(path)
     checkpoint["first.bias"]
     stored(kind, path).rename(tmp_path / "gone")
-    with pytest.raises(CheckpointError, match=r"a\.bin.*Mend"):
+    with pytest.raises(CheckpointError, match=r"a\.bin.*Try"):
         checkpoint["first.bias"]
 
     larger = {name: torch.zeros(9) for name in weights()}
@@ -343,5 +351,112 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["a.pt", "a", "folder.safetensors"])
 def test_only_new_safetensors_files_are_written(name, tmp_path):
     (tmp_path / "folder.safetensors").mkdir()
-    with pytest.raises(OutputError, match=r"Mend: (use .*\.safetensors|give the path of a file)"):
+    with pytest.raises(OutputError, match=r"Try: (use .*\.safetensors|give the path of a file)"):
         save_checkpoint(weights(), tmp_path / name, overwrite=True)
+
+
+# --- names, and files that change ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shard", ["s" * 256, "t" * 5000, "a/" * 200 + "s" * 300])
+def test_a_shard_with_a_name_that_no_file_can_have_is_missing(tmp_path, shard):
+    write_index(tmp_path, {"w": f"{shard}.safetensors"})
+    for path in (tmp_path, tmp_path / "model.safetensors.index.json"):
+        with pytest.raises(CheckpointError, match=r"lacks 1 of 1 shard: .* \.\.\. ") as caught:
+            open_checkpoint(path)
+        assert len(str(caught.value)) < 400
+
+
+def test_names_of_a_file_reach_no_terminal_raw(tmp_path):
+    name = "evil\x1b[2J\r\n.weight"
+    write_index(tmp_path, {name: "model-00001-of-00001.safetensors"})
+    save_file({"w": torch.ones(2)}, tmp_path / "model-00001-of-00001.safetensors")
+    with pytest.raises(CheckpointError) as caught:
+        open_checkpoint(tmp_path)
+    assert str(caught.value).isprintable()
+    assert r"evil\x1b[2J\r\n.weight" in str(caught.value)
+
+
+def test_a_mapped_file_that_is_cut_while_it_is_open_is_an_error_and_no_crash(tmp_path):
+    program = """
+import sys, os, torch
+from eigenscape.checkpoints import open_checkpoint
+from eigenscape.errors import CheckpointError
+path = sys.argv[1]
+checkpoint = open_checkpoint(path)
+print(float(checkpoint["a"].sum()))
+os.truncate(path, 3000)
+try:
+    checkpoint["b"]
+except CheckpointError as error:
+    print("refused")
+"""
+    path = tmp_path / "w.pt"
+    torch.save({"a": torch.ones(1000), "b": torch.ones(100_000)}, path)
+    assert in_new_process(program, path).split() == ["1000.0", "refused"]
+
+
+def test_a_file_that_is_replaced_while_it_is_open_is_read_anew(tmp_path):
+    path = tmp_path / "w.pt"
+    torch.save({"a": torch.ones(10)}, path)
+    checkpoint = open_checkpoint(path)
+    assert checkpoint["a"].sum() == 10
+    torch.save({"a": torch.full((10,), 2.0), "more": torch.ones(3)}, path)
+    assert checkpoint["a"].sum() == 20
+    torch.save({"a": torch.ones(11)}, path)
+    with pytest.raises(CheckpointError, match="has changed since"):
+        checkpoint["a"]
+
+
+# --- any bytes ----------------------------------------------------------------------------------
+
+
+def damaged(data, rng):
+    """A file with some of its bytes changed, left out, put in, or cut off."""
+    data = bytearray(data)
+    for _ in range(rng.choice([1, 1, 1, 2, 5, 20])):
+        kind, head = rng.integers(5), rng.random() < 0.5
+        place = int(rng.integers(min(len(data), 600) if head else len(data)))
+        if kind == 0:
+            data[place] ^= 1 << int(rng.integers(8))
+        elif kind == 1:
+            data[place] = int(rng.integers(256))
+        elif kind == 2:
+            del data[place : place + int(rng.integers(1, 40))]
+        elif kind == 3:
+            data[place:place] = rng.bytes(int(rng.integers(1, 20)))
+        else:
+            del data[place:]
+        data = data or bytearray(b"x")
+    return bytes(data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors", "patch", "index"])
+def test_damaged_files_raise_our_errors_alone(tmp_path, kind):
+    tensors = {**weights(), "b": torch.ones(3, 3).bfloat16(), "b_scale": torch.ones(())}
+    path = tmp_path / "model.safetensors"
+    if kind == "safetensors":
+        save_checkpoint(tensors, path)
+    elif kind == "patch":
+        changed = {name: tensor * (tensor > 0) for name, tensor in tensors.items()}
+        Patch.diff(tensors, changed).save(path)
+    elif kind == "index":
+        write_sharded(tmp_path, tensors)
+        path = tmp_path / "model.safetensors.index.json"
+    else:
+        path = tmp_path / "w.pt"
+        sparse = {**tensors, "s": torch.eye(4).to_sparse()}
+        torch.save(sparse, path, _use_new_zipfile_serialization=kind == "zip")
+    whole, rng, refused = path.read_bytes(), np.random.default_rng(0), 0
+    for _ in range(800):
+        path.write_bytes(damaged(whole, rng))
+        try:
+            dict(effective_weights(path))
+        except CheckpointError:
+            refused += 1
+        try:
+            Patch.load(path).frame()
+        except CheckpointError:
+            refused += 1
+    assert refused > 800

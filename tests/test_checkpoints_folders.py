@@ -80,7 +80,7 @@ def test_several_files_without_an_index_are_read_together(tmp_path):
     assert set(open_checkpoint(tmp_path)) == {"a", "b"}
 
     save_file({"b": torch.ones(2)}, tmp_path / "copy.safetensors")
-    with pytest.raises(CheckpointError, match=r"same names: b \(in copy.*\)\. Mend: give the path"):
+    with pytest.raises(CheckpointError, match=r"same names: b \(in copy.*\)\. Try: give the path"):
         open_checkpoint(tmp_path)
 
 
@@ -167,7 +167,7 @@ def test_an_index_without_a_map_is_refused(weight_map, tmp_path):
 def test_a_broken_config_is_named(text, seen, tmp_path):
     save_file(weights(), tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(CheckpointError, match=rf"config\.json.*{seen}.*Mend"):
+    with pytest.raises(CheckpointError, match=rf"config\.json.*{seen}.*Try"):
         open_checkpoint(tmp_path)
 
 
@@ -246,7 +246,7 @@ def test_a_failed_download_mentions_the_path_and_the_hub(hub):
     with pytest.raises(
         CheckpointError,
         match=r"'org/name' is no file or folder here, and the Hugging Face Hub did not give it "
-        r"\(ConnectionError: no route\)\. Mend",
+        r"\(ConnectionError: no route\)\. Try",
     ):
         open_checkpoint("org/name")
 

@@ -88,7 +88,7 @@ class Checkpoint(Mapping[str, Tensor]):
             raise CheckpointError(
                 f"{info.name} is now {tuple(tensor.shape)} of {tensor.dtype}, and was "
                 f"{info.shape} of {info.dtype} when {self.source} was opened: it has changed "
-                "since. Mend: open it again"
+                "since. Try: open it again"
             )
         return tensor
 
@@ -116,5 +116,5 @@ class Checkpoint(Mapping[str, Tensor]):
         close = difflib.get_close_matches(str(name), self._names, n=3) or list(self._names)
         return _UnknownNameError(
             f"{self.source} has no tensor {name!r}. "
-            f"Mend: use a name that it has, such as {few(close, shown=3)}"
+            f"Try: use a name that it has, such as {few(close, shown=3)}"
         )

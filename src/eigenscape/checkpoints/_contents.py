@@ -87,7 +87,7 @@ def find_tensors(content: Any, source: str) -> Contents:
 
 
 _EXPECTED = (
-    "expected a state dict (names to tensors). Mend: save model.state_dict(), or pass the module"
+    "expected a state dict (names to tensors). Try: save model.state_dict(), or pass the module"
 )
 
 

@@ -17,6 +17,7 @@ from eigenscape.checkpoints._effective_formulas import (
     normed_axes,
     scale_blocks,
     scaled,
+    spectral_axes,
     spectral_normed,
     weight_normed,
     wide_type,
@@ -158,15 +159,22 @@ def _named(
     return TensorInfo(name, info.shape, dtype or info.dtype, info.file, aliases or ())
 
 
+def _is_number(info: TensorInfo) -> bool:
+    """Whether the entries are numbers to compute with, not codes."""
+    return info.dtype.is_floating_point and info.dtype.itemsize > 1
+
+
 # ---------------------------------------------------------------------- kinds
 
 
 def _of_original(base: str, info: TensorInfo, infos: Infos) -> Iterator[_Derived]:
     name = f"{base}_orig"
     mask, left, right = (infos.get(f"{base}_{part}") for part in ("mask", "u", "v"))
+    if not _is_number(info):
+        return
     if mask is not None and mask.shape == info.shape:
         yield _Derived(_named(base, info, name), (name, mask.name), masked, "pruning masks")
-    elif left is not None and len(info.shape) > 1:
+    elif left is not None and spectral_axes(info.shape, left.shape, right and right.shape):
         parts = (name, left.name, *((right.name,) if right else ()))
         dtype = wide_type(info.dtype)
         yield _Derived(
@@ -176,7 +184,7 @@ def _of_original(base: str, info: TensorInfo, infos: Infos) -> Iterator[_Derived
 
 def _of_norm(base: str, size: str, direction: str, infos: Infos) -> Iterator[_Derived]:
     g, v = infos.get(size), infos.get(direction)
-    if g is None or v is None or normed_axes(g.shape, v.shape) is None:
+    if g is None or v is None or not _is_number(v) or normed_axes(g.shape, v.shape) is None:
         return
     info = TensorInfo(base, v.shape, wide_type(v.dtype), v.file)
     yield _Derived(info, (size, direction), weight_normed, "weight normalisation")
@@ -190,6 +198,9 @@ def _of_parametrization(match: re.Match[str], info: TensorInfo, infos: Infos) ->
     if match["rest"] == "original0" and rest == {"original0", "original1"}:
         yield from _of_norm(base, f"{start}original0", f"{start}original1", infos)
     elif match["rest"] == "original" and rest == {"original", "0._u", "0._v"}:
+        u, v = infos[f"{start}0._u"], infos[f"{start}0._v"]
+        if not (_is_number(info) and spectral_axes(info.shape, u.shape, v.shape)):
+            return
         yield _Derived(
             TensorInfo(base, info.shape, wide_type(info.dtype), info.file),
             (f"{start}original", f"{start}0._u", f"{start}0._v"),

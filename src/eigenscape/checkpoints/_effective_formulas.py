@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,6 +46,22 @@ def weight_normed(g: Tensor, v: Tensor) -> Tensor:
     return wide * (g.to(torch.float64) / wide.norm(dim=axes, keepdim=True) if axes else g.sign())
 
 
+def spectral_axes(
+    shape: Sequence[int], u: Sequence[int], v: Sequence[int] | None
+) -> tuple[int, ...]:
+    """Return the axes of a weight that u and v fit as rows and columns.
+
+    >>> spectral_axes((8, 4, 3), (8,), (12,)), spectral_axes((6, 6), (6,), None)
+    ((0,), (0, 1))
+    """
+    whole = math.prod(shape)
+    return tuple(
+        axis
+        for axis, rows in enumerate(shape[:2])
+        if rows and tuple(u) == (rows,) and (v is None or tuple(v) == (whole // rows,))
+    )
+
+
 def spectral_normed(weight: Tensor, u: Tensor, v: Tensor | None = None) -> Tensor:
     """Return ``W / (u' W v)`` (Miyato et al., 2018, equation 8) with u and v as they are stored.
 
@@ -54,19 +71,13 @@ def spectral_normed(weight: Tensor, u: Tensor, v: Tensor | None = None) -> Tenso
     """
     wide, u = weight.to(torch.float64), u.to(torch.float64)
     found = []
-    for axis in range(min(2, weight.ndim)):
-        if weight.shape[axis] != len(u):
-            continue
+    for axis in spectral_axes(weight.shape, u.shape, None if v is None else v.shape):
         matrix = wide.movedim(axis, 0).flatten(1)
         right = matrix.mT @ u if v is None else v.to(torch.float64)
-        if len(right) != matrix.shape[1]:
-            continue
         if v is None:
             right = right / right.norm()
         image = matrix @ right
         found.append((float(u @ image / image.norm()), -axis, float(u @ image)))
-    if not found:
-        raise ValueError(f"u of {len(u)} entries fits no axis of {tuple(weight.shape)}")
     return wide / max(found)[2]
 
 

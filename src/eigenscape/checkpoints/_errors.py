@@ -37,17 +37,17 @@ def teaching(path: Path) -> Iterator[None]:
     except OSError as error:
         raise CheckpointError(
             f"cannot read {path}: {error.strerror or error}. "
-            "Mend: check that the path is right and that you may read it"
+            "Try: check that the path is right and that you may read it"
         ) from error
     except MemoryError as error:
         raise CheckpointError(
             f"{path} asks for more memory than there is: it is corrupt, or too large to read here. "
-            "Mend: fetch it again, or use a machine with more memory"
+            "Try: fetch it again, or use a machine with more memory"
         ) from error
     except Exception as error:  # corrupt bytes make the parsers raise errors of any kind
         raise CheckpointError(
             f"{path} cannot be read: {_first_line(error)}. It is truncated or corrupt. "
-            "Mend: compare its size with the original's, and copy, download or save it again"
+            "Try: compare its size with the original's, and copy, download or save it again"
         ) from error
 
 
@@ -55,7 +55,7 @@ def runs_code(path: Path, asked_for: str) -> UnsafeCheckpointError:
     """Say that a file is not mere tensors, and how to get the tensors out where it was made."""
     return UnsafeCheckpointError(
         f"{path} holds more than tensors: reading it would run code that it names ({asked_for}). "
-        "It was not run. Mend: in the program that made it, save the tensors alone with "
+        "It was not run. Try: in the program that made it, save the tensors alone with "
         "torch.save(model.state_dict(), path), numbers as Python's own; or, in Python, pass the "
         "module itself"
     )
@@ -69,14 +69,14 @@ def _unpickling(path: Path, message: str) -> CheckpointError:
     if _UNKNOWN_OPCODE in message:
         return CheckpointError(
             f"{path} is corrupt, or was saved with a pickle protocol that cannot be read without "
-            "running code; expected torch.save's own protocol. Mend: save it again without "
+            "running code; expected torch.save's own protocol. Try: save it again without "
             "the argument pickle_protocol, or fetch it again"
         )
     reason = message.split("WeightsUnpickler error:")[-1]
     reason = reason.split("Check the documentation")[0].strip().split("\n")[-1]
     return CheckpointError(
         f"{path} cannot be read as tensors alone: {reason[:_WHY]}. It is corrupt, or holds a kind "
-        "of tensor that needs its own library. Mend: save model.state_dict() with plain tensors"
+        "of tensor that needs its own library. Try: save model.state_dict() with plain tensors"
     )
 
 

@@ -42,10 +42,10 @@ def read_json(path: Path) -> dict[str, Any]:
             value = json.loads(text)
         except ValueError as error:
             raise CheckpointError(
-                f"{path} is not JSON ({error}). Mend: fetch it again, or correct it"
+                f"{path} is not JSON ({error}). Try: fetch it again, or correct it"
             ) from error
     if not isinstance(value, dict):
         raise CheckpointError(
-            f"{path} holds a JSON {type(value).__name__}; expected an object. Mend: fetch it again"
+            f"{path} holds a JSON {type(value).__name__}; expected an object. Try: fetch it again"
         )
     return value

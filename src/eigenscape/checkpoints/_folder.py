@@ -60,7 +60,7 @@ def index_reader(path: Path) -> tuple[Reader, set[str]]:
     ):
         raise CheckpointError(
             f"{path} has no 'weight_map' from tensor names to file names; expected the index of a "
-            "sharded checkpoint. Mend: fetch it again"
+            "sharded checkpoint. Try: fetch it again"
         )
     shards = set(weight_map.values())
     _check_shards(path, shards)
@@ -73,14 +73,21 @@ def _check_shards(path: Path, shards: Iterable[str]) -> None:
     if outside:
         raise CheckpointError(
             f"{path} names files outside its own folder: {few(outside)}; they were not opened. "
-            "Mend: do not trust this index; fetch it from its publisher"
+            "Try: do not trust this index; fetch it from its publisher"
         )
-    missing = [shard for shard in shards if not (path.parent / shard).exists()]
+    missing = [shard for shard in shards if not _is_there(path.parent / shard)]
     if missing:
         raise CheckpointError(
             f"{path.parent} lacks {len(missing)} of {counted(len(shards), 'shard')}: "
-            f"{', '.join(missing)}. Mend: download the missing files into the folder"
+            f"{few(missing, shown=12)}. Try: download the missing files into the folder"
         )
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name longer than the file system allows
+        return False
 
 
 def _leads_out(shard: str) -> bool:
@@ -101,7 +108,7 @@ def _unnamed(folder: Path, files: list[str], entries: list[Path]) -> tuple[Reade
     weights = weights or [name for name in files if _is_weights(name)]
     if not weights and any(name.endswith(".distcp") for name in files):
         raise CheckpointError(
-            f"{folder} is a distributed checkpoint of torch, which is not supported. Mend: python "
+            f"{folder} is a distributed checkpoint of torch, which is not supported. Try: python "
             f"-m torch.distributed.checkpoint.format_utils dcp_to_torch {folder} whole.pt"
         )
     if not weights:
@@ -109,7 +116,7 @@ def _unnamed(folder: Path, files: list[str], entries: list[Path]) -> tuple[Reade
         raise CheckpointError(
             f"{folder} holds no weights; it holds {few(found, shown=12) or 'nothing'}. Expected "
             "model.safetensors, an index with its shards, or a file of torch.save. "
-            "Mend: give the folder or the file that holds the weights"
+            "Try: give the folder or the file that holds the weights"
         )
     if len(weights) == 1 and not _SHARD.fullmatch(weights[0]):
         return file_reader(folder / weights[0]), set(weights)
@@ -117,7 +124,7 @@ def _unnamed(folder: Path, files: list[str], entries: list[Path]) -> tuple[Reade
     if not weights[0].endswith(".safetensors") and not all(map(_SHARD.fullmatch, weights)):
         raise CheckpointError(
             f"{folder} holds {len(weights)} files of torch.save: {few(weights, shown=12)}. "
-            "Mend: give the path of one of them"
+            "Try: give the path of one of them"
         )
     return together(folder, weights), set(weights)
 
@@ -132,7 +139,7 @@ def _check_numbers(folder: Path, names: Iterable[str]) -> None:
     if missing:
         raise CheckpointError(
             f"{folder} lacks {counted(len(missing), 'numbered shard')}: {', '.join(missing)}. "
-            "Mend: download the missing files into the folder"
+            "Try: download the missing files into the folder"
         )
 
 

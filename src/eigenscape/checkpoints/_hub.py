@@ -46,7 +46,7 @@ def download(hub_id: str) -> Path:
         lines = str(error).strip().splitlines() or [""]
         raise CheckpointError(
             f"'{hub_id}' is no file or folder here, and the Hugging Face Hub did not give it "
-            f"({type(error).__name__}: {lines[0]}). Mend: check the spelling of the path or of the "
+            f"({type(error).__name__}: {lines[0]}). Try: check the spelling of the path or of the "
             "id, the network, and for a private model run: hf auth login"
         ) from error
     return folder

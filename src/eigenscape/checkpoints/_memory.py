@@ -56,7 +56,7 @@ def module_reader(module: nn.Module) -> MemoryReader:
     if lazy:
         raise CheckpointError(
             f"{type(module).__name__} has parameters without a shape yet: {few(lazy)}. "
-            "Mend: run the module once on an example input"
+            "Try: run the module once on an example input"
         )
     tensors = {name: value for name, value in state.items() if is_plain(value)}
     ignored = len(state) - len(tensors)

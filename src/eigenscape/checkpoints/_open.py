@@ -114,5 +114,5 @@ def _assemble(
 def _check_not_empty(tensors: int, source: str) -> None:
     if not tensors:
         raise CheckpointError(
-            f"{source} holds no tensors; expected at least one. Mend: give the trained weights"
+            f"{source} holds no tensors; expected at least one. Try: give the trained weights"
         )

@@ -67,7 +67,7 @@ class SafetensorsReader:
         if unknown:
             raise CheckpointError(
                 f"{self.path} stores tensors in types that torch {torch.__version__} lacks: "
-                f"{few(unknown)}. Mend: update torch, or convert them to a wider type"
+                f"{few(unknown)}. Try: update torch, or convert them to a wider type"
             )
         return tuple(
             TensorInfo(name, held[1], held[0], str(self.path), tuple(aliases.get(name, ())))

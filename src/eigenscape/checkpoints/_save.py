@@ -57,7 +57,7 @@ def save_checkpoint(
     if problems:
         raise CheckpointError(
             f"nothing was written to {target}: {few(problems, shown=12)}. "
-            "Mend: leave these out, or make them plain tensors with data, named by strings"
+            "Try: leave these out, or make them plain tensors with data, named by strings"
         )
     infos = tensors.infos() if isinstance(tensors, Checkpoint) else describe(held)
     aliases = {alias: info.name for info in infos for alias in info.aliases}
@@ -89,13 +89,13 @@ def new_target(path: Path, *, overwrite: bool) -> Path:
     if path.suffix != _SUFFIX:
         raise OutputError(
             f"{path} does not end in {_SUFFIX}, the one format that is written. "
-            f"Mend: use {path.with_name(path.name + _SUFFIX) if path.name else 'a file name'}"
+            f"Try: use {path.with_name(path.name + _SUFFIX) if path.name else 'a file name'}"
         )
     if path.is_dir():
-        raise OutputError(f"{path} is a folder. Mend: give the path of a file in it")
+        raise OutputError(f"{path} is a folder. Try: give the path of a file in it")
     if path.exists() and not overwrite:
         raise OutputError(
-            f"{path} exists, and was left as it is. Mend: choose another name, or overwrite=True"
+            f"{path} exists, and was left as it is. Try: choose another name, or overwrite=True"
         )
     return path
 

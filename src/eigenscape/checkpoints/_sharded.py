@@ -62,7 +62,7 @@ def indexed(folder: Path, weight_map: Mapping[str, str]) -> ShardedReader:
     if missing:
         raise CheckpointError(
             f"{folder}: the index lists {counted(len(missing), 'tensor')} that the shards do not "
-            f"hold: {few(missing)}. Mend: download the folder again; its files are of two versions"
+            f"hold: {few(missing)}. Try: download the folder again; its files are of two versions"
         )
     found = {
         shard: [info for info in listing.infos if weight_map.keys() & info.names]
@@ -90,7 +90,7 @@ def together(folder: Path, names: list[str]) -> ShardedReader:
     if twice:
         raise CheckpointError(
             f"{folder} has several weights files without an index, and they hold the same names: "
-            f"{few(twice, shown=3)}. Mend: give the path of one of {few(listings)}"
+            f"{few(twice, shown=3)}. Try: give the path of one of {few(listings)}"
         )
     found = {shard: list(listing.infos) for shard, listing in listings.items()}
     return _reader(shards, found, _notes(listings))

@@ -36,14 +36,14 @@ def sniff(path: Path) -> Kind:
     """
     with teaching(path):
         if not path.exists():
-            raise CheckpointError(f"no such file: {path}. Mend: check the path")
+            raise CheckpointError(f"no such file: {path}. Try: check the path")
         if not path.is_file():
             raise CheckpointError(f"{path} is not a regular file; expected a file or a folder")
         with path.open("rb") as file:
             head = file.read(_HEAD)
         if not head:
             raise CheckpointError(
-                f"{path} is empty (0 bytes). Mend: fetch it again, or save it again"
+                f"{path} is empty (0 bytes). Try: fetch it again, or save it again"
             )
         return _kind(path, head)
 
@@ -63,7 +63,7 @@ def _kind(path: Path, head: bytes) -> Kind:
         or unsupported(path, path.suffix.lower())
         or f"{path} is no checkpoint that is known here: it begins with {head[:16]!r}; expected "
         "a .safetensors file or a file of torch.save (.pt, .pth, .th, .ckpt, .bin). "
-        "Mend: check that the download is whole, or convert it to safetensors"
+        "Try: check that the download is whole, or convert it to safetensors"
     )
 
 
@@ -73,7 +73,7 @@ def _plain_pickle(path: Path) -> CheckpointError:
         return runs_code(path, few(named))
     return UnsafeCheckpointError(
         f"{path} is a plain Python pickle, not a file of torch.save; pickles can run code, and "
-        "this one was not opened. Mend: torch.save(state_dict, path) in the program that made it"
+        "this one was not opened. Try: torch.save(state_dict, path) in the program that made it"
     )
 
 
@@ -93,7 +93,7 @@ def _check_zip(path: Path) -> None:
     except zipfile.BadZipFile as error:
         raise CheckpointError(
             f"{path} begins like a file of torch.save but its end is missing or corrupt ({error}), "
-            f"at {path.stat().st_size} bytes. Mend: copy, download or save it again"
+            f"at {path.stat().st_size} bytes. Try: copy, download or save it again"
         ) from error
     names = [member.filename for member in members]
     if any(name.endswith(".npy") for name in names):
@@ -101,21 +101,21 @@ def _check_zip(path: Path) -> None:
     inside = [name.partition("/")[2] for name in names]
     if "constants.pkl" in inside or any(name.startswith("code/") for name in inside):
         raise CheckpointError(
-            f"{path} is a TorchScript archive: a program with its weights, not a state dict. Mend: "
+            f"{path} is a TorchScript archive: a program with its weights, not a state dict. Try: "
             "torch.save(torch.jit.load(path).state_dict(), new_path), where you trust the file"
         )
     if "models/model.json" in inside or "archive_format" in inside:
         raise CheckpointError(
-            f"{path} is a program of torch.export, not a state dict. Mend: "
+            f"{path} is a program of torch.export, not a state dict. Try: "
             "torch.save(torch.export.load(path).state_dict, new_path), where you trust the file"
         )
     if "data.pkl" not in inside:
         raise CheckpointError(
             f"{path} is a zip archive, but not of torch.save: it holds {few(names) or 'nothing'}. "
-            "Mend: unpack it, and give the checkpoint inside"
+            "Try: unpack it, and give the checkpoint inside"
         )
     if any(member.compress_type != zipfile.ZIP_STORED for member in members):
         raise CheckpointError(
             f"{path} was compressed after torch.save wrote it; expected its members as stored. "
-            "Mend: save it again, or fetch the original"
+            "Try: save it again, or fetch the original"
         )

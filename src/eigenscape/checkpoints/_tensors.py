@@ -52,7 +52,7 @@ def own_copy(tensor: Tensor, name: str) -> Tensor:
     if tensor.device.type == "meta":
         raise CheckpointError(
             f"{name} {tuple(tensor.shape)} is on the meta device: it has a shape but no data. "
-            "Mend: load the weights into the module first, or open the files that hold them"
+            "Try: load the weights into the module first, or open the files that hold them"
         )
     tensor = tensor.detach()
     if tensor.layout != torch.strided:

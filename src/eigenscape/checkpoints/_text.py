@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 _SHOWN = 6
+_LONGEST = 80
 _DIGITS = re.compile(r"([0-9]{1,18})")
 
 
@@ -15,9 +16,22 @@ def few(names: Iterable[object], shown: int = _SHOWN) -> str:
     >>> few(["a", "b", "c"], shown=2)
     'a, b and 1 more'
     """
-    texts = [str(name) for name in names]
+    texts = [shown_name(name) for name in names]
     more = f" and {len(texts) - shown} more" if len(texts) > shown else ""
     return ", ".join(texts[:shown]) + more
+
+
+def shown_name(name: object) -> str:
+    r"""Return a name for a message: control characters escaped, the middle of a long one left out.
+
+    >>> shown_name("a\x1b[31m\nb"), len(shown_name("x" * 10_000))
+    ('a\\x1b[31m\\nb', 80)
+    """
+    text = str(name)
+    half = _LONGEST // 2
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return text if len(text) <= _LONGEST else f"{text[: half - 3]} ... {text[2 - half :]}"
 
 
 def counted(count: int, noun: str) -> str:

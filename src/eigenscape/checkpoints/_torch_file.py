@@ -23,7 +23,7 @@ class TorchFileReader:
     """A file of ``torch.save``, mapped into memory where its layout allows.
 
     Opening the file again costs a walk over all its names. So the mapping is kept while little has
-    been read through it, and dropped before its pages add up.
+    been read through it, and dropped before its pages add up or when the file has changed.
 
     Args:
         path: of the file.
@@ -39,6 +39,7 @@ class TorchFileReader:
         self._mapped = mapped and not self._misnamed
         self._contents: Contents | None = None
         self._passed = 0
+        self._stamp: tuple[int, int] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the tensors behind: whoever unpickles a reader opens the file again."""
@@ -72,7 +73,12 @@ class TorchFileReader:
     def _open(self) -> Contents:
         with _LOADING, teaching(self._path):
             contents = self._contents
-            if contents is None:
+            status = self._path.stat()
+            stamp = status.st_size, status.st_mtime_ns
+            if contents is None or stamp != self._stamp:
+                # also of a file that has changed: what was mapped may lie beyond its end by now,
+                # and reading there would end the process
+                self._stamp = stamp
                 contents = find_tensors(self._load(), str(self._path))
                 self._contents = contents
             return contents

@@ -39,7 +39,7 @@ def unsupported_bytes(path: Path, head: bytes) -> str:
     if head.startswith(b"version https://git-lfs"):
         return (
             f"{path} is a Git LFS pointer of {path.stat().st_size} bytes, not the weights. "
-            "Mend: run git lfs pull in its repository, or download the file itself"
+            "Try: run git lfs pull in its repository, or download the file itself"
         )
     for offset, magic, suffix in _MAGIC:
         if head[offset : offset + len(magic)] == magic:
@@ -51,19 +51,19 @@ def unsupported(path: Path, suffix: str) -> str:
     """Return the message for a file of the kind that a suffix names, or an empty one."""
     if suffix not in UNSUPPORTED:
         return ""
-    what, mend = UNSUPPORTED[suffix]
-    return f"{path} is {what}, which is not supported. Mend: {mend}"
+    what, way = UNSUPPORTED[suffix]
+    return f"{path} is {what}, which is not supported. Try: {way}"
 
 
 def _text(path: Path, head: bytes) -> str:
     if head.lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         return (
             f"{path} is a web page, not the weights: the download got an error or a login page. "
-            "Mend: download it again, with access to the file"
+            "Try: download it again, with access to the file"
         )
     if head[:1] in (b"{", b"["):
         return (
             f"{path} is a JSON text, not the weights. "
-            "Mend: give the folder that it lies in, or the file with the weights"
+            "Try: give the folder that it lies in, or the file with the weights"
         )
     return ""
