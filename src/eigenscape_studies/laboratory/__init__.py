@@ -7,8 +7,6 @@ Everything is full-batch, so that no gradient noise is left to blame::
     result.frame()[["step", "alpha_hill", "alpha_null", "similarity"]]
 """
 
-from eigenscape_studies.laboratory._alignment import Alignment as Alignment
-from eigenscape_studies.laboratory._alignment import kernel_alignment as kernel_alignment
 from eigenscape_studies.laboratory._experiment import experiment_result as experiment_result
 from eigenscape_studies.laboratory._experiment import experiment_task as experiment_task
 from eigenscape_studies.laboratory._experiment import run_experiment as run_experiment
@@ -21,15 +19,17 @@ from eigenscape_studies.laboratory._options import MEASURES as MEASURES
 from eigenscape_studies.laboratory._options import LabOptions as LabOptions
 from eigenscape_studies.laboratory._plot import draw_edge as draw_edge
 from eigenscape_studies.laboratory._plot import draw_spectrum as draw_spectrum
+from eigenscape_studies.laboratory._readout import Alignment as Alignment
 from eigenscape_studies.laboratory._readout import Readout as Readout
+from eigenscape_studies.laboratory._readout import kernel_alignment as kernel_alignment
 from eigenscape_studies.laboratory._readout import readout_losses as readout_losses
 from eigenscape_studies.laboratory._readout import ridge_weights as ridge_weights
 from eigenscape_studies.laboratory._record import StepRecord as StepRecord
 from eigenscape_studies.laboratory._result import LabResult as LabResult
 from eigenscape_studies.laboratory._single_index import Samples as Samples
 from eigenscape_studies.laboratory._single_index import SingleIndex as SingleIndex
-from eigenscape_studies.laboratory._student import features as features
-from eigenscape_studies.laboratory._student import gradient as gradient
+from eigenscape_studies.laboratory._single_index import features as features
+from eigenscape_studies.laboratory._single_index import gradient as gradient
 from eigenscape_studies.laboratory._train import State as State
 from eigenscape_studies.laboratory._train import train as train
 

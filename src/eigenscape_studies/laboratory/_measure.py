@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 from eigenscape.spectra import TopVectors, decompose, overlap
 from eigenscape.spectra.metrics import fit_power_law, stable_rank
 from eigenscape.theory import alpha_hill, marchenko_pastur_alpha, noise_edge
-from eigenscape_studies.laboratory._alignment import kernel_alignment
 from eigenscape_studies.laboratory._options import LabOptions
-from eigenscape_studies.laboratory._readout import readout_losses
+from eigenscape_studies.laboratory._readout import kernel_alignment, readout_losses
 from eigenscape_studies.laboratory._record import StepRecord
-from eigenscape_studies.laboratory._single_index import SingleIndex
-from eigenscape_studies.laboratory._student import features
+from eigenscape_studies.laboratory._single_index import SingleIndex, features
 from eigenscape_studies.laboratory._train import State
 
 #: Below this many eigenvalues an exponent is not reported.

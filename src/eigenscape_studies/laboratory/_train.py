@@ -13,8 +13,7 @@ from eigenscape.errors import InputError
 from eigenscape.models import Callback, Fit, fit
 from eigenscape_studies.laboratory._optimizers import make_optimizer, memory_is_finite, normalise
 from eigenscape_studies.laboratory._options import LabOptions
-from eigenscape_studies.laboratory._single_index import SingleIndex
-from eigenscape_studies.laboratory._student import Student
+from eigenscape_studies.laboratory._single_index import SingleIndex, Student
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from eigenscape_studies.networks._language import labelled_sentences as labelled
 from eigenscape_studies.networks._language import language as language
 from eigenscape_studies.networks._language_training import fine_tune as fine_tune
 from eigenscape_studies.networks._language_training import pretrain as pretrain
-from eigenscape_studies.networks._mean_iou import mean_iou as mean_iou
 from eigenscape_studies.networks._operator_training import relative_error as relative_error
 from eigenscape_studies.networks._operator_training import train_operator as train_operator
 from eigenscape_studies.networks._pinn import PINN as PINN
@@ -23,6 +22,7 @@ from eigenscape_studies.networks._pinn_problem import reaction_diffusion as reac
 from eigenscape_studies.networks._pinn_training import PINNLog as PINNLog
 from eigenscape_studies.networks._pinn_training import train_pinn as train_pinn
 from eigenscape_studies.networks._residual_mlp import ResidualMLP as ResidualMLP
+from eigenscape_studies.networks._shapes import mean_iou as mean_iou
 from eigenscape_studies.networks._shapes import shapes as shapes
 from eigenscape_studies.networks._unet import UNet as UNet
 

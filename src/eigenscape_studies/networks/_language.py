@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eigenscape.errors import InputError
-from eigenscape.zoo._digits import Split
+from eigenscape.zoo import Split
 
 _TABLES, _UNLABELLED, _TRAIN, _TEST = range(4)  # streams of random numbers, apart for any seeds
 _DRAWS = 5  # random numbers that a word takes
