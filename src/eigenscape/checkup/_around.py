@@ -11,7 +11,7 @@ from eigenscape.topology import suggested_threshold
 
 if TYPE_CHECKING:
     from eigenscape.results import Result
-    from eigenscape.runs import ProgressCallback
+    from eigenscape.runs import Engine, ProgressCallback
 
 #: Samples along each direction: enough to see one basin or many, in a quarter of the time of 41.
 _STEPS = 21
@@ -19,13 +19,22 @@ _TRACE_PROBES = 50
 
 
 def look_around(
-    objective: Objective, *, seed: int = 0, progress: ProgressCallback | None = None
+    objective: Objective,
+    *,
+    seed: int = 0,
+    jobs: int | None = None,
+    engine: Engine = "local",
+    address: str | None = None,
+    progress: ProgressCallback | None = None,
 ) -> tuple[dict[str, Result], str]:
     """Measure the Hessian and a plane of filter-normalised random directions.
 
     Args:
         objective: the loss around the model.
         seed: of directions and probes.
+        jobs: points of the plane at once; see :func:`eigenscape.landscape.sample`.
+        engine: see there.
+        address: see there.
         progress: told as the plane is sampled.
 
     Returns:
@@ -33,7 +42,10 @@ def look_around(
     """
     with single_thread(objective.space.count * objective.data.count):
         curvature = hessian(objective, n_eigenvalues=3, trace_probes=_TRACE_PROBES, seed=seed)
-        plane = sample(objective, "random", steps=_STEPS, seed=seed, progress=progress)
+    plane = sample(
+        objective, "random", steps=_STEPS, seed=seed, jobs=jobs, engine=engine, address=address,
+        progress=progress,
+    )  # fmt: skip
     results: dict[str, Result] = {
         "Curvature of the loss": curvature,
         "Landscape of the loss": plane,

@@ -57,7 +57,11 @@ def checkup(
     around: dict[str, Result] = {}
     sentences: tuple[str, ...] = findings(result)
     if objective is not None:
-        around, said = look_around(objective, seed=options.get("seed", 0), progress=progress)
+        how = {name: options[name] for name in ("jobs", "engine", "address") if name in options}
+        if how.get("engine") == "threads":  # for layers; a model in threads waits for Python
+            how["engine"] = "local"
+        seed = options.get("seed", 0)
+        around, said = look_around(objective, seed=seed, progress=progress, **how)
         sentences = (*sentences, said)
     if population is not None and objective is not None:
         try:

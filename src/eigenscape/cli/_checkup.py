@@ -123,7 +123,7 @@ def _of_twins(args: argparse.Namespace, folder: str) -> CheckupResult:
 
 
 def _in_process(options: dict[str, Any]) -> dict[str, Any]:
-    return {**options, "engine": "threads", "run": None}
+    return {**options, "engine": "threads", "address": None, "run": None}
 
 
 def _write_page(result: CheckupResult, path: Path) -> None:

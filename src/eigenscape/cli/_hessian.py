@@ -6,10 +6,18 @@ import argparse
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eigenscape.cli._probe import add_probe, load_probe
-from eigenscape.cli._verb import FORMATS, add_verb, note, own_file, save_picture
+from eigenscape.cli._verb import (
+    FORMATS,
+    add_running,
+    add_verb,
+    note,
+    own_file,
+    running,
+    save_picture,
+)
 
 if TYPE_CHECKING:
     from eigenscape.cli._verb import Verbs
@@ -52,6 +60,11 @@ def add(verbs: Verbs) -> None:
     group.add_argument(
         "--exclude", action="append", metavar="GLOB", help="parameters that are held fixed"
     )
+    add_running(
+        parser,
+        "parts (the eigenvalues; ten probes of the trace; a probe of the density)",
+        jobs="1: this process, with all its threads",
+    )
     group = parser.add_argument_group("common options")
     group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
     group.add_argument("--out", metavar="DIR", help="a folder for result.json and hessian.png")
@@ -82,12 +95,19 @@ def run(args: argparse.Namespace) -> int:
             exclude=args.exclude,
             tolerance=args.tolerance,
             seed=args.seed,
+            **_running(args),
             progress=progress,
         )
     if files:
         _write(result, *files, quiet=args.quiet)
     _print(result, args)
     return 0
+
+
+def _running(args: argparse.Namespace) -> dict[str, Any]:
+    how = running(args)
+    alone = args.jobs is None and args.engine in ("local", "threads")
+    return {**how, "jobs": 1 if alone else args.jobs}
 
 
 def _write(result: HessianResult, target: Path, picture: Path, *, quiet: bool) -> None:

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eigenscape.cli._probe import add_probe, load_probe
-from eigenscape.cli._verb import FORMATS, add_verb, note, own_file, save_picture
+from eigenscape.cli._verb import (
+    FORMATS,
+    add_running,
+    add_verb,
+    note,
+    own_file,
+    running,
+    save_picture,
+)
 
 if TYPE_CHECKING:
     from eigenscape.cli._verb import Verbs
@@ -28,6 +36,7 @@ def add(verbs: Verbs) -> None:
         examples="  eigenscape landscape --probe probe.py:build\n"
         "  eigenscape landscape --probe probe.py:build --directions hessian --out landscape\n"
         "  eigenscape landscape --probe probe.py:build --dim 3 --steps 21 --run landscape-run\n"
+        "  eigenscape landscape --probe probe.py:build --engine dask --address tcp://host:8786\n"
         "  eigenscape landscape --probe probe.py:build --layers 'head.*' --format json\n",
     )
     add_probe(parser)
@@ -52,12 +61,12 @@ def add(verbs: Verbs) -> None:
         default="full",
         help="which points are neighbours: full, freudenthal or cross [full]",
     )
-    group = parser.add_argument_group("how to run")
+    group = add_running(
+        parser, "tasks of about ten seconds", jobs="one for each core, if the grid is costly",
+        run=True,
+    )  # fmt: skip
     group.add_argument(
         "--time-budget", type=float, metavar="S", help="refuse what would take more seconds"
-    )
-    group.add_argument(
-        "--run", metavar="DIR", help="keep finished points here; a killed run goes on from them"
     )
     group = parser.add_argument_group("common options")
     group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
@@ -99,6 +108,8 @@ def _sampled(args: argparse.Namespace) -> Landscape:
             layers=args.layers,
             seed=args.seed,
             folder=args.run,
+            **running(args),
+            rebuild=lambda: load_probe(args.probe, device=args.device, seed=args.seed),
             time_budget=args.time_budget,
             on_estimate=lambda cost: note(f"to do: {cost}", quiet=args.quiet),
             progress=progress,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from eigenscape.cli._verb import FORMATS, add_verb, note, own_file
+from eigenscape.cli._verb import FORMATS, add_running, add_verb, note, own_file, running
 from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def add(verbs: Verbs) -> None:
     seeds = parser.add_mutually_exclusive_group()
     seeds.add_argument("--seeds", type=int, metavar="N", help="repeats [the scale's own number]")
     seeds.add_argument("--seed-list", metavar="LIST", help="the seeds themselves, such as 3,5,8")
+    add_running(parser, "tasks")
     group = parser.add_argument_group("common options")
     group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
     group.add_argument(
@@ -48,15 +49,6 @@ def add(verbs: Verbs) -> None:
         help="write report.html and result.json here, and keep finished tasks in run/: a killed "
         "study goes on from them",
     )
-    group.add_argument("--jobs", type=int, help="tasks at a time [one for each core]")
-    group.add_argument(
-        "--engine",
-        choices=("threads", "local", "ray", "dask"),
-        default="local",
-        help="where tasks run: one at a time in this process (threads), in processes of this "
-        "machine (local), or on a cluster [local]",
-    )
-    group.add_argument("--address", help="of the Dask or Ray cluster to join [a local one]")
     group.add_argument("--quiet", action="store_true", help="no notes, no progress")
 
 
@@ -75,9 +67,7 @@ def run(args: argparse.Namespace) -> int:
             seeds=args.seeds,
             seed_list=_numbers(args.seed_list),
             folder=f"{args.out}/run" if args.out else None,
-            engine=args.engine,
-            jobs=args.jobs,
-            address=args.address,
+            **running(args),
             progress=progress,
         )
     if files:

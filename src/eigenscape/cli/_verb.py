@@ -36,24 +36,73 @@ def add_verb(
 
 
 def add_common(parser: argparse.ArgumentParser, *, engine: bool = True) -> None:
-    """Add the options that every working verb has."""
+    """Add the options that every verb that examines layers has."""
     group = parser.add_argument_group("common options")
     group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
     group.add_argument("--out", metavar="DIR", help="a folder for the files that are written")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... [auto]")
     group.add_argument("--seed", type=int, default=0, help="of everything random [0]")
-    group.add_argument("--jobs", type=int, help="layers at a time [one for each core]")
     if engine:
-        group.add_argument(
-            "--engine",
-            choices=("threads", "local", "ray", "dask"),
-            default="threads",
-            help="where layers are examined: threads or processes of this machine, or a cluster",
-        )
-        group.add_argument(
-            "--run", metavar="DIR", help="keep finished layers here; a killed run goes on from them"
-        )
+        add_running(parser, "layers", engine="threads", run=True)
+    else:
+        group.add_argument("--jobs", type=int, help="layers at a time [one for each core]")
     group.add_argument("--quiet", action="store_true", help="no notes, no progress")
+
+
+def add_running(
+    parser: argparse.ArgumentParser,
+    what: str,
+    *,
+    engine: str = "local",
+    jobs: str = "one for each core",
+    run: bool = False,
+) -> argparse._ArgumentGroup:
+    """Add the options of a verb whose work is done in tasks, side by side.
+
+    Args:
+        parser: of the verb.
+        what: a task is about.
+        engine: by default.
+        jobs: what the default number is, in words.
+        run: add ``--run``, the folder that keeps finished tasks; for verbs without one of theirs.
+
+    Returns:
+        The group of options, for more of them.
+    """
+    group = parser.add_argument_group("how to run")
+    group.add_argument("--jobs", type=int, metavar="N", help=f"{what} at a time [{jobs}]")
+    group.add_argument(
+        "--engine",
+        choices=("threads", "local", "dask", "ray"),
+        default=engine,
+        help="threads of this process, processes of this machine (local), or a Dask or Ray "
+        f"cluster [{engine}]",
+    )
+    group.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="of the cluster to join [DASK_SCHEDULER_ADDRESS or RAY_ADDRESS; else one is started "
+        "on this machine]",
+    )
+    if run:
+        kept = f"keep finished {what} here; a killed run goes on from them"
+        group.add_argument("--run", metavar="DIR", help=kept)
+    return group
+
+
+def running(args: argparse.Namespace) -> dict[str, Any]:
+    """Return how the tasks of a verb are to run.
+
+    Raises:
+        InputError: fewer than one job, or an address for an engine without a cluster.
+    """
+    if args.jobs is not None and args.jobs < 1:
+        raise InputError(f"--jobs is {args.jobs}; expected 1 or more")
+    if args.address and args.engine not in ("dask", "ray"):
+        raise InputError(
+            f"--address is for clusters; --engine is {args.engine}. Try: --engine dask or ray"
+        )
+    return {"jobs": args.jobs, "engine": args.engine, "address": args.address}
 
 
 def add_spectra_options(parser: argparse.ArgumentParser) -> None:
@@ -92,16 +141,16 @@ def spectra_options(args: argparse.Namespace, *, engine: bool = True) -> dict[st
     metrics = tuple(name.strip() for name in args.metrics.split(",") if name.strip())
     names = (
         "embeddings", "min_eigenvalues", "split_qkv", "split_experts", "lora_scale", "xmin", "hill",
-        "fit", "conv", "precision", "windows", "window_steps", "device", "seed", "jobs",
+        "fit", "conv", "precision", "windows", "window_steps", "device", "seed",
     )  # fmt: skip
-    running = {"engine": args.engine, "run": args.run} if engine else {}
+    how = {**running(args), "run": args.run} if engine else {"jobs": args.jobs}
     return {
         **{name: getattr(args, name) for name in names},
         "include": tuple(args.include),
         "exclude": tuple(args.exclude),
         "kinds": kinds,
         "metrics": costly_metrics() if metrics == ("all",) else metrics,
-        **running,
+        **how,
     }
 
 

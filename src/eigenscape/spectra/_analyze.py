@@ -22,6 +22,7 @@ def analyze(
     jobs: int | None = None,
     engine: Engine = "threads",
     run: str | Path | None = None,
+    address: str | None = None,
     progress: ProgressCallback | None = None,
     **fields: Any,
 ) -> SpectraResult:
@@ -38,6 +39,7 @@ def analyze(
             which need a source with a path.
         run: a folder that keeps each finished layer, so that a killed examination goes on where it
             stopped; needs a source with a path.
+        address: of the Dask or Ray cluster; see :func:`eigenscape.runs.open_executor`.
         progress: called after each group of layers that share a tensor.
         **fields: single fields of :class:`SpectraOptions`.
 
@@ -62,7 +64,7 @@ def analyze(
     if engine == "threads" and run is None:
         rows = in_threads(checkpoint, found, chosen, jobs, progress)
     else:
-        rows = in_tasks(checkpoint, found, chosen, jobs, engine, run, progress)
+        rows = in_tasks(checkpoint, found, chosen, (jobs, engine, address), run, progress)
     return SpectraResult(
         environment=Environment.capture(device=chosen.torch_device, seed=chosen.seed),
         source=checkpoint.source,

@@ -118,12 +118,15 @@ def in_tasks(
     checkpoint: Checkpoint,
     found: FoundLayers,
     options: SpectraOptions,
-    jobs: int | None,
-    engine: Engine,
+    how: tuple[int | None, Engine, str | None],
     run: str | Path | None,
     progress: ProgressCallback | None,
 ) -> dict[str, LayerSpectrum]:
-    """Examine every layer in tasks of other processes, or of a resumable run."""
+    """Examine every layer in tasks of other processes, or of a resumable run.
+
+    ``how``: jobs, engine and address.
+    """
+    jobs, engine, address = how
     files = sorted({info.file for info in checkpoint.infos() if info.file})
     if not files:
         raise InputError(
@@ -145,7 +148,9 @@ def in_tasks(
         Task(group[0].name, examine_task, {"names": [row.name for row in group], **shared})
         for group in found.groups
     ]
-    outcomes = execute(tasks, folder=run, engine=engine, jobs=jobs, progress=progress)
+    outcomes = execute(
+        tasks, folder=run, engine=engine, jobs=jobs, address=address, progress=progress
+    )
     raise_failures(outcomes)
     return {
         row.name: row

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from eigenscape.errors import InputError
 from eigenscape.landscape.curvature._curvature import Curvature, whole_number
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 _KAPPA = 3.0
 _MARGIN = 5.0
+PROBES = 4
+STEPS = 100
+
+Rule = tuple[tuple[float, ...], tuple[float, ...], int]  # nodes, weights, products
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +88,8 @@ class SpectralDensity:
 def spectral_density(
     objective: Objective,
     *,
-    probes: int = 4,
-    steps: int = 100,
+    probes: int = PROBES,
+    steps: int = STEPS,
     seed: int = 0,
     matrix: Matrix = "hessian",
     width: float | None = None,
@@ -126,26 +131,46 @@ def spectral_density(
         raise InputError("; ".join(wrong))
     generator = torch.Generator().manual_seed(seed)
     rules = [_quadrature(curvature, steps, generator) for _ in range(probes)]
+    return density_of(objective, rules, steps=steps, width=width)
+
+
+def density_of(
+    objective: Objective, rules: Sequence[Rule], *, steps: int = STEPS, width: float | None = None
+) -> SpectralDensity:
+    """Return the density of quadratures that are known, one for each probe."""
+    count = objective.space.count
     nodes = tuple(rule[0] for rule in rules)
     span = max(map(max, nodes)) - min(map(min, nodes))
     largest = max(abs(node) for row in nodes for node in row)
-    narrow = span / ((min(steps, curvature.count) - 1) * math.sqrt(8 * math.log(_KAPPA)))
+    narrow = span / ((min(steps, count) - 1) * math.sqrt(8 * math.log(_KAPPA)))
     return SpectralDensity(
         nodes=nodes,
         weights=tuple(rule[1] for rule in rules),
-        parameters=curvature.count,
+        parameters=count,
         width=width or max(narrow, 1e-6 * largest) or 1e-6,
-        products=curvature.products,
+        products=sum(rule[2] for rule in rules),
     )
 
 
-def _quadrature(
-    curvature: Curvature, steps: int, generator: torch.Generator
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    coins = torch.randint(2, (curvature.count,), generator=generator, dtype=torch.int8)
-    start = coins.to(curvature.device, torch.float64) * 2 - 1
+def quadrature_of(objective: Objective, *, matrix: Matrix, seed: int, place: int) -> Rule:
+    """Return the quadrature of one of the probes of :func:`spectral_density`, with its defaults."""
+    curvature = Curvature(objective, matrix)
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(place):
+        _coins(curvature, generator)
+    return _quadrature(curvature, STEPS, generator)
+
+
+def _quadrature(curvature: Curvature, steps: int, generator: torch.Generator) -> Rule:
+    before = curvature.products
+    start = _coins(curvature, generator).to(curvature.device, torch.float64) * 2 - 1
     lanczos = Lanczos(curvature, steps, start)
     while not lanczos.full and not (lanczos.size and lanczos.broken):
         lanczos.step()
     nodes, vectors = torch.linalg.eigh(lanczos.projected)
-    return tuple(nodes.tolist()), tuple((vectors[0] ** 2).tolist())
+    weights = tuple((vectors[0] ** 2).tolist())
+    return tuple(nodes.tolist()), weights, curvature.products - before
+
+
+def _coins(curvature: Curvature, generator: torch.Generator) -> Tensor:
+    return torch.randint(2, (curvature.count,), generator=generator, dtype=torch.int8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 
@@ -18,10 +18,11 @@ from eigenscape.landscape.curvature._curvature_notes import (
 from eigenscape.landscape.curvature._density import spectral_density
 from eigenscape.landscape.curvature._eigenpairs import top_eigenpairs
 from eigenscape.landscape.curvature._hessian_result import HessianResult
+from eigenscape.landscape.curvature._hessian_tasks import measured_in_tasks
 from eigenscape.landscape.curvature._trace import TraceMethod, hessian_trace
 from eigenscape.models import Matrix
 from eigenscape.results import Environment
-from eigenscape.runs import Progress
+from eigenscape.runs import Engine, Progress
 
 if TYPE_CHECKING:
     from eigenscape.models import Objective
@@ -44,6 +45,9 @@ def hessian(
     exclude: Sequence[str] | None = None,
     tolerance: float = 1e-3,
     seed: int = 0,
+    jobs: int | None = 1,
+    engine: Engine = "local",
+    address: str | None = None,
     progress: ProgressCallback | None = None,
 ) -> HessianResult:
     """Examine the curvature of an objective at its center.
@@ -61,6 +65,10 @@ def hessian(
         exclude: globs over names of parameters that are held fixed.
         tolerance: of the eigenvalues' residuals; see :func:`top_eigenpairs`.
         seed: of everything random.
+        jobs: parts at once: the eigenvalues, every ten probes of the trace, every probe of the
+            density. 1 is this process, with all its threads; None is one for each usable core.
+        engine: ``"local"`` processes, ``"threads"``, ``"dask"`` or ``"ray"``.
+        address: of the Dask or Ray cluster; see :func:`eigenscape.runs.open_executor`.
         progress: told after each of the parts.
 
     Raises:
@@ -84,20 +92,27 @@ def hessian(
             f"n_eigenvalues is {n} at both ends, but there are {objective.space.count} parameters; "
             "expected twice as many parameters or more"
         )
-    told = _Told(progress, 2 + density, start)
-    pairs = top_eigenpairs(
-        objective, 2 * n if both else n, which="both" if both else "largest",
-        tolerance=tolerance, seed=seed, matrix=matrix,
-    )  # fmt: skip
-    told.step("eigenvalues")
-    found = hessian_trace(
-        objective, probes=trace_probes, method=trace_method, seed=seed, groups=groups,
-        matrix=matrix,
-    )  # fmt: skip
-    told.step("trace")
-    spectrum = spectral_density(objective, seed=seed, matrix=matrix) if density else None
-    if density:
-        told.step("density")
+    pairs_of: dict[str, Any] = {
+        "n_eigenvalues": 2 * n if both else n,
+        "which": "both" if both else "largest",
+    }
+    pairs_of["tolerance"] = tolerance
+    traces: dict[str, Any] = {"probes": trace_probes, "method": trace_method, "groups": groups}
+    same: dict[str, Any] = {"seed": seed, "matrix": matrix}
+    if jobs == 1 and engine in ("local", "threads"):
+        told = _Told(progress, 2 + density, start)
+        pairs = top_eigenpairs(objective, **pairs_of, **same)
+        told.step("eigenvalues")
+        found = hessian_trace(objective, **traces, **same)
+        told.step("trace")
+        spectrum = spectral_density(objective, **same) if density else None
+        if density:
+            told.step("density")
+    else:
+        pairs, found, spectrum = measured_in_tasks(
+            objective, pairs_of, traces, density=density, **same, how=(jobs, engine, address),
+            progress=progress,
+        )  # fmt: skip
     gradient_norm = float(objective.gradient().norm())
     top, low = pairs.values[:n], pairs.values[n:].flip(0)
     residuals, low_residuals = pairs.residuals[:n], pairs.residuals[n:].flip(0)

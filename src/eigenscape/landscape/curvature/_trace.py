@@ -19,7 +19,7 @@ TraceMethod = Literal["hutchinson", "hutch++"]
 TRACE_METHODS: tuple[TraceMethod, ...] = get_args(TraceMethod)
 
 #: Probes that share one forward and one first backward pass.
-_CHUNK = 10
+CHUNK = 10
 _MOST_PROBES = 10_000
 
 
@@ -105,7 +105,7 @@ def hessian_trace(
     4.0
     """
     curvature = Curvature(objective, matrix)
-    _check(probes, method, relative_error, max_probes)
+    check_trace(probes, method, relative_error, max_probes)
     members = Groups(objective.space, groups)
     if probes >= curvature.count:
         return _exact(curvature, members)
@@ -119,7 +119,7 @@ def hessian_trace(
                 break
             if curvature.products >= curvature.count:  # every coordinate costs no more
                 return _exact(curvature, members)
-            more = drawn.draw(min(_CHUNK, max_probes - curvature.products))
+            more = drawn.draw(min(CHUNK, max_probes - curvature.products))
             found = torch.cat((found, more))
     return _estimate(drawn.known, found, curvature.products, method, members)
 
@@ -146,9 +146,41 @@ def hessian_traces(objective: Objective, *, probes: int = 32, seed: int = 0) -> 
     coins = torch.randint(2, (probes, objective.space.count), generator=generator)
     signs = (2 * coins - 1).to(objective.device, objective.dtype)
     parts = [
-        (some * objective.products(None, some)).sum(dim=-1) for some in torch.split(signs, _CHUNK)
+        (some * objective.products(None, some)).sum(dim=-1) for some in torch.split(signs, CHUNK)
     ]
     return torch.cat(parts, dim=1).cpu()
+
+
+def trace_rows(
+    objective: Objective,
+    *,
+    matrix: Matrix,
+    groups: Grouping | None,
+    seed: int,
+    start: int,
+    count: int,
+) -> Tensor:
+    """Return the estimates of some of the probes of :func:`hessian_trace`: ``(count, groups + 1)``.
+
+    Args:
+        objective: as for :func:`hessian_trace`, and so are the next three.
+        matrix: see there.
+        groups: see there.
+        seed: see there.
+        start: the first of the probes, a multiple of ``CHUNK``.
+        count: how many.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    members = Groups(objective.space, groups)
+    probes = _Probes(Curvature(objective, matrix), members, generator, 0)
+    probes.skip(start)
+    return probes.draw(count)
+
+
+def estimate_of(objective: Objective, rows: Tensor, groups: Grouping | None) -> TraceEstimate:
+    """Return the estimate of Hutchinson's probes whose rows are known."""
+    known = torch.zeros(rows.shape[1], dtype=torch.float64)
+    return _estimate(known, rows, len(rows), "hutchinson", Groups(objective.space, groups))
 
 
 class _Probes:
@@ -172,12 +204,17 @@ class _Probes:
     def draw(self, count: int) -> Tensor:
         """Return estimates of the rest from so many probes: ``(count, groups + 1)``."""
         parts = []
-        for start in range(0, count, _CHUNK):
-            probes = self._signs(min(_CHUNK, count - start))
+        for start in range(0, count, CHUNK):
+            probes = self._signs(min(CHUNK, count - start))
             if self._basis is not None:
                 probes = probes - self._basis @ (self._basis.T @ probes)
             parts.append(_shares(self._members, probes * self._curvature(probes)))
         return torch.cat(parts)
+
+    def skip(self, count: int) -> None:
+        """Draw so many probes, in whole chunks, for nothing."""
+        for _ in range(0, count, CHUNK):
+            self._signs(CHUNK)
 
     def _signs(self, count: int) -> Tensor:
         shape = (self._curvature.count, count)
@@ -186,7 +223,7 @@ class _Probes:
 
 
 def _by_chunks(curvature: Curvature, vectors: Tensor) -> Tensor:
-    parts = [vectors[:, start : start + _CHUNK] for start in range(0, vectors.shape[1], _CHUNK)]
+    parts = [vectors[:, start : start + CHUNK] for start in range(0, vectors.shape[1], CHUNK)]
     return torch.cat([curvature(part) for part in parts], dim=1)
 
 
@@ -197,8 +234,8 @@ def _shares(members: Groups, entries: Tensor) -> Tensor:
 
 def _exact(curvature: Curvature, members: Groups) -> TraceEstimate:
     diagonal = torch.zeros(curvature.count, 1, dtype=torch.float64, device=curvature.device)
-    for start in range(0, curvature.count, _CHUNK):
-        places = torch.arange(start, min(start + _CHUNK, curvature.count), device=curvature.device)
+    for start in range(0, curvature.count, CHUNK):
+        places = torch.arange(start, min(start + CHUNK, curvature.count), device=curvature.device)
         units = diagonal.new_zeros(curvature.count, len(places))
         units[places, places - start] = 1.0
         diagonal[places, 0] = curvature(units)[places, places - start]
@@ -233,7 +270,10 @@ def _errors(found: Tensor) -> Tensor:
     return found.std(0) / math.sqrt(len(found))
 
 
-def _check(probes: int, method: str, relative_error: float | None, max_probes: int) -> None:
+def check_trace(
+    probes: int, method: str, relative_error: float | None = None, max_probes: int = _MOST_PROBES
+) -> None:
+    """Refuse arguments of :func:`hessian_trace` that are out of range, all at once."""
     wrong = []
     if method not in TRACE_METHODS:
         wrong.append(f"method is {method!r}; expected one of {', '.join(TRACE_METHODS)}")
