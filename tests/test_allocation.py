@@ -341,17 +341,17 @@ def test_an_examination_with_its_weights():
     result = allocate(spectra, kind="sparsity", total=0.5, checkpoint=weights)
     assert result.metric == "alpha_hill"
     assert result.parameters == {"a": 1024, "b": 2048, "c": 1536}
-    assert len(result.weights_sha256) == 32
+    assert len(result.weights_hash) == 32
     again = allocate(
         spectra, kind="sparsity", total=0.5, checkpoint=dict(reversed(weights.items()))
     )
-    assert again.weights_sha256 == result.weights_sha256
+    assert again.weights_hash == result.weights_hash
     weights["a.weight"][0, 0] += 1
     other = allocate(spectra, kind="sparsity", total=0.5, checkpoint=weights)
-    assert other.weights_sha256 != result.weights_sha256
-    assert other.metric_sha256 == result.metric_sha256
+    assert other.weights_hash != result.weights_hash
+    assert other.metric_hash == result.metric_hash
     excess = allocate(spectra, column="alpha_excess")
-    assert excess.metric_sha256 != result.metric_sha256
+    assert excess.metric_hash != result.metric_hash
 
 
 @pytest.mark.parametrize("count", [3, 60])

@@ -126,7 +126,7 @@ def test_the_order_of_the_layers_does_not_move_an_expert(alphas, extra, random, 
     one = allocate(rows, kind="experts", total=total, rule=rule, seed=4)
     two = allocate(dict(mixed), kind="experts", total=total, rule=rule, seed=4)
     assert one.layers == two.layers
-    assert one.metric_sha256 == two.metric_sha256
+    assert one.metric_hash == two.metric_hash
 
 
 @given(st.lists(st.integers(2, 9), min_size=2, max_size=10), st.sampled_from(RULES))

@@ -70,7 +70,7 @@ def test_learning_rates_of_a_checkpoint(capsys, model, tmp_path):
     data = json.loads(out)
     assert code == 0
     assert data["layers"].keys() == {"a", "b"}
-    assert len(data["weights_sha256"]) == 32
+    assert len(data["weights_hash"]) == 32
     assert json.loads((tmp_path / "out" / "allocation.json").read_text()) == data
     assert "wrote" in err
     assert run(capsys, *words)[0] == 0  # its own file may be written again

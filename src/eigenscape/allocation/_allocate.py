@@ -81,7 +81,7 @@ def allocate(
         reference: as the published code does it: sparsities not held below 1, experts rounded as in
             AlphaLoRA's repository, 1.5 for all layers that are equal under ``tb_linear``.
         seed: of the control ``shuffled``.
-        checkpoint: the weights behind the metric; their sha256 is kept.
+        checkpoint: the weights behind the metric; their hash is kept.
         **settings: of the rule: ``s1``, ``s2``, ``s`` (a number, or one for below and one for above
             the mean), ``tau``, ``epsilon``, ``beta``.
 
@@ -116,14 +116,14 @@ def allocate(
         kind=kind,
         metric=metrics.column,
         rule=request.asked,
-        settings=request.to_dict(),
+        settings=request.as_settings(),
         rows=_rows(metrics, groups, budgets, held, whole=request.kind.whole),
         target=work.target,
         total=reached,
         noise_share=work.share,
         source=metrics.source,
-        metric_sha256=metric_digest(metrics.layers),
-        weights_sha256=digest,
+        metric_hash=metric_digest(metrics.layers),
+        weights_hash=digest,
         notes=tuple(work.notes),
     )
 

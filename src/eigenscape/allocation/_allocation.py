@@ -57,33 +57,33 @@ class Allocation(Result):
 
     Args:
         kind: what the budget is spent on: lr, sparsity, experts, ranks, bits.
-        metric: the field that decided.
         rule: the rule by the name that was asked for.
         settings: of the rule, the grouping, the limits.
-        rows: one for each layer, in the order of the network.
+        metric: the field that decided.
+        source: where the metric comes from.
         target: the total that was asked for; None for factors without one.
         total: what the budgets come to: their sum (experts, ranks), or their mean.
         noise_share: what the range was narrowed to; None where noise was not looked at.
-        source: where the metric comes from.
-        metric_sha256: of the metric.
-        weights_sha256: of the checkpoint; empty where none was handed over.
         notes: what to know before using it.
+        metric_hash: of the metric.
+        weights_hash: of the checkpoint; empty where none was handed over.
+        rows: one for each layer, in the order of the network.
     """
 
     schema: ClassVar[str] = "eigenscape.allocation/1"
     also_written: ClassVar[tuple[str, ...]] = ("layers", "groups", "clipped")
     kind: str
-    metric: str
     rule: str
     settings: Mapping[str, bool | int | float | str | tuple[float, float] | None]
-    rows: tuple[LayerBudget, ...]
+    metric: str
+    source: str = ""
     target: int | float | None
     total: int | float
     noise_share: float | None = None
-    source: str = ""
-    metric_sha256: str = ""
-    weights_sha256: str = ""
     notes: tuple[str, ...] = field(default=())
+    metric_hash: str = ""
+    weights_hash: str = ""
+    rows: tuple[LayerBudget, ...]
 
     @property
     def layers(self) -> dict[str, float]:

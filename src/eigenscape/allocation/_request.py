@@ -123,8 +123,8 @@ class Request:
     noise_aware: bool
     seed: int
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the request as plain types, limits that are none as None."""
+    def as_settings(self) -> dict[str, Any]:
+        """Return what a result says of the request; limits that are none are None."""
         control = {"of": self.rule.name} if self.control else {}
         seed = {"seed": self.seed} if self.control == "shuffled" else {}
         return {

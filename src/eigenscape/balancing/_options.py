@@ -70,7 +70,7 @@ class BalanceOptions:
 
     rule: str = "tb_sigmoid"
     of: str | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, float | str | bool | tuple[float, ...]] = field(default_factory=dict)
     every: int = 100
     start: int = 0
     max_overhead: float | None = None
@@ -185,11 +185,6 @@ class BalanceOptions:
         except (InputError, TypeError) as error:
             return [str(error)]
         return []
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the options as plain types."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {**plain, "settings": dict(self.settings), "spectra": self.spectra.to_dict()}
 
     def on(self, device: str) -> SpectraOptions:
         """Return how layers are read, on the device of the weights unless stated otherwise."""

@@ -30,12 +30,10 @@ from eigenscape.balancing._trace import (
     TraceRow,
     append,
     check_file,
-    packed,
-    unpacked,
 )
 from eigenscape.checkpoints import open_checkpoint
 from eigenscape.errors import InputError
-from eigenscape.results import Environment, jsonable
+from eigenscape.results import Environment, decode, encode
 
 #: Any sink of numbers: ``writer(dict, step)``.
 Log = Callable[[Mapping[str, float], int], object]
@@ -201,7 +199,7 @@ class TempBalance:
         seed = self.options.seed if self.options.rule == "shuffled" else None
         return BalancingTrace(
             environment=Environment.capture(device=self._device().type, seed=seed),
-            options=jsonable(self.options.to_dict()),
+            options=encode(self.options),
             rows=tuple(self._rows),
             left_out=self.left_out,
             seconds=self._timer.spent,
@@ -217,7 +215,7 @@ class TempBalance:
             "last": self._timer.last,
             "averages": dict(self._averages),
             "factors": dict(self._factors),
-            "rows": packed(self._rows),
+            "rows": [encode(row) for row in self._rows],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -242,7 +240,7 @@ class TempBalance:
             )
         self._step, self._timer.last = state["step"], state["last"]
         self._averages, self._factors = dict(state["averages"]), dict(state["factors"])
-        self._rows = list(unpacked(state["rows"]))
+        self._rows = [decode(row, TraceRow, where="the state") for row in state["rows"]]
         self._meter.forget()
         self._groups.factors = {} if self.options.dry_run else self._factors
 

@@ -61,11 +61,11 @@ class BalancingTrace(Result):
 
     schema: ClassVar[str] = "eigenscape.balancing_trace/1"
     options: Mapping[str, Any]
-    rows: tuple[TraceRow, ...]
-    left_out: Mapping[str, str]
+    applied: bool = True
     seconds: float = 0.0
     overhead: float = 0.0
-    applied: bool = True
+    left_out: Mapping[str, str]
+    rows: tuple[TraceRow, ...]
 
     @property
     def steps(self) -> tuple[int, ...]:
@@ -93,25 +93,6 @@ class BalancingTrace(Result):
         import pandas as pd
 
         return pd.DataFrame([asdict(row) for row in self.rows], columns=list(HEADER))
-
-
-def packed(rows: Sequence[TraceRow]) -> list[list[Any]]:
-    """Return rows as lists of JSON's own types; NaN becomes None."""
-    return [
-        [None if isinstance(v, float) and not math.isfinite(v) else v for v in asdict(row).values()]
-        for row in rows
-    ]
-
-
-def unpacked(lists: Sequence[Sequence[Any]]) -> tuple[TraceRow, ...]:
-    """Return the rows behind :func:`packed`.
-
-    >>> row = TraceRow(0, "fc", "fc", 2.0, 2.0, 1.0)
-    >>> unpacked(packed([row])) == (row,)
-    True
-    """
-    filled: list[list[Any]] = [[math.nan if v is None else v for v in values] for values in lists]
-    return tuple(TraceRow(*values) for values in filled)
 
 
 def check_file(path: Path) -> None:

@@ -92,11 +92,6 @@ class LayerOptions:
             problems.append(f"min_eigenvalues must be at least 2; got {self.min_eigenvalues}")
         return problems
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the options as plain types."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {**plain, "kinds": dict(self.kinds)}
-
 
 def matches(name: str, patterns: Sequence[str]) -> bool:
     """Tell whether a name is one of the patterns, or matches one as a glob.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import platform
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 _PACKAGES = ("eigenscape", "torch", "numpy", "scipy")
 
@@ -48,15 +47,6 @@ class Environment:
             command=_command(),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain types, ready for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Environment:
-        """Rebuild from :meth:`to_dict`."""
-        return cls(**data)
 
 
 @lru_cache(maxsize=1)  # reading package metadata takes milliseconds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -11,11 +10,11 @@ import numpy as np
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Whether two values have the same types and contents.
+    """Whether two values have the same types and contents; 2 is 2.0.
 
     >>> equal((math.nan, np.array([1.0, math.nan])), (math.nan, np.array([1.0, math.nan])))
     True
-    >>> equal({"a": 1.0}, {"a": 1})
+    >>> equal({"a": 1.0, "b": True}, {"a": 1, "b": 1})
     False
     """
     if one is other:
@@ -26,10 +25,10 @@ def equal(one: Any, other: Any) -> bool:
         return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=nan)
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    if {type(one), type(other)} <= {int, float}:
+        return bool(one == other or (one != one and other != other))  # NaN is like NaN
     if type(one) is not type(other):
         return False
-    if isinstance(one, float):
-        return one == other or (math.isnan(one) and math.isnan(other))
     if isinstance(one, complex):
         return equal((one.real, one.imag), (other.real, other.imag))
     if isinstance(one, tuple | list):

@@ -70,9 +70,6 @@ class Result(ABC):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the whole result in JSON's own types, as :meth:`save` writes it."""
-        if hasattr(self, "payload"):  # until every class is converted
-            head = {"schema": self.schema, "environment": encode(self.environment)}
-            return {**head, **jsonable(self.payload())}
         found: dict[str, Any] = encode(self)
         return found
 
@@ -142,11 +139,4 @@ def load(path: str | Path) -> Result:
     """
     data = read_object(path)
     kind = class_of(data.get("schema"), str(path))
-    if hasattr(kind, "from_payload"):  # until every class is converted
-        environment = decode(data.get("environment"), Environment)
-        try:
-            old: Result = kind.from_payload(data, environment)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{path} states {kind.schema} but lacks a field: {error}") from error
-        return old
     return decode(data, kind, where=str(path))

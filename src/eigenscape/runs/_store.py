@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eigenscape.errors import InputError
-from eigenscape.results import Environment, dumps, read_object, replacing, write_text
+from eigenscape.results import Environment, dumps, encode, read_object, replacing, write_text
 from eigenscape.runs._parcel import SPOOL
 from eigenscape.runs._task import Task
 
@@ -126,7 +126,7 @@ def open_folder(folder: Path, keys: Mapping[str, str], about: Mapping[str, Any] 
         _compare(read_about(folder), about, folder)
     content = {
         "schema": _RUN,
-        "environment": Environment.capture().to_dict(),
+        "environment": encode(Environment.capture()),
         "about": about,
         "tasks": [{"name": name, "key": key} for name, key in keys.items()],
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 from eigenscape.checkpoints import CheckpointLike, effective_weights
 from eigenscape.layers import find_layers
-from eigenscape.results import Environment, jsonable
+from eigenscape.results import Environment, encode
 from eigenscape.runs import Engine, ProgressCallback
 from eigenscape.spectra._options import SpectraOptions
 from eigenscape.spectra._result import SpectraResult
@@ -68,7 +68,7 @@ def analyze(
     return SpectraResult(
         environment=Environment.capture(device=chosen.torch_device, seed=chosen.seed),
         source=checkpoint.source,
-        options=jsonable(chosen.to_dict()),
+        options=encode(chosen),
         layers=tuple(rows[layer.name] for layer in found.layers),
         skipped=found.skipped,
         notes=checkpoint.notes,

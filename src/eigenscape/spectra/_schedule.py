@@ -140,7 +140,7 @@ def in_tasks(
             [Path(f).name, Path(f).stat().st_size, Path(f).stat().st_mtime_ns] for f in files
         ],
         "config": dumps(checkpoint.config),
-        "options": dumps(options.to_dict()),
+        "options": dumps(encode(options)),
         "memory": _memory(checkpoint),
         "parts": [list(HANDLERS.names()), list(METRICS.names())],
     }
@@ -196,7 +196,7 @@ def _opened(
     stamp: str,  # noqa: ARG001 - part of the cache's key
     options: str,
 ) -> tuple[Checkpoint, dict[str, LayerMatrix], SpectraOptions]:
-    chosen = SpectraOptions(**json.loads(options))
+    chosen = decode(json.loads(options), SpectraOptions)
     checkpoint = effective_weights(source)
     return (
         checkpoint,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import asdict, replace
 
 from eigenscape.runs import Task
 from eigenscape.spectra import TopVectors, decompose
@@ -41,18 +40,17 @@ def extras(plan: HeavyTailsPlan, _: Found) -> list[Task]:
     planned, tasks = experiments(plan), []
     for seed in plan.seeds:
         options = planned[Cell("losses", "adam", 1.0, seed)]
-        arguments = {"settings": options.to_dict(), "ridges": RIDGES}
+        arguments = {"options": options, "ridges": RIDGES}
         tasks.append(Task(f"ridge seed {seed}", ridge_task, arguments))
     for rate in _MAPPED:
         options = replace(planned[Cell("paths", "adam", rate, plan.seeds[0])], steps=5)
         named = f"overlap map adam {rate:g}"
-        tasks.append(Task(named, overlap_task, {"settings": options.to_dict(), "size": _MAP}))
+        tasks.append(Task(named, overlap_task, {"options": options, "size": _MAP}))
     return tasks
 
 
-def ridge_task(settings: dict[str, Any], ridges: tuple[float, ...]) -> list[dict[str, float]]:
+def ridge_task(options: LabOptions, ridges: tuple[float, ...]) -> list[dict[str, float]]:
     """Train once and fit the read-out with each ridge, before and after."""
-    options = LabOptions.from_dict(settings)
     problem = SingleIndex.draw(options)
     rows: list[dict[str, float]] = []
 
@@ -79,9 +77,8 @@ def ridge_task(settings: dict[str, Any], ridges: tuple[float, ...]) -> list[dict
     return rows
 
 
-def overlap_task(settings: dict[str, Any], size: int) -> Rows:
+def overlap_task(options: LabOptions, size: int) -> Rows:
     """Return the squared overlaps of the leading right vectors of W and of the next update."""
-    options = LabOptions.from_dict(settings)
     maps: Rows = []
     before: TopVectors | None = None
 
@@ -105,7 +102,7 @@ def collect(plan: HeavyTailsPlan, found: Found) -> Numbers:
     trained, other = found["experiments"], found["extras"]
     results = {cell: experiment_result(trained[cell.name]) for cell in experiments(plan)}
     rows = [
-        {**cell._asdict(), **record.to_dict()}
+        {**cell._asdict(), **asdict(record)}
         for cell, result in results.items()
         for record in result.records
     ]

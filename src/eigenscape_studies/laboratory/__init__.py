@@ -17,8 +17,8 @@ from eigenscape_studies.laboratory._measure import spectrum_numbers as spectrum_
 from eigenscape_studies.laboratory._options import FEATURE_SCALES as FEATURE_SCALES
 from eigenscape_studies.laboratory._options import MEASURES as MEASURES
 from eigenscape_studies.laboratory._options import LabOptions as LabOptions
-from eigenscape_studies.laboratory._plot import draw_edge as draw_edge
-from eigenscape_studies.laboratory._plot import draw_spectrum as draw_spectrum
+from eigenscape_studies.laboratory._pictures import draw_edge as draw_edge
+from eigenscape_studies.laboratory._pictures import draw_spectrum as draw_spectrum
 from eigenscape_studies.laboratory._readout import Alignment as Alignment
 from eigenscape_studies.laboratory._readout import Readout as Readout
 from eigenscape_studies.laboratory._readout import kernel_alignment as kernel_alignment

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape.results import Environment
+from eigenscape.results import Environment, decode
 from eigenscape.runs import Task
 from eigenscape.spectra import TopVectors
 from eigenscape_studies.laboratory._measure import measure, needs_vectors
@@ -75,16 +75,16 @@ def experiment_task(name: str, options: LabOptions) -> Task:
     >>> experiment_result(outcome.value).final.step
     1
     """
-    return Task(name, _task, {"settings": options.to_dict()})
+    return Task(name, _task, {"options": options})
 
 
 def experiment_result(value: dict[str, Any]) -> LabResult:
     """Return the result of an experiment from the value of its task."""
-    return LabResult.from_payload(value, Environment.capture())
+    return decode(value, LabResult, where="the task's value")
 
 
-def _task(settings: dict[str, Any]) -> dict[str, Any]:
-    return run_experiment(LabOptions.from_dict(settings)).payload()
+def _task(options: LabOptions) -> dict[str, Any]:
+    return run_experiment(options).to_dict()
 
 
 def _notes(options: LabOptions) -> list[str]:

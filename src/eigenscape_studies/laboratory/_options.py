@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from eigenscape.errors import InputError
 from eigenscape_studies.laboratory._links import LINKS
@@ -154,15 +154,3 @@ class LabOptions:
         if self.probes is not None:
             return step in self.probes
         return step % self.probe_every == 0 or step == self.steps
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings in plain types."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> LabOptions:
-        """Rebuild from :meth:`to_dict`, also after a round trip through JSON."""
-        values: dict[str, Any] = {
-            key: tuple(v) if isinstance(v, list) else v for key, v in data.items()
-        }
-        return cls(**values)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 _NAN = math.nan
 
@@ -85,16 +84,3 @@ class StepRecord:
     update_norm: float = _NAN
     update_stable_rank: float = _NAN
     note: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain types."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> StepRecord:
-        """Rebuild from :meth:`to_dict`; JSON's null is NaN again."""
-        known = {field.name for field in fields(cls)}
-        values: dict[str, Any] = {
-            name: _NAN if value is None else value for name, value in data.items() if name in known
-        }
-        return cls(**values)

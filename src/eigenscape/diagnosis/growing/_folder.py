@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Literal
 
 from eigenscape.diagnosis.growing._cost import Cost, estimate_cost, trim
 from eigenscape.diagnosis.growing._family import Family
 from eigenscape.diagnosis.growing._plan import GrowPlan
 from eigenscape.errors import InputError
-from eigenscape.results import dumps, jsonable, read_object, write_text
+from eigenscape.results import decode, dumps, encode, read_object, write_text
 
-_SCHEMA = "eigenscape.grow_plan/1"
 PLAN_FILE = "plan.json"
 #: Where finished cells are kept.
 CELLS = "cells"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    """The file of a plan: what was asked for, what it was trimmed to, and of which family."""
+
+    schema: Literal["eigenscape.grow_plan/1"] = "eigenscape.grow_plan/1"
+    asked: GrowPlan
+    plan: GrowPlan
+    family: str
 
 
 def settle_plan(
@@ -35,34 +46,38 @@ def settle_plan(
             small.
     """
     path = Path(folder) / PLAN_FILE
-    if path.exists() and read_object(path).get("schema") != _SCHEMA:
-        raise InputError(f"{path} is no plan of a population. Mend: choose another folder")
+    if path.exists():
+        _read(path)
     if path.exists() and any((path.parent / CELLS).glob("*.npz")):
         return _kept(path, family, asked)
     plan, cost = trim(family, asked, budget) if budget else (asked, estimate_cost(family, asked))
-    content = {
-        "schema": _SCHEMA,
-        "asked": asked.to_dict(),
-        "plan": plan.to_dict(),
-        "family": family.fingerprint,
-    }
-    write_text(path, dumps(content, indent=1) + "\n")
+    kept = _Kept(asked=asked, plan=plan, family=family.fingerprint)
+    write_text(path, dumps(encode(kept), indent=1) + "\n")
     return plan, cost
 
 
 def _kept(path: Path, family: Family, asked: GrowPlan) -> tuple[GrowPlan, Cost]:
-    data = read_object(path)
-    if data["family"] != family.fingerprint:
+    kept = _read(path)
+    if kept.family != family.fingerprint:
         raise InputError(
             f"{path.parent} holds a population of another family: its data, widths or initial "
             "weights differ. Mend: choose another folder"
         )
-    if data["asked"] != jsonable(asked.to_dict()):
-        changed = [key for key, value in jsonable(asked.to_dict()).items()
-                   if data["asked"].get(key) != value]  # fmt: skip
+    if kept.asked != asked:
+        changed = [
+            item.name
+            for item in fields(asked)
+            if getattr(kept.asked, item.name) != getattr(asked, item.name)
+        ]
         raise InputError(
             f"{path.parent} was started with another plan ({', '.join(changed)} differ). Mend: ask "
             "for the same, or choose another folder"
         )
-    plan = GrowPlan.from_dict(data["plan"])
-    return plan, estimate_cost(family, plan)
+    return kept.plan, estimate_cost(family, kept.plan)
+
+
+def _read(path: Path) -> _Kept:
+    try:
+        return decode(read_object(path), _Kept, where=str(path))
+    except InputError as error:
+        raise InputError(f"{error}; or choose another folder") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from eigenscape.diagnosis.measuring import MeasureOptions
@@ -141,13 +141,3 @@ class GrowPlan:
     def steps(self, data: int) -> int:
         """Return the steps of gradient descent of one network."""
         return self.epochs * max(1, data // self.batch_size)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain types, ready for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> Self:
-        """Rebuild from :meth:`to_dict`, after a round trip through JSON."""
-        grids = {name: tuple(plain[name]) for name in ("widths", "data", "rates")}
-        return cls(**{**plain, **grids, "measuring": MeasureOptions(**plain["measuring"])})

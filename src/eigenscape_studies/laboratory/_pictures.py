@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape.results import PALETTE, new_figure
+from eigenscape.results import PALETTE, new_figure, picture_of
 from eigenscape.theory import noise_edge
+from eigenscape_studies.laboratory._result import LabResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from eigenscape_studies.laboratory._result import LabResult
-
 _SHOWN = 4
 _COLOURS = ("grey", "sky", "orange", "vermilion")
 
 
+@picture_of(LabResult)
 def plot_result(result: LabResult) -> Figure:
     """Draw spectra on the left, the exponent and its null on the right."""
     figure = new_figure(9.5, 3.8)
