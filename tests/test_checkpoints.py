@@ -493,3 +493,21 @@ def test_the_public_names():
         "save_checkpoint",
     ]
     assert isinstance(open_checkpoint(weights()), Checkpoint)
+
+
+def test_wrappers_of_inner_modules_are_left_out_of_names():
+    plain = {
+        "embed.w": torch.ones(2),
+        "layers.0.up.w": torch.ones(3),
+        "layers.1.up.w": torch.ones(4),
+    }
+    wrapped = {
+        "embed.w": plain["embed.w"],
+        "layers.0._fsdp_wrapped_module._checkpoint_wrapped_module.up.w": plain["layers.0.up.w"],
+        "layers.1._orig_mod.up.w": plain["layers.1.up.w"],
+    }
+    checkpoint = open_checkpoint(wrapped)
+    assert same(checkpoint, plain)
+    assert "left out of 2 names" in checkpoint.notes[0]
+    clash = {"a._orig_mod.w": torch.ones(2), "a.w": torch.zeros(2)}
+    assert same(open_checkpoint(clash), clash)

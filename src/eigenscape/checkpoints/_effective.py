@@ -174,8 +174,10 @@ def _of_original(base: str, info: TensorInfo, infos: Infos) -> Iterator[_Derived
         return
     if mask is not None and mask.shape == info.shape:
         yield _Derived(_named(base, info, name), (name, mask.name), masked, "pruning masks")
-    elif left is not None and spectral_axes(info.shape, left.shape, right and right.shape):
-        parts = (name, left.name, *((right.name,) if right else ()))
+    elif left is not None and spectral_axes(
+        info.shape, left.shape, None if right is None else right.shape
+    ):
+        parts = (name, left.name, *((right.name,) if right is not None else ()))
         dtype = wide_type(info.dtype)
         yield _Derived(
             _named(base, info, name, dtype), parts, spectral_normed, "spectral normalisation"

@@ -8,32 +8,52 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from eigenscape.checkpoints._reader import Listing
+from eigenscape.checkpoints._text import counted
 
 _PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and its like; of torch.compile
+_INSIDE = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")  # at any depth
 _MOST = 0.9
 
 
 def short_names(names: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Strip the prefixes of wrappers that (nearly) all names have.
+    """Strip the prefixes of wrappers that (nearly) all names have, and wrappers of inner modules.
 
-    Names without a dot are counters of the wrapper itself, and do not count.
+    Names without a dot are counters of the wrapper itself, and do not count. Inner modules are
+    wrapped by torch.compile, by FSDP and by activation checkpointing.
 
     Returns:
         The short name of each name, and a note for each prefix.
 
     >>> short_names(["module._orig_mod.a.w", "module._orig_mod.b.w"])[0]
     {'module._orig_mod.a.w': 'a.w', 'module._orig_mod.b.w': 'b.w'}
+    >>> short_names(["a._checkpoint_wrapped_module.w", "b.w"])[0]
+    {'a._checkpoint_wrapped_module.w': 'a.w', 'b.w': 'b.w'}
     """
     short = {name: name for name in names}
     notes: list[str] = []
     while True:
         prefix = next((prefix for prefix in _PREFIXES if _wraps(prefix, short)), None)
         if prefix is None:
-            return short, tuple(notes)
+            return _without_inner(short, notes)
         stripped = sum(name.startswith(prefix) for name in short.values())
         of = f" of {len(short)}" if stripped < len(short) else ""
         notes.append(f'prefix "{prefix}" stripped from {stripped}{of} names')
         short = {name: now.removeprefix(prefix) for name, now in short.items()}
+
+
+def _without_inner(
+    short: dict[str, str], notes: list[str]
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    plain = {
+        name: ".".join(part for part in now.split(".") if part not in _INSIDE) or now
+        for name, now in short.items()
+    }
+    changed = [name for name in short if plain[name] != short[name]]
+    if not changed or len(set(plain.values())) < len(plain):
+        return short, tuple(notes)
+    found = [mark for mark in _INSIDE if any(mark in short[name].split(".") for name in changed)]
+    notes.append(f"{' and '.join(found)} left out of {counted(len(changed), 'name')}")
+    return plain, tuple(notes)
 
 
 def _wraps(prefix: str, short: dict[str, str]) -> bool:
