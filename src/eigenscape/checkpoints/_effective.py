@@ -72,7 +72,8 @@ def effective_weights(source: CheckpointLike) -> Checkpoint:
     Raises:
         CheckpointError: the source cannot be read.
 
-    >>> layer = nn.utils.prune.l1_unstructured(nn.Linear(4, 2), "weight", amount=0.75)
+    >>> from torch.nn.utils import prune
+    >>> layer = prune.l1_unstructured(nn.Linear(4, 2), "weight", amount=0.75)
     >>> checkpoint = effective_weights(layer)
     >>> sorted(checkpoint), int((checkpoint["weight"] == 0).sum())
     (['bias', 'weight'], 6)
