@@ -72,7 +72,6 @@ def named_in_text(module):
             yield from re.findall(r"^(eigenscape(?:_studies)?(?:\.\w+)+)(?::\w+)?$", node.value)
 
 
-@pytest.mark.xfail(strict=True, reason="each name becomes public or moves as its package is redone")
 def test_nothing_private_is_imported_from_another_room():
     found = sorted(
         {
@@ -114,7 +113,6 @@ def import_circles():
     return [circle for circle in circles.values() if len(circle) > 1]
 
 
-@pytest.mark.xfail(strict=True, reason="pictures are still imported by their results")
 def test_imports_go_in_no_circle():
     circles = import_circles()
     assert not circles, "\n".join(map(str, circles))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eigenscape.topology._simplify import finite_values
-from eigenscape.topology._tree import MergeTree
+
+if TYPE_CHECKING:
+    from eigenscape.topology._tree import MergeTree
 
 #: Shares of the range above which pairs are counted.
 LEVELS = (1e-4, 1e-3, 1e-2, 1e-1)

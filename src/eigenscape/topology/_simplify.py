@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eigenscape.errors import InputError
-from eigenscape.topology._tree import MergeTree
+
+if TYPE_CHECKING:
+    from eigenscape.topology._tree import MergeTree
 
 #: A fraction of the range below which a pair is rarely of interest, and the multiple of the noise
 #: of one evaluation below which it may be noise: a pair needs twice the largest error of a value

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from eigenscape.topology._basins import Basin
-    from eigenscape.topology._metrics import PersistenceMetrics
+from eigenscape.topology._basins import Basin, basins
+from eigenscape.topology._metrics import PersistenceMetrics, measure
+from eigenscape.topology._simplify import simplify
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -146,8 +145,6 @@ class MergeTree:
 
     def metrics(self) -> PersistenceMetrics:
         """Return counts and persistence statistics."""
-        from eigenscape.topology._metrics import measure
-
         return measure(self)
 
     def simplify(self, threshold: float, *, relative: bool = False) -> MergeTree:
@@ -162,14 +159,10 @@ class MergeTree:
         Raises:
             InputError: a negative threshold, or NaN.
         """
-        from eigenscape.topology._simplify import simplify
-
         return simplify(self, threshold, relative=relative)
 
     def basins(self) -> list[Basin]:
         """Return the basin of each minimum, the deepest first."""
-        from eigenscape.topology._basins import basins
-
         return basins(self)
 
     def pairs(self) -> tuple[Pair, ...]:
