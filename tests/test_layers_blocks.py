@@ -92,9 +92,20 @@ def test_stages_of_unequal_depth_are_no_blocks():
     ]
     names += [f"stages.{stage}.downsample.reduction.weight" for stage in range(3)]
     found = blocks(names)
-    assert [block.name for block in found if "blocks" in block.name] == [
+    assert [block.name for block in found] == [
         f"stages.{stage}.blocks.{n}" for stage, depth in enumerate(depths) for n in range(depth)
     ]
+
+
+def test_a_layer_between_the_blocks_of_a_stage_is_in_no_block():
+    weights = {
+        f"stages.{stage}.{part}.weight": torch.randn(20, 20)
+        for stage, depth in enumerate((1, 3))
+        for part in ("downsample", *(f"blocks.{n}.{leaf}" for n in range(depth) for leaf in "ab"))
+    }
+    found = {layer.name: layer.block for layer in find_layers(open_checkpoint(weights)).layers}
+    assert found["stages.1.downsample"] is None
+    assert found["stages.1.blocks.2.b"] == "stages.1.blocks.2"
 
 
 def test_a_first_layer_of_another_kind_does_not_hide_the_rest():

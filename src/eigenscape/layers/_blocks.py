@@ -59,10 +59,11 @@ def blocks(source: nn.Module | Iterable[str]) -> tuple[Block, ...]:
     several parts of a name are numbered (the experts of a layer, the blocks of a stage), the
     outermost list counts whose units repeat: more than half of them have the same names inside
     and, where a module is given, the same type. Where no list repeats in this strict sense, as in
-    a ResNet whose first block of each stage has a shortcut, the outermost one counts. Where no part
-    is a whole number, units of several layers count that are all alike: numbered at the end of
-    their names (``encoder_layer_3``), or listed in a Sequential or ModuleList. The linear layers of
-    a plain MLP are layers, not blocks.
+    a ResNet whose first block of each stage has a shortcut, the outermost one counts; but a stage
+    that holds a list of repeated units is no block itself. Where no part is a whole number, units
+    of several layers count that are all alike: numbered at the end of their names
+    (``encoder_layer_3``), or listed in a Sequential or ModuleList. The linear layers of a plain MLP
+    are layers, not blocks.
 
     Args:
         source: a module, whose parameters and buffers are the members; or names of tensors or of
@@ -145,6 +146,9 @@ def _unit(levels: list[_Level], regular: Mapping[str, float]) -> str | None:
     whole = [level for level in levels if level.whole]
     if whole:
         repeated = [level for level in whole if level.stem in regular]
-        return (repeated or whole)[0].unit
+        if repeated:
+            return repeated[0].unit
+        stage = any(stem.startswith(f"{whole[0].unit}.") for stem in regular)
+        return None if stage else whole[0].unit  # a stage holds blocks, and is none itself
     alike = [level for level in levels if regular.get(level.stem) == 1]
     return alike[0].unit if alike else None

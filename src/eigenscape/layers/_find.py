@@ -80,8 +80,9 @@ def find_layers(checkpoint: Checkpoint, options: LayerOptions | None = None) -> 
 
 
 def _unit_of(name: str, units: Sequence[str]) -> str | None:
-    """Return the block that a tensor lies in."""
-    return next((unit for unit in units if name.startswith(f"{unit}.")), None)
+    """Return the innermost block that a tensor lies in."""
+    around = [unit for unit in units if name.startswith(f"{unit}.")]
+    return max(around, key=len, default=None)
 
 
 def _check_patterns(
