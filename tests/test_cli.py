@@ -303,3 +303,16 @@ def test_help_names_every_choice():
     )  # fmt: skip
     for choice in (*FITS, *CONVOLUTIONS, *costly_metrics(), *PRECISIONS):
         assert choice in done.stdout
+
+
+def test_every_option_of_an_examination_has_a_flag_with_the_same_default():
+    from dataclasses import fields
+
+    from eigenscape.cli._main import _parser
+    from eigenscape.cli._verb import spectra_options
+    from eigenscape.spectra import SpectraOptions
+
+    told = spectra_options(_parser().parse_args(["spectra", "model.pt"]))
+    names = {field.name for field in fields(SpectraOptions)}
+    assert names <= told.keys()
+    assert SpectraOptions(**{name: told[name] for name in names}) == SpectraOptions()

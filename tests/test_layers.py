@@ -2,6 +2,9 @@
 
 import importlib.metadata
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -270,3 +273,60 @@ def test_declared_integers_are_examined(dtype):
     row = analyze({"codes": codes}, kinds={"codes": "linear"})["codes"]
     assert row.dtype == str(dtype).removeprefix("torch.")
     assert math.isfinite(row.alpha_hill)
+
+
+# --- installed packages
+
+PACKAGE = """
+from eigenscape.layers import LayerMatrix, handler
+from eigenscape.spectra import metric
+
+def as_stored(tensors):
+    return tensors[0]
+
+@handler("mixer", order=50)
+def mixer(candidate, options):
+    if not candidate.name.endswith("bank"):
+        return None
+    return [LayerMatrix.of(candidate, "mixer", candidate.shape, as_stored)]
+
+@metric("gap")
+def gap(eigenvalues, context):
+    return {"gap": eigenvalues[-1] / eigenvalues[-2]}
+"""
+SCRIPT = """
+import sys
+from eigenscape.spectra import analyze
+
+if __name__ == "__main__":
+    for engine in ("threads", "local"):
+        for row in analyze(sys.argv[1], engine=engine, jobs=2):
+            print(engine, row.name, row.kind, row.extras["gap"])
+"""
+
+
+@pytest.mark.slow
+def test_workers_find_the_parts_of_an_installed_package(tmp_path):
+    info = tmp_path / "site" / "mixers-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mixers\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[eigenscape.handlers]\nmixer = mixers\n[eigenscape.metrics]\ngap = mixers\n"
+    )
+    (tmp_path / "site" / "mixers.py").write_text(PACKAGE)
+    (tmp_path / "script.py").write_text(SCRIPT)
+    torch.save({"a.bank": torch.randn(2, 20, 30), "w": torch.randn(20, 30)}, tmp_path / "model.pt")
+    paths = os.pathsep.join([str(tmp_path / "site"), *sys.path])
+    done = subprocess.run(
+        [sys.executable, tmp_path / "script.py", tmp_path / "model.pt"],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    here, there = (
+        [line.split()[1:] for line in done.stdout.splitlines() if line.startswith(engine)]
+        for engine in ("threads", "local")
+    )
+    assert [words[:2] for words in here] == [["a.bank", "mixer"], ["w", "linear"]]
+    assert there == here

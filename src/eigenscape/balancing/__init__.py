@@ -12,13 +12,13 @@ Beside it
     :class:`SpectralNormRegularizer` penalizes the largest singular value of every matrix.
 """
 
-from eigenscape.balancing._callback import BalanceCallback as BalanceCallback
+from eigenscape.balancing._callbacks import BalanceCallback as BalanceCallback
+from eigenscape.balancing._callbacks import balance_callback as balance_callback
 from eigenscape.balancing._options import BalanceOptions as BalanceOptions
 from eigenscape.balancing._spectral_norm import SpectralNormRegularizer as SpectralNormRegularizer
 from eigenscape.balancing._tempbalance import TempBalance as TempBalance
 from eigenscape.balancing._trace import BalancingTrace as BalancingTrace
 from eigenscape.balancing._trace import TraceRow as TraceRow
-from eigenscape.balancing._trainer import balance_callback as balance_callback
 
 __all__ = [
     "BalanceCallback",

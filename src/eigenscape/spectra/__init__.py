@@ -1,7 +1,8 @@
 """Spectra: layer -> matrices -> eigenvalues -> metrics, each with its interval and its grounds."""
 
 from eigenscape.spectra._analyze import analyze as analyze
-from eigenscape.spectra._callback import MonitorCallback as MonitorCallback
+from eigenscape.spectra._callbacks import MonitorCallback as MonitorCallback
+from eigenscape.spectra._callbacks import trainer_callback as trainer_callback
 from eigenscape.spectra._compare import ComparisonResult as ComparisonResult
 from eigenscape.spectra._compare import LayerChange as LayerChange
 from eigenscape.spectra._compare import compare as compare
@@ -11,7 +12,6 @@ from eigenscape.spectra._layer import Histogram as Histogram
 from eigenscape.spectra._layer import LayerSpectrum as LayerSpectrum
 from eigenscape.spectra._monitor import SpectralMonitor as SpectralMonitor
 from eigenscape.spectra._monitor import tensorboard_sink as tensorboard_sink
-from eigenscape.spectra._monitor import trainer_callback as trainer_callback
 from eigenscape.spectra._options import SpectraOptions as SpectraOptions
 from eigenscape.spectra._overlap import Overlap as Overlap
 from eigenscape.spectra._overlap import TopVectors as TopVectors

@@ -1,4 +1,4 @@
-"""The spectra of a network while it trains, in any loop and in the Hugging Face Trainer."""
+"""The spectra of a network while it trains, in any loop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from eigenscape.checkpoints import effective_weights, open_checkpoint
-from eigenscape.errors import InputError, MissingExtraError, OutputError
+from eigenscape.errors import InputError, OutputError
 from eigenscape.layers import LayerMatrix, find_layers
 from eigenscape.spectra._examine import examine
 from eigenscape.spectra._layer import LayerSpectrum
@@ -203,40 +203,6 @@ def tensorboard_sink(writer: Any) -> Log:
             writer.add_scalar(name, value, step)
 
     return log
-
-
-def trainer_callback(**options: Any) -> Any:
-    """Return a ``transformers.TrainerCallback`` that watches the trained model.
-
-    Args:
-        **options: as for :class:`SpectralMonitor`, but for the model, which the trainer hands over.
-
-    Raises:
-        MissingExtraError: transformers is not installed.
-
-    The callback's ``monitor`` attribute is the :class:`SpectralMonitor` once training has begun.
-    """
-    try:
-        from transformers import TrainerCallback
-    except ImportError as error:
-        raise MissingExtraError("transformers", "hf", "the Trainer callback") from error
-
-    class SpectralCallback(TrainerCallback):  # type: ignore[misc]
-        """Looks at the spectra at the start of training and after every ``every`` steps."""
-
-        monitor: SpectralMonitor | None = None
-
-        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-            if not state.is_world_process_zero:  # one process logs, not every one
-                return
-            self.monitor = SpectralMonitor(kwargs["model"], **options)
-            self.monitor.look(state.global_step)
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-            if self.monitor is not None:
-                self.monitor.step(state.global_step)
-
-    return SpectralCallback()
 
 
 def _shape(current: Mapping[str, torch.Tensor], layer: LayerMatrix) -> tuple[int, ...]:
