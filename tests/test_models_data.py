@@ -238,6 +238,16 @@ def test_examples_are_the_same_however_they_are_cut(size, cut, seed):
     assert all(len(part) > 1 for part in Data(PAIR).cut(29).numbers)  # no last batch of one
 
 
+def test_a_batch_that_was_given_is_not_cut():
+    listed, whole = Data([PAIR]), Data(PAIR)
+    assert (listed.single, whole.single) == (False, True)
+    assert (listed.cut(8).batches, whole.cut(8).batches) == (1, 4)
+    generator = torch.Generator().manual_seed(0)
+    ((batch, numbers),) = listed.epoch(8, generator)
+    assert torch.equal(batch[0], X)
+    assert numbers.tolist() == list(range(30))
+
+
 def test_examples_are_taken_without_replacement():
     some = Data([PAIR, PAIR]).take(11, seed=3)
     ((inputs, labels), weight) = next(iter(some))

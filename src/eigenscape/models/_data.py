@@ -52,6 +52,7 @@ class Data:
 
     Attributes:
         understood: a sentence: what the data were taken for.
+        single: whether they were given as one batch.
         ambiguous: whether a reader might have meant something else; results then repeat
             ``understood``.
         count: the sum of the weights.
@@ -76,6 +77,7 @@ class Data:
     """
 
     networks: int | None = None
+    single: bool = False
     of_tokens: bool = False
     sized: bool = False
 
@@ -86,7 +88,7 @@ class Data:
         self._size = size or (scored_count if self.of_tokens else term_count)
         self._device: torch.device | None = None
         self._dtype: torch.dtype | None = None
-        self.ambiguous = kind.ambiguous
+        self.ambiguous, self.single = kind.ambiguous, kind.single
         self._survey(repeat=not kind.held)
         self.understood = self._sentence(kind)
 
@@ -173,22 +175,22 @@ class Data:
         return self._of_same_kind([taken(self.whole(), order[:n])])
 
     def cut(self, size: int) -> Data:
-        """Return one batch as several of ``size`` in order; several batches stay as they are."""
-        if self.batches > 1:
+        """Return data given as one batch as several of ``size``, in order; others as they are."""
+        if not self.single:
             return self
         (batch,) = self._read()
         places = split_places(torch.arange(self.examples), size)
-        return self._of_same_kind([taken(batch, part) for part in places])
+        return self._of_same_kind([taken(batch, part) for part in places], single=False)
 
     def epoch(self, size: int, generator: torch.Generator) -> Iterator[tuple[Batch, Tensor]]:
         """Yield the batches of one pass of training, each with its example numbers.
 
         Args:
-            size: of the batches that one batch, a data set in tensors, is cut into, its samples in
-                a new order. Where there are several batches, they come in a new order themselves.
+            size: of the batches that data given as one batch are cut into, the examples in a new
+                order. Batches that were given come in a new order themselves.
             generator: draws the order.
         """
-        if self.batches == 1:
+        if self.single:
             (batch,) = self._read()
             order = torch.randperm(self.examples, generator=generator)
             for part in split_places(order, size):
@@ -236,8 +238,9 @@ class Data:
             state.add(content(batch))
         return state.hexdigest()
 
-    def _of_same_kind(self, batches: list[Batch]) -> Data:
+    def _of_same_kind(self, batches: list[Batch], *, single: bool = True) -> Data:
         other = copy.copy(self)
+        other.single = single
         other._source = batches
         other._survey(repeat=False)
         other.understood = f"{_amount(other)} chosen from {self.understood}"
@@ -246,6 +249,15 @@ class Data:
     def _sentence(self, kind: _Kind) -> str:
         first = next(iter(self._read()))
         return f"{_amount(self)}: {kind.words}{_shapes(first)}"
+
+
+def is_one_batch(source: Any) -> bool:
+    """Whether data are one batch by their structure; see :class:`Data`.
+
+    Raises:
+        InputError: they are no data.
+    """
+    return _kind_of(source).single
 
 
 class _Kind:
@@ -262,6 +274,13 @@ class _Kind:
         self, batches: Iterable[Batch], words: str, *, held: bool, ambiguous: bool = False
     ) -> None:
         self.batches, self.words, self.held, self.ambiguous = batches, words, held, ambiguous
+        self.single = False  # whether the source itself is the one batch
+
+
+def _one(source: Batch, words: str, *, ambiguous: bool = False) -> _Kind:
+    kind = _Kind([source], words, held=True, ambiguous=ambiguous)
+    kind.single = True
+    return kind
 
 
 def _kind_of(source: Any) -> _Kind:
@@ -271,9 +290,9 @@ def _kind_of(source: Any) -> _Kind:
         words = f"{len(source)} windows of {source.source}, the first ids and scored "
         return _Kind(source.batches(_WINDOWS), words, held=True)
     if isinstance(source, Tensor | np.ndarray):
-        return _Kind([source], f"{article} {name} ", held=True)
+        return _one(source, f"{article} {name} ")
     if isinstance(source, Mapping):
-        return _Kind([source], f"{article} {name} of tensors ", held=True)
+        return _one(source, f"{article} {name} of tensors ")
     if isinstance(source, tuple | list):
         return _sequence_kind(source, f"{article} {name}")
     if isinstance(source, Dataset):
@@ -300,19 +319,21 @@ def _sequence_kind(source: tuple[Any, ...] | list[Any], name: str) -> _Kind:
         alike = len({(str(item.dtype), tuple(item.shape[1:])) for item in direct}) == 1
         unsure = isinstance(source, list) and tensors and alike and len(direct) > 1
         words = f"{name} of tensors " if tensors else f"{name} of tensors and more, "
-        return _Kind([source], words, held=True, ambiguous=unsure)
+        return _one(source, words, ambiguous=unsure)
     if len(mappings) == len(source) == 2 and mappings[0].keys() != mappings[1].keys():
         words = f"{name} of two mappings with different keys, "
-        return _Kind([source], words, held=True, ambiguous=True)
+        return _one(source, words, ambiguous=True)
     if 0 < len(mappings) < len(source):
-        return _Kind([source], f"{name} of a mapping and more, ", held=True, ambiguous=True)
+        return _one(source, f"{name} of a mapping and more, ", ambiguous=True)
     kinds = {type(item).__name__ for item in source}
     inner = f"{kinds.pop()}s" if len(kinds) == 1 else "batches"
     held = all(isinstance(item, Mapping | tuple | list) for item in source)
     return _Kind(
-        source, f"{name} of {inner} of tensors, the first ",
-        held=held, ambiguous=isinstance(source, tuple) and len(source) == 2,
-    )  # fmt: skip
+        source,
+        f"{name} of {inner} of tensors, the first ",
+        held=held,
+        ambiguous=isinstance(source, tuple) and len(source) == 2,
+    )
 
 
 def _checked_size(size: Any, place: int) -> float:

@@ -130,8 +130,10 @@ class Evaluation:
             return self.batch_loss(tensors, batch, index, exact=exact)
         losses: Tensor = side_by_side(
             lambda own, some: self.batch_loss(own, some, index, exact=exact),
-            (dict(tensors),), batch, each=bool(self.data.networks),
-        )  # fmt: skip
+            (dict(tensors),),
+            batch,
+            each=bool(self.data.networks),
+        )
         return losses
 
     def batch_answers(self, tensors: Mapping[str, Tensor], batch: Batch, index: int = 0) -> Any:
@@ -202,8 +204,10 @@ class Evaluation:
         if self._graph:
             found.append("the forward pass differentiates, so evaluations build its graph")
         if self._live:
-            found.append(f"the forward pass writes to {len(self._live)} tensors; each evaluation "
-                         "starts from the model's own")  # fmt: skip
+            found.append(
+                f"the forward pass writes to {len(self._live)} tensors; each evaluation "
+                "starts from the model's own"
+            )
         return tuple(found)
 
     def _outputs(self, tensors: dict[str, Tensor]) -> tuple[Tensor, ...]:

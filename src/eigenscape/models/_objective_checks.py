@@ -36,9 +36,9 @@ def check(objective: Objective, *, weigh: bool) -> None:
         )
     losses: list[float] = []
     for single in singles:
-        single.data = objective.data.network(len(losses)) if objective.data.networks else (
-            objective.data
-        )  # fmt: skip
+        single.data = (
+            objective.data.network(len(losses)) if objective.data.networks else (objective.data)
+        )
         _check_one(single, sums=weigh)
         losses.append(single.loss_at_center)
         objective.noise = max(objective.noise, single.noise)

@@ -57,8 +57,9 @@ class Measurement(Result):
         """Return one row for each metric, with its unit."""
         import pandas as pd
 
-        rows = [(METRICS[name].words, value, METRICS[name].unit)
-                for name, value in self.metrics.items()]  # fmt: skip
+        rows = [
+            (METRICS[name].words, value, METRICS[name].unit) for name, value in self.metrics.items()
+        ]
         return pd.DataFrame(rows, columns=["metric", "value", "unit"])
 
 
@@ -144,8 +145,11 @@ def models_and_data(found: Any) -> tuple[list[nn.Module], tuple[Tensor, Tensor]]
     if not (isinstance(found, tuple) and len(found) in (2, 3)):
         raise InputError(f"expected {_FORMS}; got a {type(found).__name__}")
     models = [found[0]] if isinstance(found[0], nn.Module) else found[0]
-    if not (isinstance(models, list | tuple) and models and
-            all(isinstance(model, nn.Module) for model in models)):  # fmt: skip
+    if not (
+        isinstance(models, list | tuple)
+        and models
+        and all(isinstance(model, nn.Module) for model in models)
+    ):
         raise InputError(f"expected {_FORMS}; the first is a {type(found[0]).__name__}")
     return list(models), check_data(found[-1], "the training data")
 
@@ -161,9 +165,9 @@ def check_data(data: Any, name: str) -> Pair:
         InputError: not a pair of tensors, no samples, or labels that are no class numbers.
     """
     pair = isinstance(data, tuple | list) and len(data) == 2  # a pair is checked as it is
-    whole = data if pair and all(isinstance(part, Tensor) for part in data) else (
-        Data.of(data).whole()
-    )  # fmt: skip
+    whole = (
+        data if pair and all(isinstance(part, Tensor) for part in data) else (Data.of(data).whole())
+    )
     pair = isinstance(whole, tuple | list) and len(whole) == 2
     if not (pair and all(isinstance(part, Tensor) and part.ndim for part in whole)):
         raise InputError(
@@ -185,11 +189,15 @@ def check_data(data: Any, name: str) -> Pair:
 
 def _check_runs(networks: Objective, one: int, other: int) -> None:
     # vectors are left out: norms start at 1 in every run
-    wide = [name for name, shape in zip(networks.space.names, networks.space.shapes, strict=True)
-            if len(shape) > 1]  # fmt: skip
+    wide = [
+        name
+        for name, shape in zip(networks.space.names, networks.space.shapes, strict=True)
+        if len(shape) > 1
+    ]
     parts = [networks.space.split(networks.center[row]) for row in (one, other)]
-    first, second = (torch.cat([part[name].double().flatten() for name in wide or part])
-                     for part in parts)  # fmt: skip
+    first, second = (
+        torch.cat([part[name].double().flatten() for name in wide or part]) for part in parts
+    )
     cosine = float(torch.nn.functional.cosine_similarity(first, second, dim=0))
     if cosine > _SAME_RUN:
         raise InputError(

@@ -129,10 +129,13 @@ def _similarity(networks: Objective, options: MeasureOptions) -> float:
         return math.nan
     mixed = torch.cat(
         probe_inputs(
-            inputs, batches=-(-options.cka_samples // _CKA_BATCH), batch_size=_CKA_BATCH,
-            alpha=options.mixup, seed=options.seed,
+            inputs,
+            batches=-(-options.cka_samples // _CKA_BATCH),
+            batch_size=_CKA_BATCH,
+            alpha=options.mixup,
+            seed=options.seed,
         )
-    )[: options.cka_samples]  # fmt: skip
+    )[: options.cka_samples]
     labels = torch.zeros(len(mixed), dtype=torch.int64)
     some = networks.on(NetworkData.shared(mixed, labels, networks.networks))
     shares = logits_of(some).double().softmax(dim=2).cpu()

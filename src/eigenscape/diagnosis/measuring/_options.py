@@ -54,9 +54,14 @@ class MeasureOptions:
 
     def __post_init__(self) -> None:
         least = {
-            "hessian_samples": 1, "probes": 2, "curve_steps": 1, "curve_batch": 2,
-            "curve_points": 3, "cka_samples": 4, "seed": 0,
-        }  # fmt: skip
+            "hessian_samples": 1,
+            "probes": 2,
+            "curve_steps": 1,
+            "curve_batch": 2,
+            "curve_points": 3,
+            "cka_samples": 4,
+            "seed": 0,
+        }
         wrong = [
             f"{name} is {getattr(self, name)!r}; expected a whole number of {low} or more"
             for name, low in least.items()
@@ -65,9 +70,10 @@ class MeasureOptions:
         wrong += [
             f"{name} is {getattr(self, name)!r}; expected a number above 0"
             for name in ("curve_rate", "mixup")
-            if not (isinstance(getattr(self, name), int | float)
-                    and 0 < getattr(self, name) < math.inf)
-        ]  # fmt: skip
+            if not (
+                isinstance(getattr(self, name), int | float) and 0 < getattr(self, name) < math.inf
+            )
+        ]
         for name, below in (("curve_momentum", 1.0), ("curve_decay", math.inf)):
             value = getattr(self, name)
             if not (isinstance(value, int | float) and 0 <= value < below):

@@ -110,9 +110,13 @@ def _draw_logarithmic_density(axes: Axes, result: HessianResult) -> None:
     axes.axvline(0, color=PALETTE["grey"], lw=0.8)
     top = result.top_eigenvalues
     axes.plot(
-        top, [floor * 1.7] * len(top), "|", ms=10, color=PALETTE["vermilion"],
+        top,
+        [floor * 1.7] * len(top),
+        "|",
+        ms=10,
+        color=PALETTE["vermilion"],
         label="largest eigenvalues",
-    )  # fmt: skip
+    )
     _thin_ticks(axes, grid, density.width)
     axes.set_xlabel(f"eigenvalue (linear within ±{density.width:.2g}, logarithmic beyond)")
     axes.legend(frameon=False, fontsize=8)
@@ -123,9 +127,14 @@ def _draw_curves(
 ) -> None:
     curves = np.maximum(density.density(grid), floor)
     axes.fill_between(
-        grid, curves.min(0), curves.max(0), color=PALETTE["sky"], alpha=0.5, lw=0,
+        grid,
+        curves.min(0),
+        curves.max(0),
+        color=PALETTE["sky"],
+        alpha=0.5,
+        lw=0,
         label=f"range of {len(curves)} probes",
-    )  # fmt: skip
+    )
     axes.plot(grid, curves.mean(0), color=PALETTE["blue"], lw=1.2, label="mean")
     axes.set_ylabel("density (share of eigenvalues per unit)")
     axes.set_title(f"spectral density, Gaussian of width {density.width:.2g}", fontsize=9)

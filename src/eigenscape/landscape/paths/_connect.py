@@ -142,10 +142,15 @@ def _train(
                 yield (epoch + step / len(batches)) / options.epochs, batch
 
     trained = train_curves(
-        objective, (ends[0][None], ends[1][None]), bend[None], steps(), generator,
-        learning_rate=options.learning_rate, momentum=options.momentum,
+        objective,
+        (ends[0][None], ends[1][None]),
+        bend[None],
+        steps(),
+        generator,
+        learning_rate=options.learning_rate,
+        momentum=options.momentum,
         weight_decay=options.weight_decay,
-    )  # fmt: skip
+    )
     losses = []
     for epoch in range(options.epochs):
         total = 0.0

@@ -36,7 +36,7 @@ def probe_inputs(
         raise InputError(f"batches is {batches}, batch_size {batch_size}; expected 1 or more")
     generator = np.random.default_rng(seed)
     held = Data.of(data)
-    if held.batches == 1:
+    if held.single:
         whole = _inputs_of(next(iter(held))[0])
         order = torch.from_numpy(generator.permutation(len(whole))[: batches * batch_size])
         chosen = [whole[part.to(whole.device)] for part in torch.split(order, batch_size)]
