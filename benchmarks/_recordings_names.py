@@ -3,19 +3,18 @@
 import numpy as np
 
 from eigenscape.diagnosis import (
-    Family,
     GrowPlan,
     MDTree,
     MeasureOptions,
     evaluate,
     explain,
-    grow,
     held_out_trust,
     measure,
     read_population,
+    train_population,
 )
 from eigenscape.landscape import CurveOptions
-from eigenscape.models import Objective, build
+from eigenscape.models import Objective, Recipe, Task, build
 from eigenscape.zoo import GPTClassifier, train
 from eigenscape_studies.laboratory import LabOptions, run_experiment
 from eigenscape_studies.networks import (
@@ -90,12 +89,14 @@ def language_models(make, grammar, pretraining, tuning):
 
 def population(make, split, widths, data, rates, measuring, **recipe):
     """Grow a small population: its table."""
-    family = Family(
-        build=make, train=(split.train_inputs, split.train_labels),
-        test=(split.test_inputs, split.test_labels), widths=widths, **recipe,
+    usual = {"epochs": 80, "batch_size": 64, "learning_rate": 0.1, "schedule": "constant"}
+    task = Task(
+        make=make, train=(split.train_inputs, split.train_labels),
+        test=(split.test_inputs, split.test_labels), widths=widths,
+        recipe=Recipe(**usual | recipe),
     )  # fmt: skip
-    plan = GrowPlan.of(family, data=data, rates=rates, measuring=MeasureOptions(**measuring))
-    return grow(family, plan, engine="threads", jobs=1).frame()
+    plan = GrowPlan.of(task, data=data, rates=rates, measuring=MeasureOptions(**measuring))
+    return train_population(task, plan, engine="threads", jobs=1).frame()
 
 
 def measured(networks, batch, options):

@@ -23,7 +23,6 @@ import pandas as pd
 import torch
 
 from eigenscape.diagnosis import (
-    Family,
     GrowPlan,
     MDTree,
     Population,
@@ -36,6 +35,7 @@ from eigenscape.diagnosis import (
 from eigenscape.diagnosis._exact_search import exact_search
 from eigenscape.diagnosis._paper_search import paper_search
 from eigenscape.diagnosis.growing._cell import trained_cell
+from eigenscape.models import Recipe, Task
 from eigenscape.zoo import MLP, digits, train
 
 REPEATS, GROWN = 7, 3
@@ -111,10 +111,14 @@ def grown() -> int:
           f"MLP 64-w-w-10 with batch norm, 450 digits, 4 epochs; medians of {GROWN}")  # fmt: skip
     for width in (6, 20, 64):
         for rates in ((0.1,), (0.01, 0.03, 0.1, 0.3, 1.0)):
-            family = Family(
-                lambda w: MLP(64, [w, w], 10), (split.train_inputs, split.train_labels),
-                (split.test_inputs, split.test_labels), (width,),
-            )  # fmt: skip
+            recipe = Recipe(epochs=80, batch_size=64, learning_rate=0.1, schedule="constant")
+            family = Task(
+                lambda w: MLP(64, [w, w], 10),
+                (split.train_inputs, split.train_labels),
+                (split.test_inputs, split.test_labels),
+                recipe,
+                widths=(width,),
+            )
             plan = GrowPlan.of(family, data=(450,), rates=rates, seeds=2, epochs=4, batch_size=50)
             both = []
             for _ in range(GROWN):
@@ -125,7 +129,8 @@ def grown() -> int:
                 for rate in rates:
                     for seed in range(2):
                         train(
-                            family.network(width, seed), *(part[:450] for part in family.train),
+                            family.build(seed, width),
+                            *(part[:450] for part in family.train.whole()),
                             epochs=4, batch_size=50, learning_rate=rate, schedule="constant",
                             seed=seed,
                         )  # fmt: skip

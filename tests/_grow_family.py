@@ -2,7 +2,7 @@
 
 import torch
 
-from eigenscape.diagnosis import Family
+from eigenscape.models import Recipe, Task
 from eigenscape.zoo import MLP, digits
 
 
@@ -14,20 +14,18 @@ def network(width):
 
 def family():
     split = digits(test_fraction=0.5)
-    return Family(
-        build=network,
+    return Task(
+        make=network,
         train=(split.train_inputs[:240], split.train_labels[:240]),
         test=(split.test_inputs, split.test_labels),
         widths=(3, 6),
-        learning_rate=0.1,
-        batch_size=30,
-        epochs=4,
+        recipe=Recipe(epochs=4, batch_size=30, learning_rate=0.1, schedule="constant"),
     )
 
 
 def unlucky():
     found = family()
-    return Family(network, found.train, found.test, (3, 13), batch_size=30, epochs=4)
+    return Task(network, found.train, found.test, found.recipe, widths=(3, 13))
 
 
 def pair():

@@ -15,25 +15,24 @@ import torch
 from torch import nn
 
 from eigenscape.diagnosis import (
-    Family,
     GrowPlan,
     MeasureOptions,
     estimate_cost,
+    fit_budget,
     gather_populations,
-    grow,
-    load_family,
     measure,
     population_tasks,
     read_population,
-    settle_plan,
-    trim,
+    resolve_plan,
+    train_population,
 )
 from eigenscape.diagnosis.growing import _cost, _folder
 from eigenscape.diagnosis.growing._cell import grow_cell, trained_cell, training_rows
+from eigenscape.diagnosis.growing._classification import classes_of, logits_of
 from eigenscape.diagnosis.growing._training import train_networks
 from eigenscape.diagnosis.measuring._metrics import measure_groups
 from eigenscape.errors import InputError, TaskError
-from eigenscape.models import NetworkData, Objective
+from eigenscape.models import NetworkData, Objective, Recipe, load_probe
 from eigenscape.results import decode, encode
 from eigenscape.runs import execute
 from eigenscape.zoo import accuracy
@@ -44,7 +43,7 @@ QUICK = MeasureOptions(curve_steps=10, probes=4, hessian_samples=50)
 
 @pytest.fixture(scope="module")
 def family():
-    return load_family(f"{FILE}:family")
+    return load_probe(f"{FILE}:family")
 
 
 def plan_of(family, **changes):
@@ -72,14 +71,14 @@ def test_side_by_side_is_one_at_a_time(family, limit, monkeypatch):
 
     monkeypatch.setattr(_side_by_side, "VMAP_LIMIT", limit)
     plan = plan_of(family, epochs=3)
-    inputs, labels = family.train[0][:90], family.train[1][:90]
-    networks = [family.network(6, seed) for seed in (0, 1)]
+    inputs, labels = (part[:90] for part in family.train.whole())
+    networks = [family.build(seed, 6) for seed in (0, 1)]
     samples = NetworkData.shared(inputs, labels, 2)
     found = train_networks(networks, samples, rates=[0.05, 0.2], seeds=[0, 1], plan=plan)
     for i, (rate, seed) in enumerate(((0.05, 0), (0.2, 1))):
         generator = torch.Generator().manual_seed(seed)
         order = [torch.randperm(90, generator=generator) for _ in range(3)]
-        own = sgd(family.network(6, seed), inputs, labels, order, plan, rate)
+        own = sgd(family.build(seed, 6), inputs, labels, order, plan, rate)
         for name, tensor in found.state(i).items():
             torch.testing.assert_close(tensor, own.state_dict()[name], rtol=1e-3, atol=1e-4)
 
@@ -107,16 +106,16 @@ def test_rows_are_what_measuring_says(family):
     (found,) = grow_cell(family, [plan], 6, 120)
     models = []
     for row in (2, 3):  # the second rate's two seeds
-        model = family.network(6, 0)
+        model = family.build(0, 6)
         model.load_state_dict(networks.state(row))
         models.append(model)
     samples = networks.data.select([2, 3])
     pair = Objective(models, nn.functional.cross_entropy, samples, check=False)
-    held_out = NetworkData.shared(*family.test, 2)
+    held_out = NetworkData.shared(*family.test.whole(), 2)
     own = measure_groups(pair, [range(2)], held_out, QUICK)[0].metrics
     row = found["rows"][1]
     assert {name: row[name] for name in own} == pytest.approx(own, rel=1e-3, abs=0.01)
-    each = [100 * accuracy(model, *family.test) for model in models]
+    each = [100 * accuracy(model, *family.test.whole()) for model in models]
     assert row["test_acc"] == pytest.approx(np.mean(each))
     assert row["test_acc_sd"] == pytest.approx(np.std(each, ddof=1))
 
@@ -126,7 +125,7 @@ def test_data_are_nested_and_noise_is_apart_from_order(family):
     small, large = (training_rows(family, noisy, count) for count in (60, 240))
     assert torch.equal(small[0], large[0][:60])
     assert torch.equal(small[1], large[1][:60])
-    wrong = (large[1] != family.train[1][large[0]]).float()
+    wrong = (large[1] != family.train.whole()[1][large[0]]).float()
     assert wrong.mean() == pytest.approx(0.5)
     assert 0.25 < wrong[:60].mean() < 0.75  # not the first ones
 
@@ -136,7 +135,7 @@ def test_grown_together_is_grown_alone(family):
     plans = {"clean": plan, "noisy": replace(plan, label_noise=0.2)}
     outcomes = execute(population_tasks(family, plans), engine="threads", jobs=1)
     both = gather_populations(family, plans, [outcome.value for outcome in outcomes])
-    alone = grow(family, plan, engine="threads", jobs=1)
+    alone = train_population(family, plan, engine="threads", jobs=1)
     names = ["width", "data", "lr", "test_acc", "train_error"]
     np.testing.assert_allclose(both[0].table[names], alone.table[names], atol=1.0)
     assert both[0].name == "clean"
@@ -147,9 +146,9 @@ def test_grown_together_is_grown_alone(family):
 
 
 def test_a_width_that_fails_is_named_and_the_rest_kept(tmp_path):
-    family = load_family(f"{FILE}:unlucky")
+    family = load_probe(f"{FILE}:unlucky")
     plan = plan_of(family)
-    population = grow(family, plan, folder=tmp_path, engine="threads", jobs=1)
+    population = train_population(family, plan, folder=tmp_path, engine="threads", jobs=1)
     assert set(population.table["width"]) == {3.0}
     assert any("thirteen is unlucky" in note for note in population.notes)
     assert estimate_cost(family, plan).seconds > 0
@@ -157,20 +156,21 @@ def test_a_width_that_fails_is_named_and_the_rest_kept(tmp_path):
     assert saved.notes == population.notes
     broken = replace(plan, widths=(13,))
     with pytest.raises(TaskError, match="thirteen"):
-        grow(family, broken, engine="threads", jobs=1)
+        train_population(family, broken, engine="threads", jobs=1)
 
 
 @pytest.mark.slow
 def test_killed_and_resumed_is_bit_for_bit_the_same(tmp_path):
-    family = load_family(f"{FILE}:family")
+    family = load_probe(f"{FILE}:family")
     plan = plan_of(family, epochs=60)
     script = (
         "from eigenscape.diagnosis import *\n"
         "from eigenscape.diagnosis.measuring import MeasureOptions\n"
-        f"f = load_family({str(FILE) + ':family'!r})\n"
+        "from eigenscape.models import load_probe\n"
+        f"f = load_probe({str(FILE) + ':family'!r})\n"
         "p = GrowPlan.of(f, data=(60, 120), rates=(0.01, 0.1, 1.0), epochs=60,\n"
         "    measuring=MeasureOptions(curve_steps=10, probes=4, hessian_samples=50))\n"
-        f"grow(f, p, folder={str(tmp_path / 'cut')!r}, engine='threads', jobs=1)\n"
+        f"train_population(f, p, folder={str(tmp_path / 'cut')!r}, engine='threads', jobs=1)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script])
     cells = tmp_path / "cut" / "cells"
@@ -184,12 +184,12 @@ def test_killed_and_resumed_is_bit_for_bit_the_same(tmp_path):
     done = len(list(cells.glob("*.npz")))
     assert 1 <= done < 4
     seen = []
-    resumed = grow(
+    resumed = train_population(
         family, plan, folder=tmp_path / "cut", engine="threads", jobs=1,
         progress=lambda progress: seen.append(progress.resumed),
     )  # fmt: skip
     assert seen[0] == done
-    whole = grow(family, plan, engine="threads", jobs=1)
+    whole = train_population(family, plan, engine="threads", jobs=1)
     assert resumed.table.equals(whole.table)
 
 
@@ -207,24 +207,24 @@ def a_second_each(monkeypatch):
 @pytest.mark.usefixtures("a_second_each")
 def test_a_plan_stays_the_plan_of_its_folder(family, tmp_path):
     asked = plan_of(family, seeds=4)
-    plan, cheaper = settle_plan(tmp_path, family, asked, budget=40)
+    plan, cheaper = resolve_plan(tmp_path, family, asked, budget=40)
     assert plan.seeds == 3
     assert cheaper.networks == 36
-    other, _ = settle_plan(tmp_path, family, replace(asked, seeds=2))  # no cell is finished yet
+    other, _ = resolve_plan(tmp_path, family, replace(asked, seeds=2))  # no cell is finished yet
     assert other.seeds == 2
-    plan, _ = settle_plan(tmp_path, family, asked, budget=40)
+    plan, _ = resolve_plan(tmp_path, family, asked, budget=40)
     (tmp_path / "cells").mkdir()
     (tmp_path / "cells" / "one.npz").touch()
-    again, _ = settle_plan(tmp_path, family, asked, budget=1e9)
+    again, _ = resolve_plan(tmp_path, family, asked, budget=1e9)
     assert again == plan
     with pytest.raises(InputError, match=r"another plan \(seeds"):
-        settle_plan(tmp_path, family, replace(asked, seeds=3))
-    other = Family(family.build, family.test, family.train, family.widths)
-    with pytest.raises(InputError, match="another family"):
-        settle_plan(tmp_path, other, asked)
+        resolve_plan(tmp_path, family, replace(asked, seeds=3))
+    other = replace(family, train=family.test, test=family.train)
+    with pytest.raises(InputError, match="another task"):
+        resolve_plan(tmp_path, other, asked)
     (tmp_path / "plan.json").write_text(json.dumps({"schema": "x"}))
-    with pytest.raises(InputError, match=r"asked, plan, family are missing.*another folder"):
-        settle_plan(tmp_path, family, asked)
+    with pytest.raises(InputError, match=r"asked, plan, task are missing.*another folder"):
+        resolve_plan(tmp_path, family, asked)
 
 
 @pytest.mark.usefixtures("a_second_each")
@@ -232,21 +232,21 @@ def test_trimming_goes_in_the_stated_order(family):
     plan = plan_of(
         family, widths=(3, 6, 9), data=(60, 80, 120), rates=(0.01, 0.03, 0.1, 0.3, 1), seeds=3
     )
-    found = [trim(family, plan, seconds)[0] for seconds in (134, 90, 54, 36, 24)]
+    found = [fit_budget(family, plan, seconds)[0] for seconds in (134, 90, 54, 36, 24)]
     shapes = [(p.seeds, len(p.rates), len(p.data), len(p.widths)) for p in found]
     assert shapes == [(2, 5, 3, 3), (2, 5, 3, 3), (2, 3, 3, 3), (2, 3, 2, 3), (2, 3, 2, 2)]
     assert found[2].rates == (0.01, 0.1, 1)
     with pytest.raises(InputError, match="smallest plan"):
-        trim(family, plan, 5)
+        fit_budget(family, plan, 5)
 
 
 def test_the_fingerprint_sees_data_weights_and_architecture(family):
-    again = load_family(f"{FILE}:family")
+    again = load_probe(f"{FILE}:family")
     assert again.fingerprint == family.fingerprint
-    inputs, labels = family.train
+    inputs, labels = family.train.whole()
     others = (
         replace(family, train=(inputs + 1, labels)),
-        replace(family, build=lambda w: nn.Sequential(nn.Linear(64, w), nn.Linear(w, 10))),
+        replace(family, make=lambda w: nn.Sequential(nn.Linear(64, w), nn.Linear(w, 10))),
         replace(family, widths=(3, 7)),
     )  # fmt: skip
 
@@ -260,9 +260,9 @@ def test_the_fingerprint_sees_data_weights_and_architecture(family):
             return self.second((BEND * self.first(x)).sin())
 
     BEND = 1.0
-    one = replace(family, build=Wavy).fingerprint
+    one = replace(family, make=Wavy).fingerprint
     BEND = 20.0
-    two = replace(family, build=Wavy).fingerprint
+    two = replace(family, make=Wavy).fingerprint
     assert len({family.fingerprint, one, two, *(other.fingerprint for other in others)}) == 6
 
 
@@ -275,25 +275,25 @@ def test_a_build_that_is_not_repeatable_is_refused(family):
         return model
 
     with pytest.raises(InputError, match="other weights"):
-        grow(replace(family, build=unseeded), plan_of(family), engine="threads")
+        train_population(replace(family, make=unseeded), plan_of(family), engine="threads")
 
 
-def test_a_family_that_changes_between_processes_is_refused(family, monkeypatch):
-    from eigenscape.diagnosis.growing import _family
+def test_a_task_that_changes_between_processes_is_refused(family, monkeypatch):
+    from eigenscape.models import _task
 
     _, arguments = family.__reduce__()
-    assert _family._again(*arguments).fingerprint == family.fingerprint
-    with pytest.raises(InputError, match="another family when it is run again"):
-        _family._again(arguments[0], "0" * 32)
+    assert _task._again(*arguments).fingerprint == family.fingerprint
+    with pytest.raises(InputError, match="another task when it is run again"):
+        _task._again(arguments[0], "0" * 32)
 
 
 def test_heads_may_be_wider_than_the_labels(family):
-    wide = replace(family, build=lambda width: nn.Sequential(nn.Linear(64, 12)))
-    assert wide.classes == 10
-    assert wide.logits == 12
-    grown = grow(wide, plan_of(wide, widths=(3,)), engine="threads")
+    wide = replace(family, make=lambda width: nn.Sequential(nn.Linear(64, 12)))
+    assert classes_of(wide) == 10
+    assert logits_of(wide) == 12
+    grown = train_population(wide, plan_of(wide, widths=(3,)), engine="threads")
     assert grown.protocol["classes"] == 12
-    assert measure(wide.network(3, 0), wide.train, options=QUICK).protocol["classes"] == 12
+    assert measure(wide.build(0, 3), wide.train.whole(), options=QUICK).protocol["classes"] == 12
 
 
 def test_a_family_travels_by_its_file(family):
@@ -306,8 +306,8 @@ def test_a_family_travels_by_its_file(family):
 
 def test_processes_give_the_same(family):
     plan = plan_of(family)
-    one = grow(family, plan, engine="threads", jobs=1)
-    two = grow(family, plan, engine="local", jobs=2)
+    one = train_population(family, plan, engine="threads", jobs=1)
+    two = train_population(family, plan, engine="local", jobs=2)
     assert two.table.equals(one.table)
 
 
@@ -317,14 +317,15 @@ def test_processes_give_the_same(family):
         ({"widths": ()}, "widths"),
         ({"widths": (0,)}, "widths"),
         ({"train": (torch.ones(3, 2), torch.ones(2))}, "train"),
-        ({"build": 3}, "build"),
-        ({"learning_rate": "0.1"}, "learning_rate"),
-        ({"learning_rate": -1.0}, "learning_rate"),
+        ({"make": 3}, "make is a int"),
+        ({"recipe": 0.1}, "recipe is a float"),
+        ({"recipe": Recipe(epochs=1, batch_size=9, learning_rate=1, optimizer="adam")}, "sgd"),
+        ({"loss": 3, "train": 5, "widths": (1.5,)}, "train: .*loss is a int.*widths are"),
     ],
 )
-def test_bad_families(family, bad, words):
+def test_bad_tasks(family, bad, words):
     with pytest.raises(InputError, match=words):
-        replace(family, **bad)
+        plan_of(replace(family, **bad))
 
 
 def test_bad_plans(family):
@@ -340,16 +341,9 @@ def test_bad_plans(family):
         assert word in str(caught.value)
 
 
-def test_load_family_says_what_it_got():
-    with pytest.raises(InputError, match="returned a int"):
-        load_family(f"{FILE}:nothing")
-    with pytest.raises(InputError, match="no function"):
-        load_family(f"{FILE}:absent")
-
-
 def test_build_must_return_a_module(family):
     with pytest.raises(InputError, match="expected a module"):
-        replace(family, build=lambda width: width).network(3, 0)
+        replace(family, make=lambda width: width).build(0, 3)
 
 
 def test_plan_goes_through_json(family):

@@ -331,7 +331,7 @@ def test_checkpoints_are_diagnosed_with_their_family(grown, capsys, tmp_path):
     assert "one network" in err
     code, _, err = run(capsys, *words, "--width", "5")
     assert code == 2
-    assert "does not fit build(5)" in err
+    assert "does not fit make(5)" in err
     code, _, err = run(capsys, path, "--population", grown)
     assert code == 2
     assert "alone cannot be measured" in err
@@ -398,11 +398,12 @@ def test_a_checkup_has_the_diagnosis(grown, capsys, tmp_path):
 
 
 def test_a_measurement_file_is_read_back(grown, capsys, tmp_path):
-    from eigenscape.diagnosis import MeasureOptions, load_family, measure
+    from eigenscape.diagnosis import MeasureOptions, measure
+    from eigenscape.models import load_probe
 
-    family = load_family(f"{FILE}:family")
+    family = load_probe(f"{FILE}:family")
     options = MeasureOptions.from_protocol(read_population(grown).protocol)
-    found = measure(family.network(6, 3), family.train, options=options)
+    found = measure(family.build(3, 6), family.train.whole(), options=options)
     path = found.save(tmp_path / "measured.json")
     assert Measurement.load(path).metrics == found.metrics
     assert run(capsys, path, "--population", grown)[0] == 0

@@ -218,9 +218,9 @@ def test_what_a_model_prints_is_no_part_of_the_answer(verb, tmp_path, capsys, mo
 def test_the_example_of_the_readme():
     from pathlib import Path
 
-    from eigenscape.cli._probe import load_probe
+    from eigenscape.models import load_objective
 
     place = Path(__file__).parent.parent / "examples" / "digits_probe.py"
-    objective = load_probe(f"{place}:build")
+    objective, _ = load_objective(f"{place}:build")
     assert objective.loss_at_center < 0.5
     assert objective.data.count == 1347

@@ -143,10 +143,10 @@ def test_the_images_are_the_test_images_of_mnist(monkeypatch):
     monkeypatch.setenv("EIGENSCAPE_DATA", str(folder))
     mnist_family.cache_clear()
     family = mnist_family()
-    labels = torch.cat([family.train[1], family.test[1]])
+    labels = torch.cat([family.train.whole()[1], family.test.whole()[1]])
     counts = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert torch.bincount(labels).tolist() == counts
-    inputs = torch.cat([family.train[0], family.test[0]])
+    inputs = torch.cat([family.train.whole()[0], family.test.whole()[0]])
     assert inputs.shape == (10_000, 196)
     assert abs(float(inputs.mean())) < 1e-4
     assert float(inputs.std()) == pytest.approx(1.0, abs=1e-3)

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from eigenscape.diagnosis import Family
 from eigenscape.errors import InputError
+from eigenscape.models import Recipe, Task
 from eigenscape.zoo import MLP
 
 _FILES = ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
@@ -50,7 +50,7 @@ def mnist_network(width: int) -> nn.Module:
 
 
 @lru_cache(maxsize=1)
-def mnist_family() -> Family:
+def mnist_family() -> Task:
     """Return the family: half of the images to train on, half to test on.
 
     Images are averaged over squares of 2 x 2 and standardised. The split is by a fixed shuffle.
@@ -63,14 +63,12 @@ def mnist_family() -> Family:
     )
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
     train, test = order[:_HALF], order[_HALF:]
-    return Family(
-        build=mnist_network,
+    return Task(
+        make=mnist_network,
         train=(inputs[train], labels[train]),
         test=(inputs[test], labels[test]),
         widths=(3, 4, 6, 10, 20, 50),
-        learning_rate=0.04,
-        batch_size=50,
-        epochs=80,
+        recipe=Recipe(epochs=80, batch_size=50, learning_rate=0.04, schedule="constant"),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from eigenscape.diagnosis import Family
+from eigenscape.models import Task
 from eigenscape.zoo import HEALTHY_RECIPE, MLP, digits
 
 
@@ -19,17 +19,13 @@ def network(width: int) -> nn.Module:
     return MLP(64, (width,) * 3, 10)
 
 
-def family() -> Family:
+def family() -> Task:
     """Return the demonstration's width and two narrower ones, around the healthy recipe."""
     split = digits()
-    return Family(
-        build=network,
+    return Task(
+        make=network,
         train=(split.train_inputs, split.train_labels),
         test=(split.test_inputs, split.test_labels),
         widths=(16, 64, 256),
-        learning_rate=HEALTHY_RECIPE.learning_rate,
-        batch_size=HEALTHY_RECIPE.batch_size,
-        epochs=HEALTHY_RECIPE.epochs,
-        momentum=HEALTHY_RECIPE.momentum,
-        weight_decay=HEALTHY_RECIPE.weight_decay,
+        recipe=HEALTHY_RECIPE,
     )

@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eigenscape.cli._probe import add_probe, load_models
+from eigenscape.cli._probe import add_probe
 from eigenscape.cli._verb import (
     add_common,
     add_spectra_options,
@@ -87,13 +87,14 @@ def _of_given(args: argparse.Namespace) -> CheckupResult:
     """Examine a checkpoint, or a probe's model, and with a probe the loss around it."""
     from eigenscape.checkup import checkup
     from eigenscape.diagnosis import read_population
+    from eigenscape.models import load_objective
     from eigenscape.runs import progress_bar
 
     population = read_population(args.population) if args.population else None
     objective: Objective | None = None
     models: list[nn.Module] = []
     if args.probe:
-        objective, models = load_models(args.probe, device=args.device, seed=args.seed)
+        objective, models = load_objective(args.probe, device=args.device, seed=args.seed)
     # what the model prints is no part of the answer
     with redirect_stdout(sys.stderr), progress_bar("examining", quiet=args.quiet) as progress:
         return checkup(

@@ -14,7 +14,8 @@ from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
     from eigenscape.cli._verb import Verbs
-    from eigenscape.diagnosis import Family, GrowPlan, Population
+    from eigenscape.diagnosis import GrowPlan, Population
+    from eigenscape.models import Task
 
 
 #: The columns that a terminal has room for.
@@ -37,7 +38,7 @@ def add(actions: Verbs) -> None:
     )
     parser.add_argument(
         "--probe", required=True, metavar="FILE.py:FUNCTION",
-        help="your function, called without arguments; it returns an eigenscape.diagnosis.Family. "
+        help="your function, called without arguments; it returns an eigenscape.models.Task. "
         "Your file is run, with all that it does: name only files you trust",
     )  # fmt: skip
     parser.add_argument(
@@ -45,17 +46,17 @@ def add(actions: Verbs) -> None:
         help="the population's folder; finished cells are kept there, and a killed run goes on",
     )  # fmt: skip
     group = parser.add_argument_group("what to grow")
-    group.add_argument("--widths", type=int, nargs="+", metavar="W", help="[the family's]")
+    group.add_argument("--widths", type=int, nargs="+", metavar="W", help="[the task's]")
     group.add_argument(
         "--data", type=int, nargs="+", metavar="N", help="training samples [1/8, 1/4, 1/2 of all]"
     )
     group.add_argument(
         "--rates", type=float, nargs="+", metavar="LR",
-        help="learning rates [1/9, 1/3, 1, 3, 9 times the family's]",
+        help="learning rates [1/9, 1/3, 1, 3, 9 times the task's]",
     )  # fmt: skip
     group.add_argument("--seeds", type=int, default=2, metavar="N", help="of each [2]")
-    group.add_argument("--epochs", type=int, metavar="N", help="[the family's]")
-    group.add_argument("--batch-size", type=int, metavar="N", help="[the family's]")
+    group.add_argument("--epochs", type=int, metavar="N", help="[the task's]")
+    group.add_argument("--batch-size", type=int, metavar="N", help="[the task's]")
     group.add_argument(
         "--label-noise", type=float, default=0.0, metavar="SHARE", help="of wrong labels [0]"
     )
@@ -77,7 +78,8 @@ def add(actions: Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Say the cost, grow, write the population, and say what it is worth."""
-    from eigenscape.diagnosis import grow, load_family, settle_plan
+    from eigenscape.diagnosis import resolve_plan, train_population
+    from eigenscape.models import Task, load_probe
     from eigenscape.runs import progress_bar
 
     if args.jobs is not None and args.jobs < 1:
@@ -85,12 +87,12 @@ def run(args: argparse.Namespace) -> int:
     jobs = 1 if args.engine == "threads" else args.jobs or os.cpu_count() or 1
     budget = None if args.budget is None else jobs * seconds_of(args.budget)
     with redirect_stdout(sys.stderr):
-        family = load_family(args.probe)
-        asked = _plan(args, family)
+        task = load_probe(args.probe, expected=Task)
+        asked = _plan(args, task)
         if args.estimate:
-            return _estimate(family, asked, jobs)
+            return _estimate(task, asked, jobs)
         target = own_file(args.out, "population.json")
-        plan, cost = settle_plan(args.out, family, asked, budget=budget)
+        plan, cost = resolve_plan(args.out, task, asked, budget=budget)
         if plan != asked:
             note(f"trimmed to the budget: {_grid(plan)}", quiet=args.quiet)
         elif budget is not None and cost.seconds > budget:
@@ -98,8 +100,8 @@ def run(args: argparse.Namespace) -> int:
                  quiet=args.quiet)  # fmt: skip
         note(f"to do: {cost.words(jobs)}", quiet=args.quiet)
         with progress_bar("growing", quiet=args.quiet) as progress:
-            population = grow(
-                family, plan, name=f"population of {args.probe}", folder=args.out,
+            population = train_population(
+                task, plan, name=f"population of {args.probe}", folder=args.out,
                 engine=args.engine, jobs=args.jobs, progress=progress,
             )  # fmt: skip
     note(f"wrote {population.save(target)}", quiet=args.quiet)
@@ -120,21 +122,21 @@ def seconds_of(text: str) -> float:
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
-def _plan(args: argparse.Namespace, family: Family) -> GrowPlan:
+def _plan(args: argparse.Namespace, task: Task) -> GrowPlan:
     from eigenscape.diagnosis import GrowPlan
 
     given = {"epochs": args.epochs, "batch_size": args.batch_size}
     recipe = {name: value for name, value in given.items() if value is not None}
     return GrowPlan.of(
-        family, widths=args.widths, data=args.data, rates=args.rates, seeds=args.seeds,
+        task, widths=args.widths, data=args.data, rates=args.rates, seeds=args.seeds,
         label_noise=args.label_noise, first_seed=args.seed, **recipe,
     )  # fmt: skip
 
 
-def _estimate(family: Family, plan: GrowPlan, jobs: int) -> int:
+def _estimate(task: Task, plan: GrowPlan, jobs: int) -> int:
     from eigenscape.diagnosis import estimate_cost
 
-    cost = estimate_cost(family, plan)
+    cost = estimate_cost(task, plan)
     note(f"{_grid(plan)}: {cost.words(jobs)}; {cost.work:.2g} times the arithmetic of one training "
          "of the largest width on all data")  # fmt: skip
     return 0

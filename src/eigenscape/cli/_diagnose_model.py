@@ -116,11 +116,11 @@ def _from_json(path: str) -> tuple[dict[str, float], dict[str, Any] | None, Meas
 def _subject(args: argparse.Namespace) -> tuple[list[nn.Module], tuple[Tensor, Tensor]]:
     """Return the models and what they were trained on."""
     from eigenscape.diagnosis import models_and_data
-    from eigenscape.runs import call_user_function
+    from eigenscape.models import load_probe
 
     first = args.subject[0]
     if len(args.subject) == 1 and ".py:" in first:
-        return models_and_data(call_user_function(first, option="diagnose"))
+        return models_and_data(load_probe(first, option="diagnose"))
     if args.probe is None or args.width is None:
         raise InputError(
             f"{first} alone cannot be measured: its network and its training data are needed. "
@@ -132,16 +132,16 @@ def _subject(args: argparse.Namespace) -> tuple[list[nn.Module], tuple[Tensor, T
 
 def _checkpoints(args: argparse.Namespace) -> tuple[list[nn.Module], tuple[Tensor, Tensor]]:
     from eigenscape.checkpoints import open_checkpoint
-    from eigenscape.diagnosis import load_family
+    from eigenscape.models import Task, load_probe
 
-    family = load_family(args.probe)
-    inputs, labels = family.train
+    task = load_probe(args.probe, expected=Task)
+    inputs, labels = task.train.whole()
     count = len(labels) if args.data is None else args.data
     if not 2 <= count <= len(labels):
-        raise InputError(f"--data is {count}; the family has {len(labels)} training samples")
+        raise InputError(f"--data is {count}; the task has {len(labels)} training samples")
     models = []
     for path in args.subject:
-        model = family.network(args.width, 0)
+        model = task.build(0, args.width)
         checkpoint = open_checkpoint(path)
         own = model.state_dict()
         wrong = [
@@ -152,7 +152,7 @@ def _checkpoints(args: argparse.Namespace) -> tuple[list[nn.Module], tuple[Tenso
         ]
         if wrong:
             raise InputError(
-                f"{Path(path).name} does not fit build({args.width}); expected and seen: "
+                f"{Path(path).name} does not fit make({args.width}); expected and seen: "
                 f"{'; '.join(wrong[:4])}. Mend: check --width"
             )
         model.load_state_dict({name: checkpoint[name] for name in own})

@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eigenscape.cli._probe import add_probe, load_probe
+from eigenscape.cli._probe import add_probe
 from eigenscape.cli._verb import (
     FORMATS,
     add_running,
@@ -76,11 +76,12 @@ def add(verbs: Verbs) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure and print; with ``--out`` write ``result.json`` and ``hessian.png`` too."""
     from eigenscape.landscape import hessian
+    from eigenscape.models import load_objective
     from eigenscape.runs import progress_bar
 
     names = ("result.json", "hessian.png") if args.out else ()
     files = [own_file(args.out, name) for name in names]
-    objective = load_probe(args.probe, device=args.device, seed=args.seed)
+    objective, _ = load_objective(args.probe, device=args.device, seed=args.seed)
     with redirect_stdout(sys.stderr), progress_bar("measuring", quiet=args.quiet) as progress:
         result = hessian(
             objective,

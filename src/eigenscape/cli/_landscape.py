@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eigenscape.cli._probe import add_probe, load_probe
+from eigenscape.cli._probe import add_probe
 from eigenscape.cli._verb import (
     FORMATS,
     add_running,
@@ -92,9 +92,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _sampled(args: argparse.Namespace) -> Landscape:
     from eigenscape.landscape import sample
+    from eigenscape.models import load_objective
     from eigenscape.runs import progress_bar
 
-    objective = load_probe(args.probe, device=args.device, seed=args.seed)
+    objective, _ = load_objective(args.probe, device=args.device, seed=args.seed)
     # what the user's model prints must not mix with the answer
     with redirect_stdout(sys.stderr), progress_bar("sampling", quiet=args.quiet) as progress:
         return sample(
@@ -109,7 +110,7 @@ def _sampled(args: argparse.Namespace) -> Landscape:
             seed=args.seed,
             folder=args.run,
             **running(args),
-            rebuild=lambda: load_probe(args.probe, device=args.device, seed=args.seed),
+            rebuild=lambda: load_objective(args.probe, device=args.device, seed=args.seed)[0],
             time_budget=args.time_budget,
             on_estimate=lambda cost: note(f"to do: {cost}", quiet=args.quiet),
             progress=progress,

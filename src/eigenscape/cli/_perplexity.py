@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,8 +74,7 @@ def run(args: argparse.Namespace) -> int:
 def _model(args: argparse.Namespace) -> tuple[LanguageModel, Any]:
     import torch
 
-    from eigenscape.models import LanguageModel
-    from eigenscape.runs import call_user_function
+    from eigenscape.models import LanguageModel, load_probe
 
     dtype = None if args.dtype == "stored" else getattr(torch, args.dtype)
     try:
@@ -89,8 +86,7 @@ def _model(args: argparse.Namespace) -> tuple[LanguageModel, Any]:
     source, tokenizer = args.model, args.tokenizer
     file, _, function = str(source).rpartition(":")
     if file.endswith(".py") and function:
-        with redirect_stdout(sys.stderr):
-            found = call_user_function(source, seed=args.seed or 0)
+        found = load_probe(source, option="perplexity", seed=args.seed or 0)
         source, own = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
         tokenizer = tokenizer or own
     model = LanguageModel.of(source, device=device, dtype=dtype)

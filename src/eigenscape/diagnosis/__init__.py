@@ -4,8 +4,8 @@
   improvement in their own grid; :func:`check_health` says whether it can teach anything.
 - :class:`MDTree`: fixed comparisons of loss-landscape metrics (``SHAPES``) with thresholds fitted
   to a population; :func:`explain` diagnoses one model in plain words.
-- :func:`measure`: the metrics of a model; :func:`grow`: a population on your own data and
-  :class:`Family` of models; :func:`prescribe`: one model, all questions, and what to change.
+- :func:`measure`: the metrics of a model; :func:`train_population`: a population of your own
+  :class:`eigenscape.models.Task`; :func:`prescribe`: one model, all questions, and what to change.
 - :func:`evaluate`: fit to one population, diagnose another, with every control beside the score.
 - :func:`step_gains`: what it is worth to follow a diagnosis.
 
@@ -37,7 +37,7 @@ from eigenscape.diagnosis._read import read_population as read_population
 from eigenscape.diagnosis._route import Step as Step
 from eigenscape.diagnosis._sampling import SEEDS as SEEDS
 from eigenscape.diagnosis._sampling import sample_cells as sample_cells
-from eigenscape.diagnosis._sampling import within as within
+from eigenscape.diagnosis._sampling import subset as subset
 from eigenscape.diagnosis._shapes import SHAPES as SHAPES
 from eigenscape.diagnosis._shapes import Leaf as Leaf
 from eigenscape.diagnosis._shapes import Split as Split
@@ -52,15 +52,13 @@ from eigenscape.diagnosis._trust import asked_questions as asked_questions
 from eigenscape.diagnosis._trust import fitted_trees as fitted_trees
 from eigenscape.diagnosis._trust import held_out_trust as held_out_trust
 from eigenscape.diagnosis.growing import Cost as Cost
-from eigenscape.diagnosis.growing import Family as Family
 from eigenscape.diagnosis.growing import GrowPlan as GrowPlan
 from eigenscape.diagnosis.growing import estimate_cost as estimate_cost
+from eigenscape.diagnosis.growing import fit_budget as fit_budget
 from eigenscape.diagnosis.growing import gather_populations as gather_populations
-from eigenscape.diagnosis.growing import grow as grow
-from eigenscape.diagnosis.growing import load_family as load_family
 from eigenscape.diagnosis.growing import population_tasks as population_tasks
-from eigenscape.diagnosis.growing import settle_plan as settle_plan
-from eigenscape.diagnosis.growing import trim as trim
+from eigenscape.diagnosis.growing import resolve_plan as resolve_plan
+from eigenscape.diagnosis.growing import train_population as train_population
 from eigenscape.diagnosis.measuring import Measurement as Measurement
 from eigenscape.diagnosis.measuring import MeasureOptions as MeasureOptions
 from eigenscape.diagnosis.measuring import measure as measure
@@ -80,7 +78,6 @@ __all__ = [
     "Cost",
     "Diagnosis",
     "EvaluationResult",
-    "Family",
     "GrowPlan",
     "Health",
     "Leaf",
@@ -102,22 +99,21 @@ __all__ = [
     "evaluate",
     "explain",
     "fit_baseline",
+    "fit_budget",
     "fitted_trees",
     "gather_populations",
     "get_shape",
-    "grow",
     "held_out_trust",
-    "load_family",
     "measure",
     "models_and_data",
     "population_tasks",
     "prescribe",
     "protocol_differences",
     "read_population",
+    "resolve_plan",
     "sample_cells",
     "scores",
-    "settle_plan",
     "step_gains",
-    "trim",
-    "within",
+    "subset",
+    "train_population",
 ]

@@ -11,7 +11,7 @@ from eigenscape.diagnosis._evaluation import EvaluationResult, Score, SeedScore
 from eigenscape.diagnosis._labels import Labels, check_question
 from eigenscape.diagnosis._metrics import check_protocol
 from eigenscape.diagnosis._population import Population
-from eigenscape.diagnosis._sampling import SEEDS, sample_cells, within
+from eigenscape.diagnosis._sampling import SEEDS, sample_cells, subset, within_limits
 from eigenscape.diagnosis._tree import MDTree, clear_labels
 from eigenscape.errors import InputError
 from eigenscape.results import Environment
@@ -73,11 +73,11 @@ def evaluate(
     if not seeds:
         raise InputError("no seeds; expected one or more")
     check_protocol(train.protocol, test.protocol, test.name)
-    train = train.select(within(train, min_width=min_width))
-    test = test.select(within(test, min_width=min_width))
+    train = subset(train, min_width=min_width)
+    test = subset(test, min_width=min_width)
     labels = test.labels(question)
     test, labels = test.select(labels != "optimal"), labels[labels != "optimal"]
-    allowed = within(train, max_data=max_data, max_width=max_width)
+    allowed = within_limits(train, max_data, max_width)
     rows: list[SeedScore] = []
     others: dict[str, list[Score]] = {name: [] for name in baselines}
     for seed in seeds:

@@ -35,14 +35,24 @@ def sample_cells(population: Population, question: str, count: int, seed: int) -
     return np.isin(cells, drawn)
 
 
-def within(
+def subset(
     population: Population,
     *,
     max_data: float | None = None,
     max_width: float | None = None,
     min_width: float | None = None,
+) -> Population:
+    """Return the configurations within limits, the ends included."""
+    return population.select(within_limits(population, max_data, max_width, min_width))
+
+
+def within_limits(
+    population: Population,
+    max_data: float | None = None,
+    max_width: float | None = None,
+    min_width: float | None = None,
 ) -> NDArray[np.bool_]:
-    """Return the mask of the configurations within limits, the ends included."""
+    """Return the mask of these configurations."""
     table = population.table
     mask = np.ones(len(population), dtype=bool)
     if max_data is not None:

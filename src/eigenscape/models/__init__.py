@@ -8,7 +8,10 @@ Language models
     :class:`LanguageModel`, its :class:`Perplexity` on :class:`Tokens`.
 Training
     :func:`fit` (a :class:`Fit`; its :class:`TrainingLog`), :class:`Callback`, :class:`Recipe`,
-    :class:`Schedule`, :func:`clipped`.
+    :class:`Schedule`, :func:`clipped`; a :class:`Task` is what is trained.
+A user's own file
+    :func:`load_probe` calls a function of it, :func:`load_objective` makes an objective of the
+    answer.
 Seeds and modes
     :func:`build`, :func:`seeded`; :func:`evaluating`, :func:`mode_restored`,
     :func:`twice_differentiable`, :func:`device_of`, :func:`batch_norms`,
@@ -39,11 +42,14 @@ from eigenscape.models._objective import Matrix as Matrix
 from eigenscape.models._objective import Objective as Objective
 from eigenscape.models._parameters import ParameterSpace as ParameterSpace
 from eigenscape.models._perplexity import Perplexity as Perplexity
+from eigenscape.models._probe import load_objective as load_objective
+from eigenscape.models._probe import load_probe as load_probe
 from eigenscape.models._random import build as build
 from eigenscape.models._random import seeded as seeded
 from eigenscape.models._recipe import Recipe as Recipe
 from eigenscape.models._recipe import Schedule as Schedule
 from eigenscape.models._recipe import clipped as clipped
+from eigenscape.models._task import Task as Task
 from eigenscape.models._tokens import Tokens as Tokens
 
 __all__ = [
@@ -63,6 +69,7 @@ __all__ = [
     "Perplexity",
     "Recipe",
     "Schedule",
+    "Task",
     "Tokens",
     "TrainingLog",
     "batch_norm_statistics",
@@ -73,6 +80,8 @@ __all__ = [
     "device_of",
     "evaluating",
     "fit",
+    "load_objective",
+    "load_probe",
     "mode_restored",
     "seeded",
     "tensors_of",

@@ -168,7 +168,8 @@ class SeveralNetworks:
                 f"{said[:300]}. Try: check that model(inputs) and the loss run on such a batch"
             ) from error
         self._slopes, losses = found
-        return losses.detach()
+        values: Tensor = losses.detach()
+        return values
 
     def _loss_of(
         self, point: Tensor, fixed: dict[str, Tensor], given: tuple[Any, Tensor | None]

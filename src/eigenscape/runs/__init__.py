@@ -8,8 +8,6 @@ there, so that a run which was killed starts again with what was unfinished::
     with progress_bar("training") as progress:
         outcomes = execute(tasks, folder="runs/seeds", engine="local", progress=progress)
     raise_failures(outcomes)
-
-:func:`call_user_function` runs a function of a user's own file, named ``FILE.py:FUNCTION``.
 """
 
 from eigenscape.runs._execute import execute as execute
@@ -28,8 +26,6 @@ from eigenscape.runs._task import Outcome as Outcome
 from eigenscape.runs._task import Task as Task
 from eigenscape.runs._task import raise_failures as raise_failures
 from eigenscape.runs._threads import single_thread as single_thread
-from eigenscape.runs._user_function import call_user_function as call_user_function
-from eigenscape.runs._user_function import split_reference as split_reference
 
 __all__ = [
     "ENGINES",
@@ -40,14 +36,12 @@ __all__ = [
     "Progress",
     "ProgressCallback",
     "Task",
-    "call_user_function",
     "execute",
     "open_executor",
     "progress_bar",
     "raise_failures",
     "read_about",
     "single_thread",
-    "split_reference",
     "unfinished",
     "usable_cores",
 ]

@@ -21,7 +21,7 @@ from eigenscape.diagnosis import (
     sample_cells,
     scores,
     step_gains,
-    within,
+    subset,
 )
 from eigenscape.runs import Task
 from eigenscape_studies import Found
@@ -86,7 +86,7 @@ def curve_task(clean: str, noisy: str, case: str, value: int, seeds: Sequence[in
     known = CASES[case]
     options = arguments_of(known, value)
     train, test = _read(clean), _read(noisy)
-    seen = test.select(within(test, min_width=known.min_width))
+    seen = subset(test, min_width=known.min_width)
     parts = {seed: _training(case, value, seed, train) for seed in seeds}
     seeds = [seed for seed in seeds if _has_both(known.question, parts[seed])]
     rows: Rows = []
@@ -134,11 +134,11 @@ def curve_task(clean: str, noisy: str, case: str, value: int, seeds: Sequence[in
 def _training(case: str, value: int, seed: int, train: Population) -> Population:
     """Return the configurations of a training set that have an answer."""
     known = CASES[case]
-    train = train.select(within(train, min_width=known.min_width))
+    train = subset(train, min_width=known.min_width)
     if known.varied == "cells":
         train = train.select(sample_cells(train, known.question, value, seed))
     else:
-        train = train.select(within(train, **{known.varied: value}))
+        train = subset(train, **{known.varied: value})
     return train.select(train.labels(known.question) != "optimal")
 
 

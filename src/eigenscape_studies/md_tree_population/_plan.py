@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from eigenscape.diagnosis import Family, GrowPlan
+from eigenscape.diagnosis import GrowPlan
+from eigenscape.models import Task
 from eigenscape_studies import Plan
 
 CLEAN, NOISY = "clean", "noisy"
@@ -54,7 +55,7 @@ PLANS = {
 RATES = (0.004, 0.0125, 0.04, 0.125, 0.3, 0.5)
 
 
-def plans_of(family: Family, plan: PopulationPlan) -> dict[str, GrowPlan]:
+def plans_of(family: Task, plan: PopulationPlan) -> dict[str, GrowPlan]:
     """Return a plan for each repeat, with clean and with noisy labels."""
     base = GrowPlan.of(family, widths=plan.widths, data=plan.data, rates=RATES)
     return {

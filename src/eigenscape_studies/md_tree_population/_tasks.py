@@ -21,7 +21,7 @@ from eigenscape.diagnosis import (
     sample_cells,
     scores,
     step_gains,
-    within,
+    subset,
 )
 from eigenscape.errors import InputError
 from eigenscape.runs import Task
@@ -95,7 +95,7 @@ def _methods(
     clean: Population, noisy: Population, limits: dict[str, Any], seed: int
 ) -> dict[str, dict[str, float]]:
     result = evaluate(clean, noisy, **limits, seeds=(seed,), baselines=BASELINES)
-    part = clean.select(within(clean, **limits))
+    part = subset(clean, **limits)
     labels = noisy.labels("temperature")
     rows = labels != "optimal"
     asked, truth = noisy.select(rows), labels[rows]

@@ -9,8 +9,9 @@ from typing import Self
 
 from torch import nn
 
-from eigenscape.diagnosis import Family, GrowPlan
+from eigenscape.diagnosis import GrowPlan
 from eigenscape.errors import InputError
+from eigenscape.models import Recipe, Task
 from eigenscape.zoo import MLP, digits
 from eigenscape_studies import Plan
 from eigenscape_studies._data import mnist_family
@@ -110,21 +111,19 @@ def network(width: int) -> nn.Module:
 
 
 @lru_cache(maxsize=1)
-def digits_family() -> Family:
+def digits_family() -> Task:
     """Return the digits, half to train on, half to test on."""
     split = digits(test_fraction=0.5)
-    return Family(
-        build=network,
+    return Task(
+        make=network,
         train=(split.train_inputs, split.train_labels),
         test=(split.test_inputs, split.test_labels),
         widths=(3, 6, 10, 20, 50),
-        learning_rate=0.04,
-        batch_size=32,
-        epochs=80,
+        recipe=Recipe(epochs=80, batch_size=32, learning_rate=0.04, schedule="constant"),
     )
 
 
-FAMILIES: Mapping[str, Callable[[], Family]] = {"digits": digits_family, "mnist": mnist_family}
+FAMILIES: Mapping[str, Callable[[], Task]] = {"digits": digits_family, "mnist": mnist_family}
 _GRIDS = {
     "digits": ((3, 6, 10, 20, 50), (100, 200, 450, 898)),
     "mnist": ((3, 6, 10, 20, 50), (100, 250, 500, 1000)),

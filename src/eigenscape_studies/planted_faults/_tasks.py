@@ -110,7 +110,7 @@ def _task(fault: Fault, name: str, width: int, data: int, rate: float) -> Task:
 
 def _changed(fault: Fault, action: str, ratio: float) -> tuple[int, int, float]:
     """Return width, data and rate after an action; as far as the data go."""
-    most = len(FAMILIES[fault.data_set]().train[1])
+    most = FAMILIES[fault.data_set]().train.examples
     width = round(fault.width * ratio) if action == "widen" else fault.width
     data = min(most, round(fault.data * ratio)) if action == "add data" else fault.data
     rate = fault.rate * ratio if "temperature" in action else fault.rate

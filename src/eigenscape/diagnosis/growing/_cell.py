@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eigenscape.diagnosis.growing._family import Family
+from eigenscape.diagnosis.growing._classification import classes_of, pair_of
 from eigenscape.diagnosis.growing._plan import GrowPlan
 from eigenscape.diagnosis.growing._training import train_networks
 from eigenscape.diagnosis.measuring._curves import error_of
 from eigenscape.diagnosis.measuring._metrics import measure_groups
-from eigenscape.models import NetworkData, Objective
+from eigenscape.models import NetworkData, Objective, Task
 from eigenscape.runs import single_thread
 from eigenscape.zoo import noisy_labels
 
@@ -22,13 +22,11 @@ Row = dict[str, float]
 _NOISE = 1_000_003  # apart from the seed of the order: else the first samples are the noisy ones
 
 
-def grow_cell(
-    family: Family, plans: Sequence[GrowPlan], width: int, data: int
-) -> list[dict[str, Any]]:
+def grow_cell(task: Task, plans: Sequence[GrowPlan], width: int, data: int) -> list[dict[str, Any]]:
     """Train and measure the configurations of one cell; a task of :mod:`eigenscape.runs`.
 
     Args:
-        family: the networks and the data.
+        task: the networks and the data.
         plans: they differ in label noise and first seed alone; all are trained side by side.
         width: of the networks.
         data: samples of each.
@@ -38,10 +36,10 @@ def grow_cell(
         sentence for each that did not.
     """
     with single_thread():  # many small tensors; and sums that are the same bit for bit
-        networks = trained_cell(family, plans, width, data)
+        networks = trained_cell(task, plans, width, data)
         seeds = plans[0].seeds
         groups = [range(start, start + seeds) for start in range(0, networks.networks, seeds)]
-        held_out = NetworkData.shared(*family.test, networks.networks)
+        held_out = NetworkData.shared(*pair_of(task, "test"), networks.networks)
         found = measure_groups(networks, groups, held_out, plans[0].measuring)
         accuracy = (100 - error_of(networks.on(held_out))).view(-1, seeds).numpy()
     rows = [
@@ -54,30 +52,31 @@ def grow_cell(
     return [_sorted(rows[start : start + count]) for start in range(0, len(rows), count)]
 
 
-def trained_cell(family: Family, plans: Sequence[GrowPlan], width: int, data: int) -> Objective:
+def trained_cell(task: Task, plans: Sequence[GrowPlan], width: int, data: int) -> Objective:
     """Return the trained networks of a cell, ordered by plan, rate and seed, on their data."""
     seeds = {plan: [plan.first_seed + i for i in range(plan.seeds)] for plan in plans}
     order = [(plan, rate, s) for plan in plans for rate in plan.rates for s in seeds[plan]]
-    data_of = {plan: training_rows(family, plan, data) for plan in plans}
+    data_of = {plan: training_rows(task, plan, data) for plan in plans}
     rows, labels = (torch.stack([data_of[plan][i] for plan, _, _ in order]) for i in (0, 1))
     return train_networks(
-        [family.network(width, seed) for _, _, seed in order],
-        NetworkData(family.train[0], rows, labels),
+        [task.build(seed, width) for _, _, seed in order],
+        NetworkData(pair_of(task, "train")[0], rows, labels),
         rates=[rate for _, rate, _ in order],
         seeds=[seed for _, _, seed in order],
         plan=plans[0],
     )
 
 
-def training_rows(family: Family, plan: GrowPlan, data: int) -> tuple[Tensor, Tensor]:
+def training_rows(task: Task, plan: GrowPlan, data: int) -> tuple[Tensor, Tensor]:
     """Return the first ``data`` places of the plan's shuffled order, and their labels.
 
     Labels are noisy where the plan asks for it.
     """
     generator = torch.Generator().manual_seed(plan.first_seed)
-    order = torch.randperm(len(family.train[1]), generator=generator)[:data]
+    _, true = pair_of(task, "train")
+    order = torch.randperm(len(true), generator=generator)[:data]
     labels = noisy_labels(
-        family.train[1], plan.label_noise, classes=family.classes, seed=_NOISE + plan.first_seed
+        true, plan.label_noise, classes=classes_of(task), seed=_NOISE + plan.first_seed
     )
     return order, labels[order]
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch.nn import functional
 
-from eigenscape.diagnosis.growing._family import Family
+from eigenscape.diagnosis.growing._classification import pair_of
 from eigenscape.diagnosis.growing._plan import GrowPlan
 from eigenscape.diagnosis.growing._training import train_networks
 from eigenscape.diagnosis.measuring._curves import train_bends
 from eigenscape.errors import InputError
-from eigenscape.models import NetworkData, Objective
+from eigenscape.models import NetworkData, Objective, Task
 from eigenscape.runs import single_thread
 
 _STEPS = 3  # that are timed, after one that is not
@@ -52,7 +52,7 @@ class Cost:
         )
 
 
-def estimate_cost(family: Family, plan: GrowPlan) -> Cost:
+def estimate_cost(task: Task, plan: GrowPlan) -> Cost:
     """Time a few steps of each width, and extrapolate.
 
     Raises:
@@ -61,45 +61,45 @@ def estimate_cost(family: Family, plan: GrowPlan) -> Cost:
     seconds, failed = 0.0, []
     for width in plan.widths:
         try:
-            step, bend = _time(family, plan, width)
+            step, bend = _time(task, plan, width)
         except InputError as error:  # recorded again, with the rest kept, when it is grown
             failed.append(str(error))
             continue
         steps = sum(plan.steps(data) for data in plan.data)
         seconds += step * steps + bend * plan.measuring.curve_steps * len(plan.data)
     if len(failed) == len(plan.widths):
-        raise InputError("no width can be grown: " + "; ".join(failed))
+        raise InputError("no width can be trained: " + "; ".join(failed))
     return Cost(
         networks=plan.networks, curves=plan.configurations, seconds=_REST * seconds,
-        work=_work(family, plan),
+        work=_work(task, plan),
     )  # fmt: skip
 
 
-def trim(family: Family, plan: GrowPlan, seconds: float) -> tuple[GrowPlan, Cost]:
+def fit_budget(task: Task, plan: GrowPlan, seconds: float) -> tuple[GrowPlan, Cost]:
     """Return the plan, made smaller until it fits, and its cost.
 
     In this order: two seeds, three temperatures (the ends and the middle), then the largest amount
     of data, then the largest width, as long as two of each are left.
 
     Args:
-        family: what is grown.
+        task: what is trained.
         plan: the grid.
         seconds: of one core.
 
     Raises:
         InputError: the smallest grid costs more.
     """
-    cost = estimate_cost(family, plan)
+    cost = estimate_cost(task, plan)
     while cost.seconds > seconds:
         smaller = _smaller(plan)
         if smaller is None:
             raise InputError(
                 f"the budget is {seconds:.0f} s, and the smallest plan of {plan.networks} networks "
-                f"takes about {cost.seconds:.0f} s of one core. Mend: fewer epochs, narrower "
+                f"takes about {cost.seconds:.0f} s of one core. Try: fewer epochs, narrower "
                 "widths, or a larger budget"
             )
         plan = smaller
-        cost = estimate_cost(family, plan)
+        cost = estimate_cost(task, plan)
     return plan, cost
 
 
@@ -116,11 +116,12 @@ def _smaller(plan: GrowPlan) -> GrowPlan | None:
     return None
 
 
-def _time(family: Family, plan: GrowPlan, width: int) -> tuple[float, float]:
+def _time(task: Task, plan: GrowPlan, width: int) -> tuple[float, float]:
     """Return the seconds of one step of training, and of one of the curves, of a whole cell."""
     some = min(plan.data)
-    models = [family.network(width, seed) for _ in plan.rates for seed in range(plan.seeds)]
-    samples = NetworkData.shared(family.train[0][:some], family.train[1][:some], len(models))
+    models = [task.build(seed, width) for _ in plan.rates for seed in range(plan.seeds)]
+    inputs, labels = pair_of(task, "train")
+    samples = NetworkData.shared(inputs[:some], labels[:some], len(models))
     networks = Objective(models, functional.cross_entropy, samples, check=False)
     first, second = (networks.select(range(i, len(models), plan.seeds)) for i in (0, 1))
     batch = samples.first(min(plan.batch_size, some))
@@ -140,8 +141,8 @@ def _time(family: Family, plan: GrowPlan, width: int) -> tuple[float, float]:
     return max(c - a, 0.0) / _STEPS, max(d - b, 0.0) / _STEPS
 
 
-def _work(family: Family, plan: GrowPlan) -> float:
-    full = max(family.widths) ** 2 * len(family.train[1]) * family.epochs
+def _work(task: Task, plan: GrowPlan) -> float:
+    full = max(task.widths) ** 2 * len(pair_of(task, "train")[1]) * task.recipe.epochs
     return (
         sum(
             width**2 * data * plan.epochs * len(plan.rates) * plan.seeds

@@ -6,10 +6,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from eigenscape.diagnosis.growing._cost import Cost, estimate_cost, trim
-from eigenscape.diagnosis.growing._family import Family
+from eigenscape.diagnosis.growing._cost import Cost, estimate_cost, fit_budget
 from eigenscape.diagnosis.growing._plan import GrowPlan
 from eigenscape.errors import InputError
+from eigenscape.models import Task
 from eigenscape.results import decode, dumps, encode, read_object, write_text
 
 PLAN_FILE = "plan.json"
@@ -19,49 +19,49 @@ CELLS = "cells"
 
 @dataclass(frozen=True, kw_only=True)
 class _Kept:
-    """The file of a plan: what was asked for, what it was trimmed to, and of which family."""
+    """The file of a plan: what was asked for, what it was made smaller to, and of which task."""
 
-    schema: Literal["eigenscape.grow_plan/1"] = "eigenscape.grow_plan/1"
+    schema: Literal["eigenscape.grow_plan/2"] = "eigenscape.grow_plan/2"
     asked: GrowPlan
     plan: GrowPlan
-    family: str
+    task: str
 
 
-def settle_plan(
-    folder: str | Path, family: Family, asked: GrowPlan, *, budget: float | None = None
+def resolve_plan(
+    folder: str | Path, task: Task, asked: GrowPlan, *, budget: float | None = None
 ) -> tuple[GrowPlan, Cost]:
-    """Return the plan to grow in a folder, and its cost.
+    """Return the plan to train in a folder, and its cost.
 
-    The first time, the plan that is asked for is trimmed to the budget and written down, since
-    timing differs from run to run; once a cell is finished, what is written counts.
+    The first time, the plan that is asked for is made smaller to fit the budget and written down,
+    since timing differs from run to run; once a cell is finished, what is written counts.
 
     Args:
         folder: of the population.
-        family: what is grown.
+        task: what is grown.
         asked: the plan.
         budget: seconds of one core; None for no limit.
 
     Raises:
-        InputError: the folder holds another plan, or that of another family, or the budget is too
+        InputError: the folder holds another plan, or that of another task, or the budget is too
             small.
     """
     path = Path(folder) / PLAN_FILE
     if path.exists():
         _read(path)
     if path.exists() and any((path.parent / CELLS).glob("*.npz")):
-        return _kept(path, family, asked)
-    plan, cost = trim(family, asked, budget) if budget else (asked, estimate_cost(family, asked))
-    kept = _Kept(asked=asked, plan=plan, family=family.fingerprint)
+        return _kept(path, task, asked)
+    plan, cost = fit_budget(task, asked, budget) if budget else (asked, estimate_cost(task, asked))
+    kept = _Kept(asked=asked, plan=plan, task=task.fingerprint)
     write_text(path, dumps(encode(kept), indent=1) + "\n")
     return plan, cost
 
 
-def _kept(path: Path, family: Family, asked: GrowPlan) -> tuple[GrowPlan, Cost]:
+def _kept(path: Path, task: Task, asked: GrowPlan) -> tuple[GrowPlan, Cost]:
     kept = _read(path)
-    if kept.family != family.fingerprint:
+    if kept.task != task.fingerprint:
         raise InputError(
-            f"{path.parent} holds a population of another family: its data, widths or initial "
-            "weights differ. Mend: choose another folder"
+            f"{path.parent} holds a population of another task: its data, widths or initial "
+            "weights differ. Try: choose another folder"
         )
     if kept.asked != asked:
         changed = [
@@ -70,10 +70,10 @@ def _kept(path: Path, family: Family, asked: GrowPlan) -> tuple[GrowPlan, Cost]:
             if getattr(kept.asked, item.name) != getattr(asked, item.name)
         ]
         raise InputError(
-            f"{path.parent} was started with another plan ({', '.join(changed)} differ). Mend: ask "
+            f"{path.parent} was started with another plan ({', '.join(changed)} differ). Try: ask "
             "for the same, or choose another folder"
         )
-    return kept.plan, estimate_cost(family, kept.plan)
+    return kept.plan, estimate_cost(task, kept.plan)
 
 
 def _read(path: Path) -> _Kept:

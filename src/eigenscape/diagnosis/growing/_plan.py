@@ -1,4 +1,4 @@
-"""What is grown: widths, amounts of data, temperatures, seeds."""
+"""What is trained: widths, amounts of data, temperatures, seeds."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from eigenscape.diagnosis.growing._classification import check_task, pair_of
 from eigenscape.diagnosis.measuring import MeasureOptions
 from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
-    from eigenscape.diagnosis.growing._family import Family
+    from eigenscape.models import Task
 
-#: Shares of the family's own learning rate, and of its data. Three times a step brackets the
+#: Shares of the task's own learning rate, and of its data. Three times a step brackets the
 #: optimum in few temperatures; a population of small parts diagnoses the whole (Zhou et al., ICML
 #: 2024, transfer of scale).
 RATES = (1 / 9, 1 / 3, 1.0, 3.0, 9.0)
@@ -76,7 +77,7 @@ class GrowPlan:
         if self.data and isinstance(self.batch_size, int) and min(self.data) < self.batch_size:
             wrong.append(
                 f"{min(self.data)} samples are fewer than a batch of {self.batch_size}, so that "
-                "their temperature would be another; expected no less. Mend: a smaller batch size, "
+                "their temperature would be another; expected no less. Try: a smaller batch size, "
                 "or more data"
             )
         if not 0 <= self.momentum < 1:
@@ -91,18 +92,18 @@ class GrowPlan:
     @classmethod
     def of(
         cls,
-        family: Family,
+        task: Task,
         *,
         widths: Sequence[int] | None = None,
         data: Sequence[int] | None = None,
         rates: Sequence[float] | None = None,
         **recipe: Any,
     ) -> Self:
-        """Return a plan around the family's own recipe.
+        """Return a plan around the task's own recipe, at constant rates.
 
         Args:
-            family: what is grown.
-            widths: None for the family's.
+            task: what is trained.
+            widths: None for the task's.
             data: None for 1/8, 1/4 and 1/2 of its training data.
             rates: None for 1/9, 1/3, 1, 3 and 9 times its learning rate.
             **recipe: other fields.
@@ -110,23 +111,25 @@ class GrowPlan:
         Raises:
             InputError: an option out of its range, or more data than there are.
         """
-        count = len(family.train[1])
+        count = len(pair_of(check_task(task), "train")[1])
         if data is None:
             data = [max(2, round(share * count)) for share in DATA]
         if not len(data):
             raise InputError("data is empty; expected one amount of training samples or more")
         if max(data) > count:
             raise InputError(
-                f"data of {max(data)} asked for, and the family has {count} training samples"
+                f"data of {max(data)} asked for, and the task has {count} training samples"
             )
         if rates is None:
-            rates = [float(f"{share * family.learning_rate:.6g}") for share in RATES]
-        own = {name: getattr(family, name)
-               for name in ("epochs", "batch_size", "momentum", "weight_decay")}  # fmt: skip
+            rates = [float(f"{share * task.recipe.learning_rate:.6g}") for share in RATES]
+        names = ("epochs", "batch_size", "momentum", "weight_decay")
+        own = {name: getattr(task.recipe, name) for name in names}
         return cls(
-            widths=tuple(widths or family.widths), data=tuple(data), rates=tuple(rates),
+            widths=tuple(widths or task.widths),
+            data=tuple(data),
+            rates=tuple(rates),
             **{**own, **recipe},
-        )  # fmt: skip
+        )
 
     @property
     def configurations(self) -> int:

@@ -1,4 +1,4 @@
-"""Growing a population: one task for each cell, kept as it is finished."""
+"""Training a population: one task for each cell, kept as it is finished."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from eigenscape import runs
 from eigenscape.diagnosis._population import Population
 from eigenscape.diagnosis.growing._cell import grow_cell
-from eigenscape.diagnosis.growing._family import Family
+from eigenscape.diagnosis.growing._classification import check_task, logits_of
 from eigenscape.diagnosis.growing._folder import CELLS
 from eigenscape.diagnosis.growing._plan import GrowPlan
 from eigenscape.errors import InputError, TaskError
-from eigenscape.runs import Engine, ProgressCallback, Task, execute
+from eigenscape.models import Task
+from eigenscape.runs import Engine, ProgressCallback, execute
 
 
-def grow(
-    family: Family,
+def train_population(
+    task: Task,
     plan: GrowPlan | None = None,
     *,
     name: str = "grown",
@@ -26,7 +28,7 @@ def grow(
     jobs: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Population:
-    """Train and measure a population on the user's own data and model family.
+    """Train and measure a population on the user's own data and model task.
 
     Every cell (a width, an amount of data) is one task: its temperatures and seeds are trained side
     by side. With a folder, finished cells are kept in it, and a killed run goes on from them to the
@@ -34,47 +36,47 @@ def grow(
     population's ``notes``; the rest is kept.
 
     Args:
-        family: the networks and the data.
-        plan: the grid; None for :meth:`GrowPlan.of` the family.
+        task: the networks and the data.
+        plan: the grid; None for :meth:`GrowPlan.of` the task.
         name: what reports call the population.
         folder: where finished cells are kept; None for memory alone.
-        engine: where cells are grown: ``"local"`` processes, ``"ray"``, ``"dask"``; ``"threads"``
-            grows one cell at a time in this process, since torch's generator is shared.
+        engine: where cells are trained: ``"local"`` processes, ``"ray"``, ``"dask"``; ``"threads"``
+            trains one cell at a time in this process, since torch's generator is shared.
         jobs: cells at a time; None for one on each core.
         progress: told after each cell.
 
     Raises:
-        TaskError: nothing could be grown.
+        TaskError: nothing could be trained.
         InputError: the rows are no population.
     """
-    plan = plan or GrowPlan.of(family)
+    plan = plan or GrowPlan.of(task)
     plans = {name: plan}
-    tasks = population_tasks(family, plans)
+    tasks = population_tasks(task, plans)
     if engine == "threads":
         jobs = 1
     place = None if folder is None else Path(folder) / CELLS
     outcomes = execute(tasks, folder=place, engine=engine, jobs=jobs, progress=progress)
     lost = [f"{outcome.name} failed: {outcome.error}" for outcome in outcomes if not outcome.ok]
     cells = [outcome.value for outcome in outcomes if outcome.ok]
-    (population,) = gather_populations(family, plans, cells, lost)
+    (population,) = gather_populations(task, plans, cells, lost)
     return population
 
 
-def population_tasks(family: Family, plans: Mapping[str, GrowPlan]) -> list[Task]:
-    """Return one task for each cell of populations that are grown side by side.
+def population_tasks(task: Task, plans: Mapping[str, GrowPlan]) -> list[runs.Task]:
+    """Return one task for each cell of populations that are trained side by side.
 
     Several populations are cheaper together than one after the other. The value of a task is, for
     each plan, ``{"rows": one row for each configuration, "failed": a sentence for each that did not
     come out finite}``; :func:`gather_populations` makes the populations from the values.
 
     Args:
-        family: the networks and the data.
+        task: the networks and the data.
         plans: name to plan; they differ in label noise and first seed alone.
 
     Raises:
         InputError: plans that differ in more.
     """
-    _ = family.fingerprint  # says now what cannot be repeated
+    _ = check_task(task).fingerprint  # says now what cannot be repeated
     several = list(plans.values())
     first = several[0]
     if any(
@@ -82,14 +84,14 @@ def population_tasks(family: Family, plans: Mapping[str, GrowPlan]) -> list[Task
         for plan in several
     ):
         raise InputError(
-            "plans that are grown together may differ in label_noise and first_seed alone. Mend: "
-            "grow them one after the other"
+            "plans that are trained together may differ in label_noise and first_seed alone. Try: "
+            "train them one after the other"
         )
     return [
-        Task(
+        runs.Task(
             f"width {width}, data {data}",
             grow_cell,
-            {"family": family, "plans": several, "width": width, "data": data},
+            {"task": task, "plans": several, "width": width, "data": data},
         )
         for data in sorted(first.data, reverse=True)  # the longest first
         for width in sorted(first.widths, reverse=True)
@@ -97,7 +99,7 @@ def population_tasks(family: Family, plans: Mapping[str, GrowPlan]) -> list[Task
 
 
 def gather_populations(
-    family: Family,
+    task: Task,
     plans: Mapping[str, GrowPlan],
     cells: Sequence[list[dict[str, Any]]],
     lost: Sequence[str] = (),
@@ -105,30 +107,30 @@ def gather_populations(
     """Return the populations that the values of :func:`population_tasks` make.
 
     Args:
-        family: as there.
+        task: as there.
         plans: as there.
         cells: the values.
         lost: a sentence for each cell without a value.
 
     Raises:
-        TaskError: nothing could be grown.
+        TaskError: nothing could be trained.
     """
     return [
-        _population(family, plan, name, [cell[i] for cell in cells], lost)
+        _population(task, plan, name, [cell[i] for cell in cells], lost)
         for i, (name, plan) in enumerate(plans.items())
     ]
 
 
 def _population(
-    family: Family, plan: GrowPlan, name: str, cells: list[dict[str, Any]], lost: Sequence[str]
+    task: Task, plan: GrowPlan, name: str, cells: list[dict[str, Any]], lost: Sequence[str]
 ) -> Population:
     rows = [row for cell in cells for row in cell["rows"]]
     notes = [*lost, *(line for cell in cells for line in cell["failed"])]
     if not rows:
-        raise TaskError("no configuration could be grown: " + "; ".join(notes))
+        raise TaskError("no configuration could be trained: " + "; ".join(notes))
     rows.sort(key=lambda row: (row["width"], row["data"], row["lr"]))
     protocol = {
-        **plan.measuring.to_protocol(classes=family.logits),
+        **plan.measuring.to_protocol(classes=logits_of(task)),
         "seeds": plan.seeds,
     }
     return Population.from_rows(rows, protocol=protocol, name=name, notes=notes)
