@@ -13,8 +13,8 @@ from torch import nn
 
 from eigenscape.errors import InputError, TaskError
 from eigenscape.landscape import sample
-from eigenscape.models import Objective
-from eigenscape.runs import CannotTravelError, call_user_function
+from eigenscape.models import Objective, load_probe
+from eigenscape.runs import CannotTravelError
 
 CE = nn.functional.cross_entropy
 CLUSTERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("dask", "ray")]
@@ -184,7 +184,7 @@ def build():
 def test_classes_of_a_users_own_file_reach_the_workers(tmp_path):
     (tmp_path / "probe.py").write_text(PROBE)
     (tmp_path / "helper_of_the_probe.py").write_text("SCALE = 0.5\n")
-    built = call_user_function(f"{tmp_path / 'probe.py'}:build")
+    built = load_probe(f"{tmp_path / 'probe.py'}:build")
     alone, beside = (sample(Objective(*built), jobs=jobs, **GRID).values for jobs in (1, 2))
     assert np.array_equal(alone, beside)
 
