@@ -262,10 +262,13 @@ def test_codes_with_scales_compare_with_their_original():
 def test_a_parametrized_network_keeps_its_blocks_and_is_monitored():
     torch.manual_seed(0)
     network = nn.ModuleDict(
-        {"layers": nn.ModuleList(
-            nn.ModuleDict({"up": nn.Linear(32, 32), "down": nn.Linear(32, 32)}) for _ in range(3)
-        )}
-    )  # fmt: skip
+        {
+            "layers": nn.ModuleList(
+                nn.ModuleDict({"up": nn.Linear(32, 32), "down": nn.Linear(32, 32)})
+                for _ in range(3)
+            )
+        }
+    )
     for layer in network["layers"]:
         parametrizations.weight_norm(layer["up"])
     rows = {row.name: row for row in analyze(network)}

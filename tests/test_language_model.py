@@ -99,6 +99,15 @@ def test_the_standard_error_is_that_of_the_mean_over_windows():
     assert model.perplexity(rows[0]).interval is None
 
 
+def test_windows_of_a_result_are_in_the_order_of_the_text():
+    model = LanguageModel.of(gpt().double())
+    tokens = Tokens.of([drawn(n, seed=n) for n in (4, 9, 2, 9, 6)])
+    found = model.perplexity(tokens)
+    assert found.window_tokens == (3, 8, 1, 8, 5)
+    alone = [model.perplexity(ids).nll for ids in tokens.documents]
+    assert found.window_nll == pytest.approx(alone, rel=1e-12)
+
+
 def test_a_perplexity_is_a_result(tmp_path):
     found = LanguageModel.of(gpt()).perplexity(Tokens.of(drawn(60), length=8))
     assert Perplexity.load(found.save(tmp_path / "p.json")) == found
@@ -199,13 +208,23 @@ def test_blocks_come_in_order():
 def tiny(kind, **changes):
     transformers = pytest.importorskip("transformers")
     sizes = {
-        "llama": {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3,
-                  "num_attention_heads": 4, "num_key_value_heads": 2,
-                  "max_position_embeddings": 64},
+        "llama": {
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 64,
+        },
         "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64},
-        "gpt_neox": {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
-                     "num_attention_heads": 4, "max_position_embeddings": 64},
-    }[kind]  # fmt: skip
+        "gpt_neox": {
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "max_position_embeddings": 64,
+        },
+    }[kind]
     config = transformers.AutoConfig.for_model(kind, vocab_size=29, **{**sizes, **changes})
     return build(lambda: transformers.AutoModelForCausalLM.from_config(config)).eval()
 
@@ -233,10 +252,27 @@ def test_greedy_continuation_is_that_of_generate(kind):
     for prompt, new in zip(prompts(), together, strict=True):
         ids = torch.tensor([prompt])
         expected = module.generate(
-            ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=10,
-            min_new_tokens=10, pad_token_id=0, eos_token_id=None,
-        )  # fmt: skip
+            ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=False,
+            max_new_tokens=10,
+            min_new_tokens=10,
+            pad_token_id=0,
+            eos_token_id=None,
+        )
         assert torch.equal(new, expected[0, len(prompt) :])
+
+
+def test_an_objective_of_a_transformers_model_has_second_derivatives():
+    objective = Objective(LanguageModel.of(tiny("llama").double()), Tokens.of(drawn(20), length=8))
+    first, second = torch.randn(2, objective.space.count, dtype=torch.float64)
+    forth, back = objective.hvp(first) @ second, objective.hvp(second) @ first
+    # the library's norms and rotary angles are float32 whatever the model is
+    assert float(forth) == pytest.approx(float(back), rel=1e-6)
+    step = 1e-4
+    center = objective.center.double()
+    ends = [objective.gradient(center + sign * step * first) for sign in (1, -1)]
+    assert float((ends[0] - ends[1]) @ second / (2 * step)) == pytest.approx(float(forth), rel=1e-2)
 
 
 def folder_of(tmp_path, kind="llama", **changes):
@@ -338,9 +374,14 @@ def test_the_stories_model_gives_the_published_numbers():
     new = model.continue_greedily([[1, 403, 407], [1]], 20)
     ids = torch.tensor([[1, 403, 407]])
     expected = model.model.generate(
-        ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=20,
-        min_new_tokens=20, pad_token_id=0, eos_token_id=None,
-    )  # fmt: skip
+        ids,
+        attention_mask=torch.ones_like(ids),
+        do_sample=False,
+        max_new_tokens=20,
+        min_new_tokens=20,
+        pad_token_id=0,
+        eos_token_id=None,
+    )
     assert torch.equal(new[0], expected[0, 3:])
 
 

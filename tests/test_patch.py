@@ -18,10 +18,24 @@ from eigenscape.errors import CheckpointError, OutputError
 from tests._checkpoint_files import raw_safetensors
 
 DTYPES = [
-    torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn,
-    torch.float8_e5m2, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.uint16,
-    torch.uint32, torch.uint64, torch.bool, torch.complex64, torch.complex128,
-]  # fmt: skip
+    torch.float64,
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.float8_e4m3fn,
+    torch.float8_e5m2,
+    torch.int64,
+    torch.int32,
+    torch.int16,
+    torch.int8,
+    torch.uint8,
+    torch.uint16,
+    torch.uint32,
+    torch.uint64,
+    torch.bool,
+    torch.complex64,
+    torch.complex128,
+]
 EXOTIC = [
     getattr(torch, name)
     for name in ("float8_e8m0fnu", "float4_e2m1fn_x2", "float8_e4m3fnuz")
@@ -336,8 +350,11 @@ def test_the_table_says_what_each_edit_is():
     row = Patch.diff(before, after).frame().iloc[0]
     changed = int((before["a.w"].view(torch.int32) != after["a.w"].view(torch.int32)).sum())
     assert (row["tensor"], row["kind"], row["shape"], row["changed"]) == (
-        "a.w", "mask", "7x11", changed,
-    )  # fmt: skip
+        "a.w",
+        "mask",
+        "7x11",
+        changed,
+    )
     assert row["share"] == pytest.approx(changed / 77)
 
 
@@ -441,14 +458,22 @@ def changes():
     yield "set short", lambda t, c: ({**t, "a.w.set": t["a.w.set"][:-1]}, c)
     yield "set type", lambda t, c: ({**t, "a.w.set": t["a.w.set"].half()}, c)
     for field, values in {
-        "kind": ["exec", 3, None], "shape": [[7, 10], "77", [-7, -11], [2**60, 2**60], [7.0, 11]],
-        "dtype": ["nonsense", "load", 5], "base": ["0", 7], "result": [None], "name": ["other", 3],
+        "kind": ["exec", 3, None],
+        "shape": [[7, 10], "77", [-7, -11], [2**60, 2**60], [7.0, 11]],
+        "dtype": ["nonsense", "load", 5],
+        "base": ["0", 7],
+        "result": [None],
+        "name": ["other", 3],
         "aliases": [[1], "x"],
-    }.items():  # fmt: skip
+    }.items():
         for value in values:
-            yield f"{field}={value}", lambda t, c, f=field, v=value: (
-                t, {**c, "edits": [{**c["edits"][0], f: v}]},
-            )  # fmt: skip
+            yield (
+                f"{field}={value}",
+                lambda t, c, f=field, v=value: (
+                    t,
+                    {**c, "edits": [{**c["edits"][0], f: v}]},
+                ),
+            )
     yield "lacks a field", lambda t, c: (t, {**c, "edits": [{"name": "a.w"}]})
     yield "unknown field", lambda t, c: (t, {**c, "edits": [{**c["edits"][0], "module": "os"}]})
     yield "no edits", lambda t, c: (t, {**c, "edits": []})
@@ -490,8 +515,10 @@ def test_an_index_that_leaves_the_tensor_is_refused(tmp_path, index):
 def test_other_files_are_no_patches(tmp_path):
     torch.save({"w": torch.ones(2)}, tmp_path / "w.pt")
     plain = save_checkpoint({"w": torch.ones(2)}, tmp_path / "w.safetensors")
-    hostile = raw_safetensors(tmp_path / "h.safetensors", {"x": {"dtype": "F32", "shape": [2**40],
-        "data_offsets": [0, 2**42]}})  # fmt: skip
+    hostile = raw_safetensors(
+        tmp_path / "h.safetensors",
+        {"x": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}},
+    )
     for path in (tmp_path / "w.pt", plain, hostile, tmp_path / "none.safetensors"):
         with pytest.raises(CheckpointError):
             Patch.load(path)

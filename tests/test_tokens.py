@@ -118,10 +118,16 @@ def test_the_tokenizer_of_gpt2():
 def bad(tmp_path):
     """Sources that cannot be read, and a piece of the sentence that says so."""
     files = {
-        "empty.txt": b" \n", "latin.txt": b"caf\xe9", "one.jsonl": b'{"text": "a b"}\n{"text": ',
-        "field.jsonl": b'{"body": "ab"}', "list.jsonl": b"[1, 2]", "value.jsonl": b'{"text": 3}',
-        "deep.jsonl": b"[" * 100_000, "float.npy": b"", "half.npy": b"\x93NUMPY\x01\x00\xff\xff",
-    }  # fmt: skip
+        "empty.txt": b" \n",
+        "latin.txt": b"caf\xe9",
+        "one.jsonl": b'{"text": "a b"}\n{"text": ',
+        "field.jsonl": b'{"body": "ab"}',
+        "list.jsonl": b"[1, 2]",
+        "value.jsonl": b'{"text": 3}',
+        "deep.jsonl": b"[" * 100_000,
+        "float.npy": b"",
+        "half.npy": b"\x93NUMPY\x01\x00\xff\xff",
+    }
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     np.save(tmp_path / "float.npy", np.ones(3))

@@ -33,9 +33,11 @@ def add(verbs: Verbs) -> None:
         "returns a module, or (module, tokenizer). Your file is run: name only one you trust",
     )
     parser.add_argument(
-        "--text", required=True, metavar="FILE",
+        "--text",
+        required=True,
+        metavar="FILE",
         help="a text, a .jsonl file with a document a line, or a .npy file of token ids",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--tokenizer", metavar="PATH", help="tokenizer.json or its folder [the model's folder]"
     )
@@ -44,10 +46,12 @@ def add(verbs: Verbs) -> None:
         "--length", type=int, metavar="N", help="tokens in a window [the model's context, or 2048]"
     )
     parser.add_argument(
-        "--stride", type=int, metavar="N",
+        "--stride",
+        type=int,
+        metavar="N",
         help="from one window to the next; --length itself counts as papers on pruning do "
         "[length - 1: every token is scored]",
-    )  # fmt: skip
+    )
     parser.add_argument("--windows", type=int, metavar="N", help="take N windows only [all]")
     parser.add_argument("--seed", type=int, metavar="N", help="draw these; otherwise the first N")
     parser.add_argument("--dtype", choices=_TYPES, default="float32", help="of weights [float32]")

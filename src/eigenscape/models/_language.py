@@ -176,6 +176,10 @@ class LanguageModel:
             sums = -(logprob.double() * wanted).sum(dim=1)
             counts = wanted.sum(dim=1)
             found += zip((sums / counts).tolist(), counts.tolist(), strict=True)
+        # batches are in order of length: back to the windows' own
+        lengths = [window.stop - window.start for window in windows.windows]
+        order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
+        found = [pair for _, pair in sorted(zip(order, found, strict=True))]
         return Perplexity(
             window_nll=tuple(mean for mean, _ in found),
             window_tokens=tuple(count for _, count in found),

@@ -40,8 +40,12 @@ class Perplexity(Result):
 
     schema: ClassVar[str] = "eigenscape.perplexity/1"
     also_written: ClassVar[tuple[str, ...]] = (
-        "value", "interval", "nll", "standard_error", "tokens",
-    )  # fmt: skip
+        "value",
+        "interval",
+        "nll",
+        "standard_error",
+        "tokens",
+    )
     window_nll: tuple[float, ...]
     window_tokens: tuple[int, ...]
     model: str
