@@ -222,6 +222,14 @@ def test_command_lists_what_is_installed(coin, capsys):
     assert {"coin", "md_tree"} <= {row["name"] for row in listed}
 
 
+def test_help_names_what_is_installed(coin, capsys):
+    with pytest.raises(SystemExit):
+        command("--help")
+    assert re.search(
+        r"installed studies:\n  coin, heavy_tails, .*tempbalance", capsys.readouterr().out
+    )
+
+
 def test_command_refuses_what_is_not_there():
     with pytest.raises(InputError, match="no study 'heavy'; installed: heavy_tails, land"):
         command("heavy")

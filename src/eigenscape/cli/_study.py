@@ -30,7 +30,8 @@ def add(verbs: Verbs) -> None:
         "  eigenscape study landscape_topology --scale full --out topology\n"
         "  eigenscape study heavy_tails --format json > claims.json\n",
     )
-    parser.add_argument("name", nargs="?", help="which study; --list names those installed")
+    parser.add_argument("name", nargs="?", help="which study (installed ones: see below)")
+    parser.formatter_class = _Formatter
     parser.add_argument("--list", action="store_true", help="list the installed studies, and end")
     parser.add_argument(
         "--scale",
@@ -50,6 +51,15 @@ def add(verbs: Verbs) -> None:
         "study goes on from them",
     )
     group.add_argument("--quiet", action="store_true", help="no notes, no progress")
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Add the installed studies to the examples; they are looked up when help is shown."""
+
+    def add_text(self, text: str | None) -> None:
+        if text is not None and text.startswith("examples:"):
+            text = f"installed studies:\n  {', '.join(_offered())}\n\n{text}"
+        super().add_text(text)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -95,7 +95,7 @@ def _solve(gram: torch.Tensor, right: torch.Tensor, penalty: float) -> torch.Ten
     if int(info):
         raise InputError(
             f"the ridge penalty {penalty:.3g} is lost in the rounding of features of this size "
-            f"(largest diagonal entry {float(gram.diagonal().max()):.3g}). Mend: a larger ridge"
+            f"(largest diagonal entry {float(gram.diagonal().max()):.3g}). Try: a larger ridge"
         )
     return torch.cholesky_solve(right[:, None], factor)[:, 0]
 

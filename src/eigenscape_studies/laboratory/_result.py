@@ -1,4 +1,4 @@
-"""What an experiment hands back."""
+"""The result of an experiment."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class State:
         step: how many; 0 is the start.
         W: the hidden weights, (h, d), as the forward pass sees them. Not a copy: the next step
             changes it.
-        update: the change of W by the last step, or None where nobody asked for it.
+        update: the change of W by the last step, or None if it was not asked for.
         loss: the mean squared error on the training set; NaN where the training stopped.
         stopped: why the training ends here, or empty.
     """

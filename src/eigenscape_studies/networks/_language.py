@@ -182,7 +182,7 @@ class Grammar:
                 f"tokens of shape {tuple(tokens.shape)}"
                 + (f" from {int(tokens.min())} to {int(tokens.max())}" if tokens.numel() else "")
                 + f"; expected sentences (n, length) of {_SHORTEST} words or more, with tokens "
-                f"from 0 to {self.vocabulary - 1}. Mend: give what this grammar made"
+                f"from 0 to {self.vocabulary - 1}. Try: give what this grammar made"
             )
         stems, forms = np.divmod(tokens.cpu().numpy(), self.forms)
         off = (forms[:, 1:] - forms[:, :1] - self._tables[0][stems[:, 1:]]) % self.forms

@@ -74,7 +74,7 @@ def _check_tokens(name: str, tokens: Tensor, vocabulary: int, shortest: int) -> 
     if least < 0 or most >= vocabulary:
         raise InputError(
             f"{name} got tokens from {least} to {most}; the network knows 0 to {vocabulary - 1}. "
-            "Mend: make it with a larger vocabulary"
+            "Try: make it with a larger vocabulary"
         )
 
 

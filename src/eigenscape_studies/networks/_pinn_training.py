@@ -165,7 +165,7 @@ def _restore_best(evaluations: _Evaluations) -> None:
     if not evaluations.best_state:
         raise InputError(
             f"the loss of the PINN is {evaluations.losses[0]} at its initial weights for "
-            f"{evaluations.problem}; expected a finite number. Mend: smaller coefficients, or "
+            f"{evaluations.problem}; expected a finite number. Try: smaller coefficients, or "
             "dtype=torch.float64"
         )
     evaluations.model.load_state_dict(evaluations.best_state)

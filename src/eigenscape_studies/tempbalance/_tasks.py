@@ -43,7 +43,7 @@ def train_task(
         amount: training examples.
         seed: of data, initial weights and order.
         runs: ways, each with what the base rate is multiplied by.
-        traced: whether alphas and factors over time are handed back.
+        traced: whether alphas and factors over time are returned.
         state: of the pretrained language model, where one is fine-tuned.
     """
     rows, traces = [], []
