@@ -85,23 +85,20 @@ class EvaluationResult(Result):
     per_seed: tuple[SeedScore, ...]
     baselines: Mapping[str, tuple[Score, ...]]
 
-    def _mean(self, name: str) -> float:
-        return float(np.mean([row[name] for row in self.per_seed]))
-
     @property
     def accuracy(self) -> float:
         """Mean accuracy over seeds."""
-        return self._mean("accuracy")
+        return float(np.mean([row["accuracy"] for row in self.per_seed]))
 
     @property
     def balanced_accuracy(self) -> float:
         """Mean over seeds of the mean recall of the two answers."""
-        return self._mean("balanced_accuracy")
+        return float(np.mean([row["balanced_accuracy"] for row in self.per_seed]))
 
     @property
     def n_train(self) -> float:
         """Mean number of training configurations."""
-        return self._mean("n_train")
+        return float(np.mean([row["n_train"] for row in self.per_seed]))
 
     @property
     def thresholds(self) -> tuple[float, ...]:

@@ -195,7 +195,8 @@ def _check_there(names: list[str], value: dict[str, Any]) -> None:
 def _subclass(kind: Any, value: dict[str, Any], names: list[str]) -> tuple[Any, dict[str, Any]]:
     if "type" not in value or "type" in names:
         return kind, value
-    known = {one.__name__: one for one in (kind, *_below(kind))}
+    known: dict[str, Any] = {kind.__name__: kind}
+    known.update((below.__name__, below) for below in _below(kind))
     tag = value["type"]
     if not isinstance(tag, str) or tag not in known:
         raise WrongValueError(f"type: one of {', '.join(known)}", tag)

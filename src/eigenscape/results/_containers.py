@@ -123,9 +123,10 @@ def _write_items(arg: Any, made: tuple[type, ...], converter: Converter) -> Writ
     hook = converter.get_unstructure_hook(arg)
 
     def write(value: Any) -> list[Any]:
-        if not isinstance(value, made):
-            raise TypeError(f"a field declared {made[0].__name__} holds {value!r:.80}")
-        return [hook(item) for item in value]
+        if isinstance(value, made):
+            items: Any = value
+            return [hook(item) for item in items]
+        raise TypeError(f"a field declared {made[0].__name__} holds {value!r:.80}")
 
     return write
 
