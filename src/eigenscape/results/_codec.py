@@ -204,7 +204,8 @@ def _subclass(kind: Any, value: dict[str, Any], names: list[str]) -> tuple[Any, 
 
 
 def _below(kind: type) -> Iterator[type]:
-    for one in kind.__subclasses__():
+    below: list[type] = kind.__subclasses__()
+    for one in below:
         yield one
         yield from _below(one)
 
