@@ -252,12 +252,10 @@ class Data:
 
 
 def is_one_batch(source: Any) -> bool:
-    """Whether data are one batch by their structure; see :class:`Data`.
-
-    Raises:
-        InputError: they are no data.
-    """
-    return _kind_of(source).single
+    """Whether data are one batch by their structure; see :class:`Data`."""
+    if isinstance(source, tuple | list):
+        return _sequence_kind(source, "").single
+    return isinstance(source, Tensor | np.ndarray | Mapping)
 
 
 class _Kind:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from eigenscape.errors import InputError
-from eigenscape.models._data import Data
+from eigenscape.models._data import Data, is_one_batch
 from eigenscape.models._nested import Batch, moved, taken, tensors_of, term_count
 
 #: From an epoch, from 0, to the example numbers of each of its steps, ``(b,)`` or ``(k, b)``.
@@ -69,7 +69,7 @@ class Feed:
         if isinstance(data, Data) and not isinstance(data, Examples):
             batches = [batch for batch, _ in data]
             data = batches[0] if len(batches) == 1 else batches
-        self._several = not (_is_one_batch(data) or isinstance(data, Examples))
+        self._several = not (is_one_batch(data) or isinstance(data, Examples))
         if self._several:
             self._data: Any = _check_several(data, batch_size, order)
             self.count: int | None = None
@@ -167,12 +167,6 @@ class Feed:
             numbers = torch.arange(start, start + rows, device=self._device) if known else None
             start += rows
             yield Drawn(moved(batch, self._device, None), numbers, size)
-
-
-def _is_one_batch(data: Any) -> bool:
-    if isinstance(data, Tensor | Mapping):
-        return True
-    return isinstance(data, tuple | list) and any(isinstance(part, Tensor) for part in data)
 
 
 def _check_several(data: Any, batch_size: int | None, order: Order | None) -> Any:
