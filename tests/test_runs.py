@@ -22,7 +22,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eigenscape.errors import InputError, MissingExtraError, OutputError, TaskError
-from eigenscape.runs import Progress, Task, execute, progress_bar, raise_failures, single_thread
+from eigenscape.runs import (
+    Progress,
+    Task,
+    execute,
+    progress_bar,
+    raise_failures,
+    read_about,
+    single_thread,
+    unfinished,
+)
 from eigenscape.runs._parcel import Call
 from eigenscape.runs._progress import Tracker
 from eigenscape.runs._store import Record, Slot, read_record, write_record
@@ -210,6 +219,48 @@ def test_a_damaged_file_is_computed_again(tmp_path, damage):
     assert [o.resumed for o in second] == [True, False]
     assert second[1].value["square"] == 1
     assert all(o.resumed for o in run_here(tasks, folder=tmp_path / "run"))
+
+
+def test_no_single_bit_can_change_a_value(tmp_path):
+    value = {"loss": np.array([0.1, 0.2]), "n": 3}
+    slot = Slot(tmp_path, "key")
+    write_record(slot, Record(value, 1.5))
+    content = slot.finished.read_bytes()
+    found = 0
+    for place in range(len(content)):
+        for bit in range(8):
+            damaged = bytearray(content)
+            damaged[place] ^= 1 << bit
+            slot.finished.write_bytes(damaged)
+            record = read_record(slot)
+            if record is not None:  # a bit that says nothing, such as the time of a zip member
+                assert same(record.value, value)
+                assert record.seconds == 1.5
+            found += record is None
+    assert found > 4 * len(content)
+
+
+def test_damage_is_told(tmp_path):
+    tasks, seen = squares(tmp_path / "log", 3), []
+    [first, *_] = run_here(tasks, folder=tmp_path / "run")
+    first.file.write_bytes(b"PK")
+    again = run_here(tasks, folder=tmp_path / "run", progress=seen.append)
+    assert [outcome.damaged for outcome in again] == [True, False, False]
+    assert {progress.damaged for progress in seen} == {1}
+
+
+def test_a_folder_about_something_else_is_refused(tmp_path):
+    tasks = squares(tmp_path / "log", 2)
+    run_here(tasks, folder=tmp_path / "run", about={"data": "a", "loss": 0.5, "steps": 3})
+    assert read_about(tmp_path / "run") == {"data": "a", "loss": 0.5, "steps": 3}
+    assert read_about(tmp_path / "none") is None
+    assert unfinished(tasks, tmp_path / "run") == []
+    run_here(tasks, folder=tmp_path / "run", about={"data": "a", "loss": 0.5 + 1e-9, "steps": 3})
+    with pytest.raises(InputError, match=r"changed: loss \(0.50.* there, 0.6 now\), steps"):
+        run_here(tasks, folder=tmp_path / "run", about={"data": "a", "loss": 0.6})
+    (tmp_path / "run" / "run.json").write_text('{"schema": "other"}')
+    with pytest.raises(InputError, match="not the manifest"):
+        read_about(tmp_path / "run")
 
 
 def test_another_tasks_file_is_not_taken_for_ones_own(tmp_path):

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
-from eigenscape.cli._verb import FORMATS, add_verb, note, own_file, save_picture
+from eigenscape.cli._verb import (
+    FORMATS,
+    add_running,
+    add_verb,
+    note,
+    own_file,
+    running,
+    save_picture,
+)
 from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,16 +68,11 @@ def add(actions: Verbs) -> None:
         "--label-noise", type=float, default=0.0, metavar="SHARE", help="of wrong labels [0]"
     )
     group.add_argument("--seed", type=int, default=0, help="the first seed [0]")
-    group = parser.add_argument_group("how to run")
+    group = add_running(parser, "cells (a width and an amount of data)")
     group.add_argument("--estimate", action="store_true", help="say what it would cost, and stop")
     group.add_argument(
         "--budget", metavar="TIME", help="trim to this much time, such as 90s, 10m, 2h"
     )
-    group.add_argument("--jobs", type=int, help="cells at a time [one for each core]")
-    group.add_argument(
-        "--engine", choices=("threads", "local", "ray", "dask"), default="local",
-        help="where cells are grown [local: processes of this machine]",
-    )  # fmt: skip
     group = parser.add_argument_group("common options")
     group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
     group.add_argument("--quiet", action="store_true", help="no notes, no progress")
@@ -80,11 +82,10 @@ def run(args: argparse.Namespace) -> int:
     """Say the cost, grow, write the population, and say what it is worth."""
     from eigenscape.diagnosis import resolve_plan, train_population
     from eigenscape.models import Task, load_probe
-    from eigenscape.runs import progress_bar
+    from eigenscape.runs import progress_bar, usable_cores
 
-    if args.jobs is not None and args.jobs < 1:
-        raise InputError(f"--jobs is {args.jobs}; expected 1 or more")
-    jobs = 1 if args.engine == "threads" else args.jobs or os.cpu_count() or 1
+    how = running(args)
+    jobs = 1 if args.engine == "threads" else args.jobs or usable_cores()
     budget = None if args.budget is None else jobs * seconds_of(args.budget)
     with redirect_stdout(sys.stderr):
         task = load_probe(args.probe, expected=Task)
@@ -102,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
         with progress_bar("growing", quiet=args.quiet) as progress:
             population = train_population(
                 task, plan, name=f"population of {args.probe}", folder=args.out,
-                engine=args.engine, jobs=args.jobs, progress=progress,
+                progress=progress, **how,
             )  # fmt: skip
     note(f"wrote {population.save(target)}", quiet=args.quiet)
     note(f"wrote {save_picture(population, target.with_suffix('.png'))}", quiet=args.quiet)

@@ -387,19 +387,19 @@ def _version_reader() -> Callable[[], tuple[str, str | None]]:
 
 def _check_versions(cluster: str, answers: dict[str, tuple[str, str | None]]) -> None:
     """Refuse a cluster whose workers cannot import this very version."""
-    from eigenscape import __version__
+    own = import_module("eigenscape").__version__
 
     here = python_version().rsplit(".", 1)[0]
     wrong = []
     for worker, (python, version) in answers.items():
         if version is None:
             wrong.append(f"{worker} has no eigenscape")
-        elif version != __version__:
+        elif version != own:
             wrong.append(f"{worker} has eigenscape {version}")
         elif python.rsplit(".", 1)[0] != here:
             wrong.append(f"{worker} has Python {python}")
     if wrong:
         raise InputError(
-            f"the {cluster} workers need eigenscape {__version__} on Python {here}, as here: "
+            f"the {cluster} workers need eigenscape {own} on Python {here}, as here: "
             f"{'; '.join(wrong)}. Try: install it there, for example with pip"
         )

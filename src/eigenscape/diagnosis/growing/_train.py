@@ -26,6 +26,7 @@ def train_population(
     folder: str | Path | None = None,
     engine: Engine = "local",
     jobs: int | None = None,
+    address: str | None = None,
     progress: ProgressCallback | None = None,
 ) -> Population:
     """Train and measure a population on the user's own data and model task.
@@ -43,6 +44,7 @@ def train_population(
         engine: where cells are trained: ``"local"`` processes, ``"ray"``, ``"dask"``; ``"threads"``
             trains one cell at a time in this process, since torch's generator is shared.
         jobs: cells at a time; None for one on each core.
+        address: of the Dask or Ray cluster; see :func:`eigenscape.runs.open_executor`.
         progress: told after each cell.
 
     Raises:
@@ -55,7 +57,9 @@ def train_population(
     if engine == "threads":
         jobs = 1
     place = None if folder is None else Path(folder) / CELLS
-    outcomes = execute(tasks, folder=place, engine=engine, jobs=jobs, progress=progress)
+    outcomes = execute(
+        tasks, folder=place, engine=engine, jobs=jobs, address=address, progress=progress
+    )
     lost = [f"{outcome.name} failed: {outcome.error}" for outcome in outcomes if not outcome.ok]
     cells = [outcome.value for outcome in outcomes if outcome.ok]
     (population,) = gather_populations(task, plans, cells, lost)
