@@ -304,6 +304,7 @@ def test_a_family_travels_by_its_file(family):
     assert again.source == f"{FILE}:family"
 
 
+@pytest.mark.slow
 def test_processes_give_the_same(family):
     plan = plan_of(family)
     one = train_population(family, plan, engine="threads", jobs=1)
