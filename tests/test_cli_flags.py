@@ -43,7 +43,8 @@ NAMES = tuple(Options.__dataclass_fields__)
 
 def parser():
     made = argparse.ArgumentParser(prog="eigenscape")
-    add_flags(made, Options, NAMES, {"kinds": "--kind", "repeat": "--no-repeat"})
+    spelled = {"kinds": "--kind", "repeat": "--no-repeat"}
+    add_flags(made, Options, NAMES, spelled, {"include": "GLOB"})
     return made
 
 
@@ -67,6 +68,7 @@ def test_the_help_is_the_documentation_with_the_default():
     text = " ".join(parser().format_help().split())
     assert "--steps N along each axis, 100 % of them [41]" in text
     assert "{absolute,relative}" in text
+    assert "--include GLOB globs to take" in text
     assert "[()]" not in text
     assert "[None]" not in text
 

@@ -146,7 +146,7 @@ def test_a_run_goes_on(capsys, probe, tmp_path):
 
 
 def test_an_even_grid_is_noted(capsys, probe):
-    words = ("landscape", "--probe", f"{probe}:build", "--steps", "4", "--layers", "2.*")
+    words = ("landscape", "--probe", f"{probe}:build", "--steps", "4", "--include", "2.*")
     code, _, err = run(capsys, *words)
     assert code == 0
     assert "no point of the grid is at the center" in err
@@ -196,7 +196,7 @@ def test_the_line_of_a_failure_is_named(capsys, probe):
         (("--normalize", "weights"), "filter, layer, model, none"),
         (("--unit", "metre"), "absolute, relative, direction"),
         (("--connectivity", "star"), "--connectivity is 'star'"),
-        (("--layers", "nope"), "no parameter matches"),
+        (("--include", "nope"), "no parameter matches"),
         (("--device", "nonsense"), "--device nonsense cannot be used"),
         (("--radius", "-1"), "above 0"),
     ],

@@ -145,7 +145,7 @@ def test_shortcuts_change_nothing(layers, words, dtype):
     torch.manual_seed(0)
     objective = Objective(Residual().to(dtype), CE, tokens())
     fast, plain = (
-        sample(objective, steps=7, layers=layers, fast=fast, seed=1) for fast in (True, False)
+        sample(objective, steps=7, include=layers, fast=fast, seed=1) for fast in (True, False)
     )
     assert words in fast.notes[-1]
     tolerance = 1e-5 if dtype is torch.float32 else 1e-12
@@ -164,7 +164,7 @@ def test_shortcuts_obey_the_batch_norm_policy(policy, layers):
     before = copy.deepcopy(model.state_dict())
     batches = [(images[:6], torch.arange(6)), (images[6:], torch.arange(4))]
     objective = Objective(model, CE, batches, batch_norm=policy)
-    fast, plain = (sample(objective, steps=3, layers=layers, fast=fast) for fast in (True, False))
+    fast, plain = (sample(objective, steps=3, include=layers, fast=fast) for fast in (True, False))
     assert fast.values == pytest.approx(plain.values, rel=1e-5)
     assert ("recomputed at every point" in fast.notes[-1]) == (policy == "recompute")
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
@@ -401,7 +401,7 @@ def test_bad_options_are_refused(objective, options, message):
 def test_directions_of_another_space_are_refused(objective):
     directions = random_directions(objective)
     with pytest.raises(InputError, match="coordinates"):
-        sample(objective, directions, layers=["0.*"])
+        sample(objective, directions, include=["0.*"])
     with pytest.raises(InputError, match="2 directions are given"):
         sample(objective, directions, dim=3)
     with pytest.raises(InputError, match="these are given"):

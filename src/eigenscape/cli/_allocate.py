@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from eigenscape.cli._verb import Verbs
 
 _KINDS = ("lr", "sparsity", "experts", "ranks", "bits")
-_SETTINGS = ("s1", "s2", "tau", "epsilon", "beta")
+_SETTINGS = {
+    "s1": "of tb_linear and tb_step: the smallest factor",
+    "s2": "of tb_linear and tb_step: the largest factor",
+    "tau": "of tb_sigmoid: how steep it is at the mean",
+    "epsilon": "of alphapruning, owl, multiplicative and additive: half of the range",
+    "beta": "of alphalora and power: the exponent",
+}
 
 
 def add(verbs: Verbs) -> None:
@@ -74,8 +80,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("the rule's settings")
     group.add_argument("--s", metavar="S", help="of tb_sigmoid: a number, or BELOW,ABOVE")
-    for name in _SETTINGS:
-        group.add_argument(f"--{name}", type=float, metavar="X")
+    for name, text in _SETTINGS.items():
+        group.add_argument(f"--{name}", type=float, metavar="X", help=text)
 
 
 def run(args: argparse.Namespace) -> int:

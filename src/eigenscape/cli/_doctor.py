@@ -30,7 +30,8 @@ def add(verbs: Verbs) -> None:
         help="check this installation",
         examples="  eigenscape doctor\n  eigenscape doctor --format json\n",
     )
-    parser.add_argument("--format", choices=("table", "json"), default="table")
+    form = "what goes to stdout"
+    parser.add_argument("--format", choices=("table", "json"), default="table", help=form)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ def add_flags(
     options: type,
     names: Iterable[str],
     spelled: Mapping[str, str] | None = None,
+    metavars: Mapping[str, str] | None = None,
 ) -> None:
     """Add one flag for each named field of a dataclass.
 
@@ -33,16 +34,17 @@ def add_flags(
         options: the dataclass.
         names: its fields, in the order of the help.
         spelled: field to flag where that is not the field's name with dashes.
+        metavars: field to what the help calls its value.
     """
     hints, texts = get_type_hints(options), described(options)
     known = {field.name: field for field in fields(options)}
     for name in names:
         flag = (spelled or {}).get(name, "--" + name.replace("_", "-"))
-        group.add_argument(
-            flag, dest=name, default=argparse.SUPPRESS,
-            help=_help(texts.get(name, ""), known[name]),
-            **_kind(hints[name], known[name]),
-        )  # fmt: skip
+        kind = _kind(hints[name], known[name])
+        if metavars and name in metavars:
+            kind["metavar"] = metavars[name]
+        text = _help(texts.get(name, ""), known[name])
+        group.add_argument(flag, dest=name, default=argparse.SUPPRESS, help=text, **kind)
 
 
 def read_flags(args: argparse.Namespace, options: type) -> dict[str, Any]:
@@ -51,8 +53,8 @@ def read_flags(args: argparse.Namespace, options: type) -> dict[str, Any]:
     Raises:
         InputError: a ``KEY=VALUE`` without its parts.
     """
-    given = {field.name: getattr(args, field.name) for field in fields(options)
-             if hasattr(args, field.name)}  # fmt: skip
+    names = [field.name for field in fields(options)]
+    given = {name: getattr(args, name) for name in names if hasattr(args, name)}
     hints = get_type_hints(options)
     for name, value in given.items():
         if get_origin(_bare(hints[name])) is tuple:
@@ -63,7 +65,7 @@ def read_flags(args: argparse.Namespace, options: type) -> dict[str, Any]:
 
 
 def described(options: type) -> dict[str, str]:
-    """Return the first sentence about each argument of a class's docstring.
+    """Return the first sentence about each argument of the docstrings of a class and its bases.
 
     >>> class Options:
     ...     '''Options.
@@ -76,12 +78,13 @@ def described(options: type) -> dict[str, str]:
     >>> described(Options)
     {'steps': 'along each axis', 'unit': 'of the radius, such as "relative"'}
     """
-    text = (options.__doc__ or "").partition("Args:\n")[2]
     found = {}
-    for match in re.finditer(r"(?m)^ {8}(\w+): (.+(?:\n {12}.+)*)", text):
-        words = " ".join(match[2].split())
-        sentence = re.split(r"(?<=[a-z0-9)\"'])\. (?=[A-Z])|\.$", words)[0]
-        found[match[1]] = re.sub(r"``\"?([^`\"]+)\"?``", r"\1", sentence)
+    for kind in reversed(options.__mro__):
+        text = (kind.__doc__ or "").partition("Args:\n")[2]
+        for match in re.finditer(r"(?m)^ {8}(\w+): (.+(?:\n {12}.+)*)", text):
+            words = " ".join(match[2].split())
+            sentence = re.split(r"(?<=[a-z0-9)\"'])\. (?=[A-Z])|\.$", words)[0]
+            found[match[1]] = re.sub(r"``\"?([^`\"]+)\"?``", r"\1", sentence)
     return found
 
 

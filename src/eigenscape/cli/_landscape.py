@@ -37,7 +37,7 @@ def add(verbs: Verbs) -> None:
         "  eigenscape landscape --probe probe.py:build --directions hessian --out landscape\n"
         "  eigenscape landscape --probe probe.py:build --dim 3 --steps 21 --run landscape-run\n"
         "  eigenscape landscape --probe probe.py:build --engine dask --address tcp://host:8786\n"
-        "  eigenscape landscape --probe probe.py:build --layers 'head.*' --format json\n",
+        "  eigenscape landscape --probe probe.py:build --include 'head.*' --format json\n",
     )
     add_probe(parser)
     group = parser.add_argument_group("what to sample")
@@ -55,7 +55,12 @@ def add(verbs: Verbs) -> None:
     group.add_argument(
         "--normalize", help="filter, layer, model or none [random: filter, hessian: none]"
     )
-    group.add_argument("--layers", action="append", metavar="GLOB", help="move these alone")
+    group.add_argument(
+        "--include", action="append", metavar="GLOB", help="move these parameters alone"
+    )
+    group.add_argument(
+        "--exclude", action="append", metavar="GLOB", help="parameters that stay fixed"
+    )
     group.add_argument(
         "--connectivity",
         default="full",
@@ -106,7 +111,8 @@ def _sampled(args: argparse.Namespace) -> Landscape:
             radius=args.radius,
             unit=args.unit,
             normalize=args.normalize,
-            layers=args.layers,
+            include=args.include,
+            exclude=args.exclude,
             seed=args.seed,
             folder=args.run,
             **running(args),

@@ -24,6 +24,7 @@ from eigenscape.cli import (
     _study,
     _topology,
 )
+from eigenscape.cli._verb import VerbParser
 from eigenscape.errors import EigenscapeError
 
 _EXAMPLES = """\
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after ``eigenscape``; by default those of this process.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    args = _parser().parse_args(_diagnose.with_action(words))
+    args = make_parser().parse_args(_diagnose.with_action(words))
     try:
         code: int = args.verb(args)
         sys.stdout.flush()
@@ -66,8 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def make_parser() -> VerbParser:
+    """Return the parser of the whole command."""
+    parser = VerbParser(
         prog="eigenscape",
         description="What state is a trained neural network in, why, and what to do about it?",
         epilog=_EXAMPLES,

@@ -25,7 +25,9 @@ def add(verbs: Verbs) -> None:
         examples="  eigenscape report result.json\n"
         "  eigenscape report a/result.json b/result.json --out both\n",
     )
-    parser.add_argument("results", nargs="+", metavar="RESULT.json")
+    parser.add_argument(
+        "results", nargs="+", metavar="RESULT.json", help="files that eigenscape wrote"
+    )
     parser.add_argument("--out", metavar="DIR", default=".", help="a folder for report.html [.]")
     parser.add_argument("--quiet", action="store_true", help="no notes")
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eigenscape.cli._flags import add_flags, read_flags
 from eigenscape.errors import InputError, OutputError
 
 if TYPE_CHECKING:
@@ -15,14 +16,37 @@ if TYPE_CHECKING:
 
     from eigenscape.results import Result
 
-    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
+    Verbs = argparse._SubParsersAction["VerbParser"]
 
 FORMATS = ("table", "json", "csv", "md")
 
 
+class VerbParser(argparse.ArgumentParser):
+    """A parser that makes some of its options when it is asked: their defaults need torch."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._later: list[Callable[[], None]] = []
+
+    def fill_later(self, fill: Callable[[], None]) -> None:
+        """Call a function once, before words are parsed or the help is written."""
+        self._later.append(fill)
+
+    def fill(self) -> None:
+        """Make the options that wait."""
+        later, self._later = self._later, []
+        for fill in later:
+            fill()
+
+    def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse, with every option."""
+        self.fill()
+        return super().parse_known_args(*args, **kwargs)
+
+
 def add_verb(
     verbs: Verbs, name: str, run: Callable[[argparse.Namespace], int], *, help: str, examples: str
-) -> argparse.ArgumentParser:
+) -> VerbParser:
     """Add one verb with its examples."""
     parser = verbs.add_parser(
         name,
@@ -105,60 +129,39 @@ def running(args: argparse.Namespace) -> dict[str, Any]:
     return {"jobs": args.jobs, "engine": args.engine, "address": args.address}
 
 
-def add_spectra_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a spectral examination; they are checked by SpectraOptions itself."""
-    group = parser.add_argument_group("what to examine")
-    group.add_argument("--include", action="append", default=[], metavar="GLOB")
-    group.add_argument("--exclude", action="append", default=[], metavar="GLOB")
-    group.add_argument("--embeddings", action="store_true", help="examine embeddings too")
-    group.add_argument("--min-eigenvalues", type=int, default=16, metavar="N", help="[16]")
-    group.add_argument("--split-qkv", action="store_true", help="fused q, k, v as three matrices")
-    group.add_argument("--split-experts", action="store_true", help="one row for each expert")
-    group.add_argument(
-        "--kind", action="append", default=[], metavar="GLOB=KIND",
-        help="read a tensor as: linear, conv, conv_transpose, experts, skip",
-    )  # fmt: skip
-    group.add_argument("--lora-scale", type=float, metavar="S", help="the factor on B A")
-    group = parser.add_argument_group("how to measure")
-    group.add_argument("--xmin", default="median", help="median, third or a fraction [median]")
-    group.add_argument("--hill", default="code", help="code or paper [code]")
-    group.add_argument("--fit", default="ks", help="ks, peak, peak-reference or small [ks]")
-    group.add_argument("--conv", default="slices", help="slices, flatten or fft [slices]")
-    group.add_argument("--precision", default="float64", help="float64, or float32 with a check")
-    group.add_argument("--windows", type=int, metavar="N", help="pool N-wide square windows")
-    group.add_argument("--window-steps", type=int, default=9, metavar="N", help="[9]")
-    group.add_argument(
-        "--metrics", default="", metavar="LIST",
-        help="costly additions, by commas: shuffle, tpl, bottom, or all",
-    )  # fmt: skip
+#: Fields of SpectraOptions by the question that they answer, in the order of the help.
+_WHAT = ("include", "exclude", "embeddings", "min_eigenvalues", "split_qkv", "split_experts")
+_WHAT += ("kinds", "lora_scale")
+_HOW = ("conv", "xmin", "hill", "fit", "precision", "windows", "window_steps")
+
+
+def add_spectra_options(parser: VerbParser) -> None:
+    """Add the options of a spectral examination: the fields of SpectraOptions."""
+    what = parser.add_argument_group("what to examine")
+    how = parser.add_argument_group("how to measure")
+
+    def fill() -> None:
+        from eigenscape.spectra import SpectraOptions
+
+        values = {"include": "GLOB", "exclude": "GLOB", "kinds": "GLOB=KIND"}
+        add_flags(what, SpectraOptions, _WHAT, {"kinds": "--kind"}, values)
+        add_flags(how, SpectraOptions, _HOW)
+        known = "costly additions, by commas: shuffle, tpl, bottom, or all"
+        how.add_argument("--metrics", default="", metavar="LIST", help=known)
+
+    parser.fill_later(fill)
 
 
 def spectra_options(args: argparse.Namespace, *, engine: bool = True) -> dict[str, Any]:
     """Return the arguments of ``analyze`` from the command line."""
-    from eigenscape.spectra import costly_metrics
+    from eigenscape.spectra import SpectraOptions, costly_metrics
 
-    kinds = dict(_pair(item, "--kind", "GLOB=KIND") for item in args.kind)
     metrics = tuple(name.strip() for name in args.metrics.split(",") if name.strip())
-    names = (
-        "embeddings", "min_eigenvalues", "split_qkv", "split_experts", "lora_scale", "xmin", "hill",
-        "fit", "conv", "precision", "windows", "window_steps", "device", "seed",
-    )  # fmt: skip
+    given = argparse.Namespace(**{**vars(args), "metrics": metrics})
+    if metrics == ("all",):
+        given.metrics = costly_metrics()
     how = {**running(args), "run": args.run} if engine else {"jobs": args.jobs}
-    return {
-        **{name: getattr(args, name) for name in names},
-        "include": tuple(args.include),
-        "exclude": tuple(args.exclude),
-        "kinds": kinds,
-        "metrics": costly_metrics() if metrics == ("all",) else metrics,
-        **how,
-    }
-
-
-def _pair(text: str, option: str, form: str) -> tuple[str, str]:
-    left, sign, right = text.rpartition("=")
-    if not (sign and left and right):
-        raise InputError(f"{option} expects {form}; got {text!r}")
-    return left, right
+    return {**read_flags(given, SpectraOptions), **how}
 
 
 def note(text: str, *, quiet: bool = False) -> None:

@@ -70,7 +70,8 @@ def sample(
     radius: float | None = None,
     unit: Unit | None = None,
     normalize: Normalization | None = None,
-    layers: Sequence[str] | None = None,
+    include: Sequence[str] | None = None,
+    exclude: Sequence[str] | None = None,
     seed: int = 0,
     folder: str | Path | None = None,
     chunk: int | None = None,
@@ -106,7 +107,9 @@ def sample(
             moved parameters) or ``"direction"`` (multiples of each direction). None for that of the
             directions.
         normalize: of random (``"filter"``) and Hessian (``"none"``) directions.
-        layers: globs over parameter names; only these move, and ``"relative"`` is relative to them.
+        include: globs over parameter names; only these move, and ``"relative"`` is relative to
+            them. None for all that the objective moves.
+        exclude: globs over names of parameters that stay fixed.
         seed: of random directions, or of the iteration that finds eigenvectors.
         folder: keep finished points here; an interrupted sampling goes on from them.
         chunk: points in a task; None for what is done in about ten seconds. A folder's own stays.
@@ -137,8 +140,8 @@ def sample(
     >>> landscape.coordinates[0].tolist(), landscape.values.tolist()
     ([-1.0, -0.5, 0.0, 0.5, 1.0], [0.0, 0.25, 1.0, 2.25, 4.0])
     """
-    if layers is not None:
-        objective = objective.restricted([layers] if isinstance(layers, str) else layers)
+    if include or exclude:
+        objective = objective.restricted(include, exclude)
     n = _dimensions(directions, dim, normalize)
     check_unit(unit or "direction")
     check_grid_size(steps, 1.0 if radius is None else radius, n)

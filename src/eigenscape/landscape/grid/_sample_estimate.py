@@ -103,7 +103,7 @@ def refuse_too_large(parameters: int, dim: int, points: int, folder: str | Path 
         raise InputError(
             f"{points:,} points in {dim} directions of {parameters:,} parameters need "
             f"{needed / 2**30:.1f} GiB of memory; {there / 2**30:.1f} GiB are free. "
-            "Mend: fewer steps or directions, or layers=[...]"
+            "Try: fewer steps or directions, or include=[...]"
         )
     if folder is None:
         return
