@@ -1,5 +1,7 @@
 """The command as a stranger uses it: exit codes, streams, gates, and bad input."""
 
+import contextlib
+import io
 import json
 import os
 import pickle
@@ -305,14 +307,26 @@ def test_help_names_every_choice():
         assert choice in done.stdout
 
 
-def test_every_option_of_an_examination_has_a_flag_with_the_same_default():
+def test_every_option_of_an_examination_has_a_flag_and_keeps_its_default():
     from dataclasses import fields
 
-    from eigenscape.cli._main import _parser
+    from eigenscape.cli._main import make_parser
     from eigenscape.cli._verb import spectra_options
     from eigenscape.spectra import SpectraOptions
 
-    told = spectra_options(_parser().parse_args(["spectra", "model.pt"]))
+    known = vars(make_parser().parse_args(["spectra", "model.pt"]))
+    told = spectra_options(make_parser().parse_args(["spectra", "model.pt"]))
     names = {field.name for field in fields(SpectraOptions)}
-    assert names <= told.keys()
-    assert SpectraOptions(**{name: told[name] for name in names}) == SpectraOptions()
+    shown = make_help("spectra")
+    flags = {name: "--kind" if name == "kinds" else f"--{name.replace('_', '-')}" for name in names}
+    assert [name for name, flag in flags.items() if f"{flag} " not in shown] == []
+    assert SpectraOptions(**{name: told[name] for name in names & told.keys()}) == SpectraOptions()
+    assert known["path"] == "model.pt"
+
+
+def make_help(verb):
+    from eigenscape.cli._main import make_parser
+
+    with contextlib.redirect_stdout(io.StringIO()) as text, pytest.raises(SystemExit):
+        make_parser().parse_args([verb, "--help"])
+    return text.getvalue()
