@@ -98,6 +98,12 @@ def test_a_pair_given_as_a_list_is_one_batch_everywhere():
     assert same[0] == same[1] == same[2]
 
 
+def test_a_model_that_fails_says_what_the_data_were_taken_for():
+    model = build(lambda: nn.Linear(4, 4), 0)
+    with pytest.raises(InputError, match=r"taken for one batch of 30: a list of tensors \(30, 4\)"):
+        Objective(model, None, [X], forward=lambda m, x: m(x).square().mean())
+
+
 def test_a_mapping_and_a_target_are_one_batch():
     class Keyed(nn.Linear):
         def forward(self, batch):

@@ -89,7 +89,8 @@ class Evaluation:
             said = " ".join(str(error).split())
             raise InputError(
                 f"the model failed on batch {index} with {type(error).__name__}: {said[:400]}. "
-                "Try: check that model(inputs), or forward(model, batch), runs on such a batch"
+                f"The data were taken for {self.data.understood}. Try: check that model(inputs), "
+                "or forward(model, batch), runs on such a batch"
             ) from error
 
     def batch_loss(
