@@ -82,37 +82,78 @@ def landscape() -> Landscape:
     values = np.add.outer(np.linspace(-1, 1, 5) ** 2, np.linspace(-1, 1, 5) ** 4)
     values[0, 0] = np.inf
     return Landscape(
-        environment=STAMP, model="Net", values=values,
-        coordinates=(np.linspace(-1, 1, 5), np.linspace(-1, 1, 5)), names=("one", "two"),
-        kind="random", normalization="filter", unit="direction", norms=(1.0, 2.0),
-        gram=((1.0, 0.1), (0.1, 1.0)), rayleigh=None, parameters=10, samples=4, data_hash="ab",
-        batch_norm="frozen", dtype="torch.float32", loss_at_center=0.0, noise=1e-7, seconds=0.1,
-        evaluations=25, notes=("a note",),
-    )  # fmt: skip
+        environment=STAMP,
+        model="Net",
+        values=values,
+        coordinates=(np.linspace(-1, 1, 5), np.linspace(-1, 1, 5)),
+        names=("one", "two"),
+        kind="random",
+        normalization="filter",
+        unit="direction",
+        norms=(1.0, 2.0),
+        gram=((1.0, 0.1), (0.1, 1.0)),
+        rayleigh=None,
+        parameters=10,
+        samples=4,
+        data_hash="ab",
+        batch_norm="frozen",
+        dtype="torch.float32",
+        loss_at_center=0.0,
+        noise=1e-7,
+        seconds=0.1,
+        evaluations=25,
+        notes=("a note",),
+    )
 
 
 def hessian() -> HessianResult:
     density = SpectralDensity(
-        nodes=((0.0, 1.0, 2.0), (0.5, 2.0)), weights=((0.2, 0.3, 0.5), (0.5, 0.5)), parameters=5,
-        width=0.1, products=6,
-    )  # fmt: skip
+        nodes=((0.0, 1.0, 2.0), (0.5, 2.0)),
+        weights=((0.2, 0.3, 0.5), (0.5, 0.5)),
+        parameters=5,
+        width=0.1,
+        products=6,
+    )
     return HessianResult(
-        environment=STAMP, matrix="hessian", model="Net", parameters=5, samples=3, data_hash="ab",
-        loss=0.5, gradient_norm=math.nan, top_eigenvalues=(2.0, 1.0), residuals=(1e-6, 1e-7),
-        smallest_eigenvalues=(-0.1,), smallest_residuals=(1e-5,), tolerance=1e-3, hessian_trace=3.0,
-        trace_stderr=0.2, trace_probes=10, trace_method="hutchinson",
+        environment=STAMP,
+        matrix="hessian",
+        model="Net",
+        parameters=5,
+        samples=3,
+        data_hash="ab",
+        loss=0.5,
+        gradient_norm=math.nan,
+        top_eigenvalues=(2.0, 1.0),
+        residuals=(1e-6, 1e-7),
+        smallest_eigenvalues=(-0.1,),
+        smallest_residuals=(1e-5,),
+        tolerance=1e-3,
+        hessian_trace=3.0,
+        trace_stderr=0.2,
+        trace_probes=10,
+        trace_method="hutchinson",
         groups=(GroupTrace(name="fc", parameters=5, value=3.0, standard_error=0.2),),
-        density=density, products=20, seconds=0.1,
-    )  # fmt: skip
+        density=density,
+        products=20,
+        seconds=0.1,
+    )
 
 
 def path() -> PathResult:
     along = PathValues((1.0, 0.5, 1.0), (10.0, 20.0, 10.0), (1.0, 2.0, 1.0), (10.0, 30.0, 10.0))
     return PathResult(
-        environment=STAMP, options=CurveOptions(points=3), t=(0.0, 0.5, 1.0), curve=along,
-        line=PathValues(along.train_loss, along.train_error), error_name="error (%)",
-        training_loss=(2.0, 1.0), distance=3.0, samples=4, data_hash="ab", bend=torch.zeros(3),
-    )  # fmt: skip
+        environment=STAMP,
+        options=CurveOptions(points=3),
+        t=(0.0, 0.5, 1.0),
+        curve=along,
+        line=PathValues(along.train_loss, along.train_error),
+        error_name="error (%)",
+        training_loss=(2.0, 1.0),
+        distance=3.0,
+        samples=4,
+        data_hash="ab",
+        bend=torch.zeros(3),
+    )
 
 
 # ------------------------------------------------------------------ diagnosis
@@ -123,15 +164,25 @@ def population() -> Population:
     rng = np.random.default_rng(0)
     rows = [
         {
-            "width": width, "data": data, "lr": rate, "bs": 64.0,
+            "width": width,
+            "data": data,
+            "lr": rate,
+            "bs": 64.0,
             "test_acc": 70 - 9 * abs(math.log10(rate) + 1) + math.log(width * data),
-            "test_acc_sd": 0.3, "train_error": max(0.0, 8 - 8 * (math.log10(rate) + 2)),
-            "mode_connectivity_peak": -20 / width - rng.random(), "mode_connectivity": math.nan,
-            "train_loss": 0.5, "test_loss": 1.0, "test_error": 30.0,
-            "hessian_t": 8 - 2 * math.log10(rate) + rng.random(), "CKA": 0.5,
+            "test_acc_sd": 0.3,
+            "train_error": max(0.0, 8 - 8 * (math.log10(rate) + 2)),
+            "mode_connectivity_peak": -20 / width - rng.random(),
+            "mode_connectivity": math.nan,
+            "train_loss": 0.5,
+            "test_loss": 1.0,
+            "test_error": 30.0,
+            "hessian_t": 8 - 2 * math.log10(rate) + rng.random(),
+            "CKA": 0.5,
         }
-        for width in (2, 8, 32) for data in (100, 400) for rate in (0.01, 0.03, 0.1, 0.3, 1.0)
-    ]  # fmt: skip
+        for width in (2, 8, 32)
+        for data in (100, 400)
+        for rate in (0.01, 0.03, 0.1, 0.3, 1.0)
+    ]
     protocol = {"classes": 10, "curve_rate": 0.02, "hessian": "mean", "refreshed": True}
     return Population.from_rows(rows, protocol=protocol, name="small")
 
@@ -157,10 +208,14 @@ def evaluation() -> EvaluationResult:
 
 def measurement() -> Measurement:
     return Measurement(
-        environment=STAMP, metrics={"train_error": 1.0, "hessian_t": math.nan},
-        protocol={"classes": 2, "curve": "quadratic", "rate": 0.1}, networks=2,
-        trace_error=math.nan, curve=(1.0, 2.0, 1.0), sizes={"data_amount": 8.0},
-    )  # fmt: skip
+        environment=STAMP,
+        metrics={"train_error": 1.0, "hessian_t": math.nan},
+        protocol={"classes": 2, "curve": "quadratic", "rate": 0.1},
+        networks=2,
+        trace_error=math.nan,
+        curve=(1.0, 2.0, 1.0),
+        sizes={"data_amount": 8.0},
+    )
 
 
 # ------------------------------------------------------------------ spectra, and what follows
@@ -194,24 +249,35 @@ def trace() -> BalancingTrace:
         TraceRow(5, "fc", "fc", 2.0, 2.5, 0.9, fresh=False),
     )
     return BalancingTrace(
-        environment=STAMP, options={"every": 5, "settings": {"s": 0.5}}, rows=rows,
-        left_out={"bias": "one axis"}, seconds=0.1, overhead=0.01,
-    )  # fmt: skip
+        environment=STAMP,
+        options={"every": 5, "settings": {"s": 0.5}},
+        rows=rows,
+        left_out={"bias": "one axis"},
+        seconds=0.1,
+        overhead=0.01,
+    )
 
 
 def checkup() -> CheckupResult:
     return CheckupResult(
-        environment=STAMP, title="net", sentences=("It is well.",), facts={"size": "small"},
-        examined={"net": spectra()}, around={"Curvature": hessian(), "Plane": landscape(),
-        "Advice": prescription()},
-    )  # fmt: skip
+        environment=STAMP,
+        title="net",
+        sentences=("It is well.",),
+        facts={"size": "small"},
+        examined={"net": spectra()},
+        around={"Curvature": hessian(), "Plane": landscape(), "Advice": prescription()},
+    )
 
 
 def perplexity() -> Perplexity:
     return Perplexity(
-        environment=STAMP, window_nll=(1.0, 3.0), window_tokens=(30, 10), model="GPT", text="ids",
+        environment=STAMP,
+        window_nll=(1.0, 3.0),
+        window_tokens=(30, 10),
+        model="GPT",
+        text="ids",
         data_hash="ab",
-    )  # fmt: skip
+    )
 
 
 # ------------------------------------------------------------------ studies

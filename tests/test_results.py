@@ -102,20 +102,45 @@ def through(result: Result) -> Result:
 
 NAN, INF = math.nan, math.inf
 VALUES = [
-    {"number": NAN}, {"number": -INF}, {"number": np.float32(0.1)}, {"whole": np.int64(7)},
-    {"flag": np.bool_(False)}, {"whole": 10**30}, {"text": 'a"\n\\\u2028'}, {"maybe": NAN},
-    {"maybe": INF}, {"maybe": 2.0}, {"mixed": "NaN"}, {"mixed": NAN}, {"mixed": -INF}, {"mixed": 1},
-    {"mixed": 1.0}, {"mixed": True}, {"choice": 2}, {"complex_": complex(NAN, -INF)},
-    {"path": Path("/a/b.json")}, {"many": (1.0, NAN, INF)}, {"nested": ((), (1.0,), (NAN, 2.0))},
-    {"listed": [1, 2]}, {"group": frozenset("abc")}, {"by_name": {"": (NAN, INF)}},
-    {"by_step": {-3: np.array([1.0, NAN]), 0: np.array([])}}, {"one": Derived(2.0, c="d")},
-    {"either": Base(NAN)}, {"either": Other(1)}, {"rows": ({"name": "a", "value": NAN},)},
+    {"number": NAN},
+    {"number": -INF},
+    {"number": np.float32(0.1)},
+    {"whole": np.int64(7)},
+    {"flag": np.bool_(False)},
+    {"whole": 10**30},
+    {"text": 'a"\n\\\u2028'},
+    {"maybe": NAN},
+    {"maybe": INF},
+    {"maybe": 2.0},
+    {"mixed": "NaN"},
+    {"mixed": NAN},
+    {"mixed": -INF},
+    {"mixed": 1},
+    {"mixed": 1.0},
+    {"mixed": True},
+    {"choice": 2},
+    {"complex_": complex(NAN, -INF)},
+    {"path": Path("/a/b.json")},
+    {"many": (1.0, NAN, INF)},
+    {"nested": ((), (1.0,), (NAN, 2.0))},
+    {"listed": [1, 2]},
+    {"group": frozenset("abc")},
+    {"by_name": {"": (NAN, INF)}},
+    {"by_step": {-3: np.array([1.0, NAN]), 0: np.array([])}},
+    {"one": Derived(2.0, c="d")},
+    {"either": Base(NAN)},
+    {"either": Other(1)},
+    {"rows": ({"name": "a", "value": NAN},)},
     {"anything": {"a": [1, 1.0, NAN, None, {"float": "other"}], "b": {"c": "NaN"}}},
-    {"doubles": np.array([[NAN, INF], [-INF, 0.1]])}, {"doubles": np.empty((0, 3))},
-    {"doubles": np.array(2.5)}, {"bytes_": np.array([255], np.uint8)},
-    {"flags": np.array([[True], [False]])}, {"complexes": np.array([1 + NAN * 1j, -2j])},
-    {"inner": everything(many=(3.0,), number=NAN)}, {"large": np.arange(3.0)},
-]  # fmt: skip
+    {"doubles": np.array([[NAN, INF], [-INF, 0.1]])},
+    {"doubles": np.empty((0, 3))},
+    {"doubles": np.array(2.5)},
+    {"bytes_": np.array([255], np.uint8)},
+    {"flags": np.array([[True], [False]])},
+    {"complexes": np.array([1 + NAN * 1j, -2j])},
+    {"inner": everything(many=(3.0,), number=NAN)},
+    {"large": np.arange(3.0)},
+]
 
 
 @pytest.mark.parametrize("values", VALUES, ids=lambda values: next(iter(values)))
@@ -166,15 +191,30 @@ def test_what_is_not_saved():
 @pytest.mark.parametrize(
     "values",
     [
-        {"whole": 1.0}, {"whole": True}, {"flag": 1}, {"text": None}, {"number": "1"},
-        {"choice": "c"}, {"pair": (1, "a", 2)}, {"pair": [1, "a"]}, {"many": [1.0]},
-        {"maybe": "x"}, {"by_name": {1: (1.0, 2.0)}}, {"by_step": {"1": np.zeros(1)}},
-        {"one": Other("u")}, {"either": 3}, {"anything": {"a": (1, 2)}},
-        {"anything": {"a": object()}}, {"doubles": [1.0]}, {"doubles": np.array(["a"])},
-        {"bytes_": np.array([1.5])}, {"path": "/a"}, {"listed": (1.0,)},
+        {"whole": 1.0},
+        {"whole": True},
+        {"flag": 1},
+        {"text": None},
+        {"number": "1"},
+        {"choice": "c"},
+        {"pair": (1, "a", 2)},
+        {"pair": [1, "a"]},
+        {"many": [1.0]},
+        {"maybe": "x"},
+        {"by_name": {1: (1.0, 2.0)}},
+        {"by_step": {"1": np.zeros(1)}},
+        {"one": Other("u")},
+        {"either": 3},
+        {"anything": {"a": (1, 2)}},
+        {"anything": {"a": object()}},
+        {"doubles": [1.0]},
+        {"doubles": np.array(["a"])},
+        {"bytes_": np.array([1.5])},
+        {"path": "/a"},
+        {"listed": (1.0,)},
     ],
     ids=lambda values: next(iter(values)),
-)  # fmt: skip
+)
 def test_a_field_that_holds_something_else_is_not_written(values):
     with pytest.raises(TypeError, match="declared"):
         everything(**values).to_dict()
@@ -280,7 +320,7 @@ def test_several_faults_are_told_together(tmp_path):
         ('{"schema": "eigenscape.hessian/99"}', "version 99 of eigenscape.hessian"),
         ('{"schema": "tests.everything/3"}', "environment, flag, whole"),
     ],
-)  # fmt: skip
+)
 def test_files_that_are_no_results(tmp_path, text, words):
     path = tmp_path / "bad.json"
     path.write_text(text)

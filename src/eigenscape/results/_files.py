@@ -49,7 +49,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             raise
         raise OutputError(
             f"could not write {target}: {error.strerror or error}; nothing was changed there. "
-            "Mend: choose another place with --out, or free some disk space"
+            "Try: choose another place with --out, or free some disk space"
         ) from error
     finally:
         if temporary is not None:
