@@ -43,9 +43,15 @@ def look_around(
     with single_thread(objective.space.count * objective.data.count):
         curvature = hessian(objective, n_eigenvalues=3, trace_probes=_TRACE_PROBES, seed=seed)
     plane = sample(
-        objective, "random", steps=_STEPS, seed=seed, jobs=jobs, engine=engine, address=address,
+        objective,
+        "random",
+        steps=_STEPS,
+        seed=seed,
+        jobs=jobs,
+        engine=engine,
+        address=address,
         progress=progress,
-    )  # fmt: skip
+    )
     results: dict[str, Result] = {
         "Curvature of the loss": curvature,
         "Landscape of the loss": plane,

@@ -8,8 +8,13 @@ from eigenscape.spectra import LayerSpectrum, SpectraResult
 
 #: The gravest first; the first of these that a network shows is the one to act on.
 _GRAVITY = (
-    "not-finite", "all-zero", "rank-collapsed", "random-like", "over-trained", "under-trained",
-)  # fmt: skip
+    "not-finite",
+    "all-zero",
+    "rank-collapsed",
+    "random-like",
+    "over-trained",
+    "under-trained",
+)
 _NAMED = 3
 
 

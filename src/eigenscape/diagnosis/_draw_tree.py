@@ -27,9 +27,12 @@ _SHORT = {
     "CKA": "CKA",
 }
 _ANSWER = {
-    "small": "temperature\ntoo small", "large": "temperature\ntoo large",
-    "width": "too narrow", "data": "too little\ndata", "temperature": "temperature\nis off",
-}  # fmt: skip
+    "small": "temperature\ntoo small",
+    "large": "temperature\ntoo large",
+    "width": "too narrow",
+    "data": "too little\ndata",
+    "temperature": "temperature\nis off",
+}
 #: Between two levels, and half of a box; boxes are not filled, so that they suit a dark page.
 _DOWN, _HALF = 1.0, 0.24
 _SOFT = "#808080"
@@ -47,8 +50,10 @@ def draw_prescription(found: Prescription) -> Figure:
         axis.set_title(
             f"{diagnosis.question.capitalize()}? {_said(diagnosis.verdict).capitalize()} (right on "
             f"unseen cells: {trust.accuracy:.0f} %, balanced {trust.balanced_accuracy:.0f} %)",
-            fontsize=10, loc="left", color=_INK,
-        )  # fmt: skip
+            fontsize=10,
+            loc="left",
+            color=_INK,
+        )
     _draw_gains(axes[-1], found)
     return figure
 
@@ -66,9 +71,14 @@ def draw_way(axis: Axes, diagnosis: Diagnosis) -> None:
         ends = [y0 - _HALF, y1 + _HALF]
         axis.plot([x0, x1], ends, color=_WAY if on else _OFF, lw=3 if on else 1, zorder=1)
         axis.text(
-            (x0 + x1) / 2 + (-0.16 if below else 0.16), sum(ends) / 2, "≤" if below else ">",
-            ha="center", va="center", fontsize=10, color=_INK if on else _SOFT,
-        )  # fmt: skip
+            (x0 + x1) / 2 + (-0.16 if below else 0.16),
+            sum(ends) / 2,
+            "≤" if below else ">",
+            ha="center",
+            va="center",
+            fontsize=10,
+            color=_INK if on else _SOFT,
+        )
     for node in _nodes(shape.root):
         x, y = places[id(node)]
         on = id(node) in way
@@ -80,11 +90,22 @@ def draw_way(axis: Axes, diagnosis: Diagnosis) -> None:
             words = f"{_SHORT[name]}\n{own}{_number(thresholds[node.index])}"
             style = "square,pad=0.4"
         axis.text(
-            x, y, words, ha="center", va="center", fontsize=8.5, zorder=3,
-            color=_INK if on else _SOFT, fontweight="bold" if on else "normal",
-            bbox={"boxstyle": style, "fc": "none", "ec": _WAY if on else _OFF,
-                  "lw": 2.2 if on else 1},
-        )  # fmt: skip
+            x,
+            y,
+            words,
+            ha="center",
+            va="center",
+            fontsize=8.5,
+            zorder=3,
+            color=_INK if on else _SOFT,
+            fontweight="bold" if on else "normal",
+            bbox={
+                "boxstyle": style,
+                "fc": "none",
+                "ec": _WAY if on else _OFF,
+                "lw": 2.2 if on else 1,
+            },
+        )
     xs, ys = zip(*places.values(), strict=True)
     axis.set_xlim(min(xs) - 0.7, max(xs) + 0.7)
     axis.set_ylim(min(ys) - 0.45, max(ys) + 0.4)

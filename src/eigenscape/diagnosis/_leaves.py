@@ -90,6 +90,10 @@ def leaf_record(
         quartiles[action] = (float(low), float(high))
     moved = {action: values[rows & (values != 1)] for action, values in ratios.items()}
     return LeafRecord(
-        label=label, words=words, counts=counts, gains=gains, quartiles=quartiles,
+        label=label,
+        words=words,
+        counts=counts,
+        gains=gains,
+        quartiles=quartiles,
         ratios={action: float(np.median(v)) if len(v) else 1.0 for action, v in moved.items()},
-    )  # fmt: skip
+    )

@@ -25,8 +25,15 @@ if TYPE_CHECKING:
 
     from eigenscape.diagnosis._leaves import LeafRecord
 
-_MAPS = ("test_acc", "train_error", "mode_connectivity_peak", "mode_connectivity", "hessian_t",
-         "hessian_e", "CKA")  # fmt: skip
+_MAPS = (
+    "test_acc",
+    "train_error",
+    "mode_connectivity_peak",
+    "mode_connectivity",
+    "hessian_t",
+    "hessian_e",
+    "CKA",
+)
 _COLOURS = ("blue", "vermilion", "green", "orange")
 _INK = PALETTE["black"]
 
@@ -128,14 +135,22 @@ def draw_evaluation(result: EvaluationResult) -> Figure:
     axis.axvline(result.majority, color=_INK, ls="--", lw=1, label="majority")
     axis.set_yticks(range(last + 1), [*methods, "zero-shot constants"])
     axis.invert_yaxis()
-    axis.set_xlabel(f"right answers (%) on {result.n_test} configurations of {result.test}; "
-                    "bar: mean")  # fmt: skip
+    axis.set_xlabel(
+        f"right answers (%) on {result.n_test} configurations of {result.test}; bar: mean"
+    )
     title = f"question: {result.question}, {result.n_train:.0f} training configurations"
     axis.set_title(title, fontsize=10, pad=24)
     handles, words = axis.get_legend_handles_labels()
     unique = dict(zip(words, handles, strict=True))
-    axis.legend(unique.values(), unique.keys(), frameon=False, fontsize=8, ncols=3,
-                loc="lower center", bbox_to_anchor=(0.4, 0.99))  # fmt: skip
+    axis.legend(
+        unique.values(),
+        unique.keys(),
+        frameon=False,
+        fontsize=8,
+        ncols=3,
+        loc="lower center",
+        bbox_to_anchor=(0.4, 0.99),
+    )
     axis.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -160,10 +175,23 @@ def draw_curve(found: Measurement) -> Figure:
 
 
 def _marks(
-    axis: Axes, y: float, values: list[float], marker: str, colour: str, label: str | None,
+    axis: Axes,
+    y: float,
+    values: list[float],
+    marker: str,
+    colour: str,
+    label: str | None,
     shift: float,
-) -> None:  # fmt: skip
+) -> None:
     ink = PALETTE[colour]
-    axis.plot(values, np.full(len(values), y + shift), marker, ms=4.5, color=ink, alpha=0.55,
-              mew=0, label=label)  # fmt: skip
+    axis.plot(
+        values,
+        np.full(len(values), y + shift),
+        marker,
+        ms=4.5,
+        color=ink,
+        alpha=0.55,
+        mew=0,
+        label=label,
+    )
     axis.plot([np.mean(values)], [y + shift], "|", ms=11, mew=2, color=ink)

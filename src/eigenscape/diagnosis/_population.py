@@ -125,9 +125,12 @@ class Population(Result):
         _check_twice(table, name)
         table = table.join(room_for_improvement(table))
         return cls(
-            environment=Environment.capture(), name=name, protocol=dict(protocol or {}),
-            columns=_columns(table), notes=tuple(notes),
-        )  # fmt: skip
+            environment=Environment.capture(),
+            name=name,
+            protocol=dict(protocol or {}),
+            columns=_columns(table),
+            notes=tuple(notes),
+        )
 
     def __len__(self) -> int:
         return len(self.table)

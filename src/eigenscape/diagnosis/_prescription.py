@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _QUESTION_OF = {
-    "raise temperature": "temperature", "lower temperature": "temperature", "widen": "width",
+    "raise temperature": "temperature",
+    "lower temperature": "temperature",
+    "widen": "width",
     "add data": "data",
-}  # fmt: skip
+}
 _HOW = {
     "raise temperature": "raise the learning rate (or lower the batch size)",
     "lower temperature": "lower the learning rate (or raise the batch size)",
@@ -103,11 +105,18 @@ class Prescription(Result):
             if leaf is None:
                 continue
             low, high = leaf.quartiles[action]
-            rows.append({
-                "action": action, "expected gain": leaf.gains[action], "quartile 1": low,
-                "quartile 3": high, "ratio": leaf.ratios.get(action, math.nan),
-                "advised": action == self.action, "leaf": leaf.words, "configurations": leaf.size,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "action": action,
+                    "expected gain": leaf.gains[action],
+                    "quartile 1": low,
+                    "quartile 3": high,
+                    "ratio": leaf.ratios.get(action, math.nan),
+                    "advised": action == self.action,
+                    "leaf": leaf.words,
+                    "configurations": leaf.size,
+                }
+            )
         return pd.DataFrame(rows)
 
     def _asked(self, question: str) -> Diagnosis:
@@ -117,9 +126,11 @@ class Prescription(Result):
 
 
 _VERDICT = {
-    "raise temperature": "small", "lower temperature": "large", "widen": "width",
+    "raise temperature": "small",
+    "lower temperature": "large",
+    "widen": "width",
     "add data": "data",
-}  # fmt: skip
+}
 
 
 def prescribe(

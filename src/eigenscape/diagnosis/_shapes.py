@@ -105,9 +105,13 @@ _STARTS = {_ERROR: 0.5, _PEAK: -10.0, "mode_connectivity": -10.0, _TRACE: 7.0, "
 
 def _shape(question: str, variant: str, features: tuple[str, ...], root: Split) -> TreeShape:
     return TreeShape(
-        question, variant, features, tuple(_STARTS[name] for name in features),
-        tuple(_BOXES[name] for name in features), root,
-    )  # fmt: skip
+        question,
+        variant,
+        features,
+        tuple(_STARTS[name] for name in features),
+        tuple(_BOXES[name] for name in features),
+        root,
+    )
 
 
 def _temperature(last: Split) -> Split:
@@ -178,14 +182,16 @@ SHAPES: dict[tuple[str, str], TreeShape] = {
         _shape("temperature", "peak", (_ERROR, _PEAK, _TRACE), _temperature(_BY_TRACE)),
         _shape("temperature", "cka", (_ERROR, _PEAK, "CKA"), _temperature(_BY_CKA)),
         _shape(
-            "temperature", "barrier", (_ERROR, "mode_connectivity", _TRACE),
+            "temperature",
+            "barrier",
+            (_ERROR, "mode_connectivity", _TRACE),
             _temperature(_BY_TRACE),
         ),
         _shape("temperature", "one-checkpoint", (_ERROR, _TRACE), _ONE),
         _shape("width", "peak", (_ERROR, _PEAK, _PEAK), _WIDTH),
         _shape("data", "peak", (_ERROR, _PEAK, _TRACE, _PEAK, _TRACE, _TRACE), _DATA),
     )
-}  # fmt: skip
+}
 
 
 def get_shape(question: str, variant: str = "peak") -> TreeShape:

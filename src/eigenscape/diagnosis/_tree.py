@@ -148,10 +148,17 @@ class MDTree(Result):
         """
         shape = get_shape(question, variant)
         return cls(
-            environment=Environment.capture(), question=question, variant=variant, search="none",
-            thresholds=shape.centre, population="", protocol={}, train_accuracy=None, ranges={},
+            environment=Environment.capture(),
+            question=question,
+            variant=variant,
+            search="none",
+            thresholds=shape.centre,
+            population="",
+            protocol={},
+            train_accuracy=None,
+            ranges={},
             leaves=(),
-        )  # fmt: skip
+        )
 
     @property
     def shape(self) -> TreeShape:

@@ -92,9 +92,14 @@ def held_out_trust(
     nan = float("nan")
     if not asked.any():
         return Trust(
-            question=question, accuracy=nan, balanced_accuracy=nan, majority=nan, gain=nan,
-            best_gain=nan, coin_gain=nan,
-        )  # fmt: skip
+            question=question,
+            accuracy=nan,
+            balanced_accuracy=nan,
+            majority=nan,
+            gain=nan,
+            best_gain=nan,
+            coin_gain=nan,
+        )
     found = scores(answers[asked], labels[asked])
     gains = _gains(population, answers, labels, asked) if question == "temperature" else (nan,) * 3
     return Trust(

@@ -115,7 +115,10 @@ class Result(ABC):
     def __repr__(self) -> str:
         parts: list[str] = []
         for item in fields(self)[1:]:
-            text = repr(getattr(self, item.name)) if item.repr else ""
+            value = getattr(self, item.name)
+            text = repr(value) if item.repr else ""
+            if isinstance(value, str) and len(text) > _LONG:
+                text = f"{text[: _LONG - 4]}...'"
             if (
                 text
                 and "\n" not in text

@@ -124,12 +124,16 @@ def zigzag(values: FloatArray) -> Finding | None:
         f"sample again without the zig-zag, or unzigzag(values, axis={hit.axis}, "
         f"shift={hit.shift}, rows={hit.rows})",
         {
-            "rows": hit.rows, "axis": hit.axis, "shift": hit.shift, "drop": hit.drop,
-            "roughness": hit.roughness, "roughness_mended": hit.mended,
+            "rows": hit.rows,
+            "axis": hit.axis,
+            "shift": hit.shift,
+            "drop": hit.drop,
+            "roughness": hit.roughness,
+            "roughness_mended": hit.mended,
             **{f"minima_{c}": before[c] for c in names},
             **{f"minima_mended_{c}": after[c] for c in names},
         },
-    )  # fmt: skip
+    )
 
 
 def noise_floor(values: FloatArray) -> Finding | None:
@@ -157,10 +161,14 @@ def noise_floor(values: FloatArray) -> Finding | None:
         f"{ULPS * float(ulp[np.isfinite(ulp)].max(initial=0.0)):.1e}, or evaluate in float64"
         + (" (in which case these may be real)" if kind == "float64" else ""),
         {
-            "minima": tree.n_minima, "above": left, "ulps": ULPS, "type": name, "stored_as": kind,
+            "minima": tree.n_minima,
+            "above": left,
+            "ulps": ULPS,
+            "type": name,
+            "stored_as": kind,
             "floor": ULPS * float(np.median(ulp)),
         },
-    )  # fmt: skip
+    )
 
 
 def chance_level(values: FloatArray) -> Finding | None:
@@ -218,10 +226,13 @@ def spacing(axes: Sequence[FloatArray]) -> list[Finding]:
                     f"the coordinates of axis {k} do not go in equal steps "
                     f"({np.min(np.abs(steps)):.3g} to {np.max(np.abs(steps)):.3g})",
                     "the tree only uses neighbours; fractions of samples are not areas here",
-                    {"axis": k, "least": float(np.min(np.abs(steps))),
-                     "largest": float(np.max(np.abs(steps)))},
+                    {
+                        "axis": k,
+                        "least": float(np.min(np.abs(steps))),
+                        "largest": float(np.max(np.abs(steps))),
+                    },
                 )
-            )  # fmt: skip
+            )
     extents = [float(np.ptp(axis)) for axis in axes]
     if len(extents) > 1 and min(extents) > 0 and max(extents) > 10 * min(extents):
         found.append(

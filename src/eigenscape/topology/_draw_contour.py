@@ -72,9 +72,15 @@ def draw_contour(
     for style, nodes in ((SADDLE, tree.saddles), (leaf, tree.minima)):
         rows, columns = np.unravel_index(np.asarray(nodes, dtype=np.int64), values.shape)
         axes.scatter(
-            x[rows], y[columns], s=marker_size(len(nodes)), linewidths=marker_edge(len(nodes)),
-            edgecolors="white", zorder=3, clip_on=False, **style,
-        )  # fmt: skip
+            x[rows],
+            y[columns],
+            s=marker_size(len(nodes)),
+            linewidths=marker_edge(len(nodes)),
+            edgecolors="white",
+            zorder=3,
+            clip_on=False,
+            **style,
+        )
     axes.set(xlabel=names[0], ylabel=names[1])
     if same_units:
         axes.set_aspect("equal")

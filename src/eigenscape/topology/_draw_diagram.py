@@ -41,13 +41,25 @@ def draw_persistence_diagram(axes: Axes, tree: MergeTree, *, scale: str = "linea
     end = low if tree.superlevel else high
     axes.plot([low, high], [low, high], color=PALETTE["grey"], lw=1, zorder=1)
     axes.scatter(
-        tree.births, tree.deaths, s=marker_size(tree.n_pairs), color=PALETTE["blue"], alpha=0.8,
-        linewidths=0, label=f"pair ({tree.n_pairs})", zorder=2,
-    )  # fmt: skip
+        tree.births,
+        tree.deaths,
+        s=marker_size(tree.n_pairs),
+        color=PALETTE["blue"],
+        alpha=0.8,
+        linewidths=0,
+        label=f"pair ({tree.n_pairs})",
+        zorder=2,
+    )
     axes.scatter(
-        first, np.full(len(first), end), marker="^", s=45, color=PALETTE["vermilion"], zorder=3,
-        label="never dies (drawn at the end)", clip_on=False,
-    )  # fmt: skip
+        first,
+        np.full(len(first), end),
+        marker="^",
+        s=45,
+        color=PALETTE["vermilion"],
+        zorder=3,
+        label="never dies (drawn at the end)",
+        clip_on=False,
+    )
     for which in ("x", "y"):
         set_loss_scale(axes, scale, low, high, which=which)
     axes.set(xlabel=f"birth ({loss_label(scale)})", ylabel=f"death ({loss_label(scale)})")
@@ -67,11 +79,18 @@ def draw_barcode(axes: Axes, tree: MergeTree, *, scale: str = "linear", bars: in
     first = np.sort(tree.values.ravel()[tree.essential])[:bars]
     end = low if tree.superlevel else high
     shown = min(tree.n_pairs, bars)
-    axes.hlines(np.arange(len(first)), first, end, color=PALETTE["vermilion"], lw=2,
-                label="never dies")  # fmt: skip
+    axes.hlines(
+        np.arange(len(first)), first, end, color=PALETTE["vermilion"], lw=2, label="never dies"
+    )
     rows = np.arange(len(first), len(first) + shown)
-    axes.hlines(rows, tree.births[:shown], tree.deaths[:shown], color=PALETTE["blue"],
-                lw=max(0.8, min(2.0, 120 / max(shown, 1))), label="pair")  # fmt: skip
+    axes.hlines(
+        rows,
+        tree.births[:shown],
+        tree.deaths[:shown],
+        color=PALETTE["blue"],
+        lw=max(0.8, min(2.0, 120 / max(shown, 1))),
+        label="pair",
+    )
     set_loss_scale(axes, scale, low, high, which="x")
     more = f", the {shown} longest of {tree.n_pairs}" if shown < tree.n_pairs else ""
     axes.set(xlabel=loss_label(scale), ylabel="bar", ylim=(-1, len(first) + shown))
@@ -114,8 +133,9 @@ def draw_merge_tree(axes: Axes, tree: MergeTree | Profile, *, scale: str = "line
     leaf = extremum_style(profile.superlevel)
     for kind, wanted in ((SADDLE, ~profile.is_minimum), (leaf, profile.is_minimum)):
         shown = wanted & np.isfinite(profile.bottom)
-        axes.scatter(x[shown], profile.bottom[shown], s=marker_size(int(shown.sum())), zorder=2,
-                     **kind)  # fmt: skip
+        axes.scatter(
+            x[shown], profile.bottom[shown], s=marker_size(int(shown.sum())), zorder=2, **kind
+        )
     set_loss_scale(axes, scale, low, high)
     axes.set(xlim=(-0.02, 1.02), xlabel="fraction of samples", ylabel=loss_label(scale))
     axes.set_title("Merge tree", fontsize=9)

@@ -143,9 +143,14 @@ def _mark(axes: Axes, profile: Profile, high: float) -> None:
         shown = np.flatnonzero(wanted & np.isfinite(profile.bottom) & (profile.bottom <= high))
         x = profile.centre[shown] / profile.n_samples
         axes.scatter(
-            x, profile.bottom[shown], s=marker_size(len(shown)), linewidths=marker_edge(len(shown)),
-            edgecolors="white", zorder=3, **style,
-        )  # fmt: skip
+            x,
+            profile.bottom[shown],
+            s=marker_size(len(shown)),
+            linewidths=marker_edge(len(shown)),
+            edgecolors="white",
+            zorder=3,
+            **style,
+        )
 
 
 def _title(profile: Profile, title: str) -> str:

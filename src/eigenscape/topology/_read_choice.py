@@ -8,8 +8,15 @@ from eigenscape.errors import InputError
 
 #: Names that mean a loss, the best first.
 LOSS_NAMES = (
-    "loss", "train_loss", "losses", "values", "loss_values", "landscape", "loss_landscape", "f",
-)  # fmt: skip
+    "loss",
+    "train_loss",
+    "losses",
+    "values",
+    "loss_values",
+    "landscape",
+    "loss_landscape",
+    "f",
+)
 
 #: Names that mean a coordinate, in the order of the axes.
 COORDINATE_NAMES = (

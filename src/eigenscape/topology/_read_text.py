@@ -184,9 +184,14 @@ def _table(path: Path, delimiter: str | None, skip: int) -> FloatArray:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # numpy only warns about a table without rows
             return np.loadtxt(
-                path, delimiter=delimiter, skiprows=skip, ndmin=2, encoding="utf-8-sig",
-                comments="#", quotechar='"',
-            )  # fmt: skip
+                path,
+                delimiter=delimiter,
+                skiprows=skip,
+                ndmin=2,
+                encoding="utf-8-sig",
+                comments="#",
+                quotechar='"',
+            )
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not text: {error}") from error
     except (ValueError, UserWarning) as error:

@@ -42,8 +42,10 @@ def suggested_threshold(tree: MergeTree, noise: float = 0.0) -> float:
     finite = finite_values(tree)
     largest = float(np.abs(finite).max()) if len(finite) else 0.0
     ulp = float(np.spacing(np.float32(min(largest, 1e38))))
-    return max(_RANGE_SHARE * float(np.ptp(finite)) if len(finite) else 0.0,
-               _NOISE_FACTOR * max(noise, ulp))  # fmt: skip
+    return max(
+        _RANGE_SHARE * float(np.ptp(finite)) if len(finite) else 0.0,
+        _NOISE_FACTOR * max(noise, ulp),
+    )
 
 
 def finite_values(tree: MergeTree) -> NDArray[np.float64]:

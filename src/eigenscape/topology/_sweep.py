@@ -137,9 +137,11 @@ def _merge(here: Longs, there: Longs, heights: Longs, lows: Longs) -> _Merged:
     ranks, parent = lows.tolist(), [-1] * len(lows)
     births, deaths = [], []
     for a, b, height in zip(
-        here[by_height].tolist(), there[by_height].tolist(), heights[by_height].tolist(),
+        here[by_height].tolist(),
+        there[by_height].tolist(),
+        heights[by_height].tolist(),
         strict=True,
-    ):  # fmt: skip
+    ):
         elder, younger = sorted((_root(union, a), _root(union, b)))
         if elder == younger:
             continue

@@ -110,9 +110,14 @@ def hessian(
             told.step("density")
     else:
         pairs, found, spectrum = measured_in_tasks(
-            objective, pairs_of, traces, density=density, **same, how=(jobs, engine, address),
+            objective,
+            pairs_of,
+            traces,
+            density=density,
+            **same,
+            how=(jobs, engine, address),
             progress=progress,
-        )  # fmt: skip
+        )
     gradient_norm = float(objective.gradient().norm())
     top, low = pairs.values[:n], pairs.values[n:].flip(0)
     residuals, low_residuals = pairs.residuals[:n], pairs.residuals[n:].flip(0)
