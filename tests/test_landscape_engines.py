@@ -123,6 +123,7 @@ def test_other_pieces_give_the_same_bits(plain):
     assert np.array_equal(found.values, plain["frozen"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["local", *CLUSTERS])
 def test_a_worker_killed_on_the_way_leaves_no_trace(engine, plain, tmp_path):
     if engine in PACKAGES:
@@ -141,6 +142,7 @@ def test_points_that_kill_every_worker_are_named(tmp_path):
         sample(objective(model), jobs=2, **options)
 
 
+@pytest.mark.slow
 def test_a_model_that_prints_and_changes_the_folder(plain, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     found = sample(objective(Loud()), jobs=2, folder="run", **GRID)

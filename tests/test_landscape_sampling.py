@@ -265,6 +265,7 @@ landscape.save(sys.argv[1] + ".json")
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_gives_the_same_bits(tmp_path):
     command = [sys.executable, "-c", KILLED]
     process = subprocess.Popen([*command, str(tmp_path / "killed")])

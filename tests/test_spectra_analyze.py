@@ -134,6 +134,7 @@ def test_changed_settings_are_other_tasks(checkpoint, tmp_path):
     assert seen[0].resumed == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["local", "ray", "dask"])
 @pytest.mark.filterwarnings("ignore")  # the engines' own deprecations and socket warnings
 def test_engines_agree(checkpoint, tmp_path, engine):

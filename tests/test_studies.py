@@ -85,6 +85,7 @@ def test_failed_tasks_are_named_and_end_the_study(tmp_path):
         counted(tmp_path, bias=2.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["threads", "local"])
 def test_every_engine_gives_the_same(engine):
     result = COIN.run("full", engine=engine, jobs=2)
