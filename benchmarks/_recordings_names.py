@@ -91,10 +91,12 @@ def population(make, split, widths, data, rates, measuring, **recipe):
     """Grow a small population: its table."""
     usual = {"epochs": 80, "batch_size": 64, "learning_rate": 0.1, "schedule": "constant"}
     task = Task(
-        make=make, train=(split.train_inputs, split.train_labels),
-        test=(split.test_inputs, split.test_labels), widths=widths,
+        make=make,
+        train=(split.train_inputs, split.train_labels),
+        test=(split.test_inputs, split.test_labels),
+        widths=widths,
         recipe=Recipe(**usual | recipe),
-    )  # fmt: skip
+    )
     plan = GrowPlan.of(task, data=data, rates=rates, measuring=MeasureOptions(**measuring))
     return train_population(task, plan, engine="threads", jobs=1).frame()
 

@@ -185,9 +185,13 @@ def test_killed_and_resumed_is_bit_for_bit_the_same(tmp_path):
     assert 1 <= done < 4
     seen = []
     resumed = train_population(
-        family, plan, folder=tmp_path / "cut", engine="threads", jobs=1,
+        family,
+        plan,
+        folder=tmp_path / "cut",
+        engine="threads",
+        jobs=1,
         progress=lambda progress: seen.append(progress.resumed),
-    )  # fmt: skip
+    )
     assert seen[0] == done
     whole = train_population(family, plan, engine="threads", jobs=1)
     assert resumed.table.equals(whole.table)
@@ -248,7 +252,7 @@ def test_the_fingerprint_sees_data_weights_and_architecture(family):
         replace(family, train=(inputs + 1, labels)),
         replace(family, make=lambda w: nn.Sequential(nn.Linear(64, w), nn.Linear(w, 10))),
         replace(family, widths=(3, 7)),
-    )  # fmt: skip
+    )
 
     class Wavy(nn.Module):  # the same weights, another forward pass
         def __init__(self, width):

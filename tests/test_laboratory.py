@@ -216,12 +216,18 @@ def test_a11_the_sign_of_the_loss_effect_depends_on_the_feature_scale():
     found = [
         run_experiment(
             LabOptions(
-                n=800, d=400, h=600, seed=seed, feature_scale="both", measures=("readout",),
-                probes=(0, 10), n_test=4000,
+                n=800,
+                d=400,
+                h=600,
+                seed=seed,
+                feature_scale="both",
+                measures=("readout",),
+                probes=(0, 10),
+                n_test=4000,
             )
         )
         for seed in range(2)
-    ]  # fmt: skip
+    ]
 
     def mean(step, name):
         return np.mean([getattr(result.at(step), name) for result in found])

@@ -76,8 +76,16 @@ def test_schedules_go_by_step(shape, end):
 
     inputs, labels = problem(8)
     for schedule in (shape, Schedule(shape, warmup=0.5), lambda base, fit: base / (1 + fit.step)):
-        fit(network(), functional.cross_entropy, (inputs, labels), optimizer=sgd, epochs=2,
-            batch_size=4, schedule=schedule, callbacks=[Rates()])  # fmt: skip
+        fit(
+            network(),
+            functional.cross_entropy,
+            (inputs, labels),
+            optimizer=sgd,
+            epochs=2,
+            batch_size=4,
+            schedule=schedule,
+            callbacks=[Rates()],
+        )
     plain, warm, own = seen[:4], seen[4:8], seen[8:]
     assert plain[0] == 0.1
     assert plain[2] == pytest.approx(0.1 * end)
@@ -89,15 +97,17 @@ def test_groups_keep_their_own_base_rates():
     def make(weights):
         return SGD([{"params": weights[:2], "lr": 1.0}, {"params": weights[2:]}], lr=0.1)
 
-    done = fit(network(), functional.cross_entropy, problem(), optimizer=make, steps=2,
-               schedule="linear")  # fmt: skip
+    done = fit(
+        network(), functional.cross_entropy, problem(), optimizer=make, steps=2, schedule="linear"
+    )
     assert [group["lr"] for group in done.optimizer.param_groups] == [0.5, 0.05]
 
 
 def test_steps_cut_the_last_epoch():
     inputs, labels = problem(50)
-    done = fit(network(), functional.cross_entropy, (inputs, labels), optimizer=sgd, steps=7,
-               batch_size=10)  # fmt: skip
+    done = fit(
+        network(), functional.cross_entropy, (inputs, labels), optimizer=sgd, steps=7, batch_size=10
+    )
     assert (done.step, done.epoch, done.epochs, len(done.losses)) == (7, 1, 2, 1)
     assert done.progress == 1.0
 
@@ -106,8 +116,13 @@ def test_clipping_scales_gradients_to_the_norm():
     model = nn.Linear(2, 1, bias=False)
     nn.init.zeros_(model.weight)
     x = torch.tensor([[30.0, 40.0]])
-    fit(model, lambda out, _: out.sum(), (x, x), optimizer=clipped(partial(SGD, lr=1.0), 5.0),
-        steps=1)  # fmt: skip
+    fit(
+        model,
+        lambda out, _: out.sum(),
+        (x, x),
+        optimizer=clipped(partial(SGD, lr=1.0), 5.0),
+        steps=1,
+    )
     torch.testing.assert_close(model.weight.detach(), -x / 10)
 
 
@@ -146,8 +161,9 @@ def test_a_change_of_gradients_is_an_optimizer():
     model = nn.Linear(1, 1, bias=False).double()
     nn.init.constant_(model.weight, 1.0)
     x = torch.ones(1, 1, dtype=torch.float64)
-    done = fit(model, functional.mse_loss, (x, 0 * x), optimizer=partial(Ascending, lr=0.1),
-               steps=1)  # fmt: skip
+    done = fit(
+        model, functional.mse_loss, (x, 0 * x), optimizer=partial(Ascending, lr=0.1), steps=1
+    )
     assert model.weight.item() == pytest.approx(1.0 - 0.1 * 2 * (1.0 + 0.5 * 2.0))
     assert done.loss.item() == 1.0  # at the weights themselves
 
@@ -205,10 +221,25 @@ def test_callbacks_are_told_in_order_and_of_what_holds():
             assert not model.training
             assert torch.equal(fit.parameters, self.before)
 
-    fit(model, functional.cross_entropy, data, optimizer=sgd, epochs=2, batch_size=10,
-        callbacks=[Look("a"), Look("b")])  # fmt: skip
-    moments = [("start", 0, 0), ("step", 1, 0), ("step", 2, 0), ("epoch", 2, 1), ("step", 3, 1),
-               ("step", 4, 1), ("epoch", 4, 2), ("end", 4, 2)]  # fmt: skip
+    fit(
+        model,
+        functional.cross_entropy,
+        data,
+        optimizer=sgd,
+        epochs=2,
+        batch_size=10,
+        callbacks=[Look("a"), Look("b")],
+    )
+    moments = [
+        ("start", 0, 0),
+        ("step", 1, 0),
+        ("step", 2, 0),
+        ("epoch", 2, 1),
+        ("step", 3, 1),
+        ("step", 4, 1),
+        ("epoch", 4, 2),
+        ("end", 4, 2),
+    ]
     assert told == [(name, *moment) for moment in moments for name in "ab"]
 
 
@@ -228,8 +259,15 @@ def test_a_callback_may_stop_the_training(moment, steps, epochs):
 
     setattr(Stop, moment, stop)
     inputs, labels = problem(50)
-    done = fit(network(), functional.cross_entropy, (inputs, labels), optimizer=sgd, epochs=9,
-               batch_size=10, callbacks=[Stop()])  # fmt: skip
+    done = fit(
+        network(),
+        functional.cross_entropy,
+        (inputs, labels),
+        optimizer=sgd,
+        epochs=9,
+        batch_size=10,
+        callbacks=[Stop()],
+    )
     assert (done.step, done.epoch, done.stopped, ended) == (steps, epochs, "enough", ["enough"])
 
 
@@ -243,8 +281,15 @@ def test_what_a_callback_draws_changes_nothing():
     quiet, watched = network(dropout=0.5), network(dropout=0.5)
     state = torch.get_rng_state()
     for model, callbacks in ((quiet, []), (watched, [Draw()])):
-        fit(model, functional.cross_entropy, problem(), optimizer=sgd, epochs=2, batch_size=16,
-            callbacks=callbacks)  # fmt: skip
+        fit(
+            model,
+            functional.cross_entropy,
+            problem(),
+            optimizer=sgd,
+            epochs=2,
+            batch_size=16,
+            callbacks=callbacks,
+        )
     assert equal(quiet, watched)
     assert torch.equal(state, torch.get_rng_state())
 
@@ -256,8 +301,14 @@ def test_names_that_clash_and_strangers_are_refused():
     assert Look().name == "Look"
     for callbacks, message in (([Look(), Look()], "name 'Look'.*Try: set"), ([print], "Callback")):
         with pytest.raises(InputError, match=message):
-            fit(network(), functional.cross_entropy, problem(), optimizer=sgd, steps=1,
-                callbacks=callbacks)  # fmt: skip
+            fit(
+                network(),
+                functional.cross_entropy,
+                problem(),
+                optimizer=sgd,
+                steps=1,
+                callbacks=callbacks,
+            )
 
 
 # ---- resuming
@@ -303,19 +354,29 @@ class Sum(Callback):
 def test_a_training_resumes_bit_for_bit(several, moment, at):
     inputs, labels = problem(50)
     options = {
-        "optimizer": partial(Adam, lr=0.01), "epochs": 3, "batch_size": 16, "drop_last": False,
+        "optimizer": partial(Adam, lr=0.01),
+        "epochs": 3,
+        "batch_size": 16,
+        "drop_last": False,
         "schedule": "cosine",
-    }  # fmt: skip
+    }
 
     def models():
         return [network(i, dropout=0.3) for i in range(2)] if several else network(dropout=0.3)
 
     whole, again, summed, resumed = models(), models(), Sum(), Sum()
     keep = Checkpoint(moment, at)
-    first = fit(whole, functional.cross_entropy, (inputs, labels), callbacks=[summed, keep],
-                **options)  # fmt: skip
-    second = fit(again, functional.cross_entropy, (inputs, labels), callbacks=[resumed],
-                 resume=keep.saved, **options)  # fmt: skip
+    first = fit(
+        whole, functional.cross_entropy, (inputs, labels), callbacks=[summed, keep], **options
+    )
+    second = fit(
+        again,
+        functional.cross_entropy,
+        (inputs, labels),
+        callbacks=[resumed],
+        resume=keep.saved,
+        **options,
+    )
     assert first.step == second.step == 12
     assert torch.equal(first.parameters, second.parameters)
     assert all(equal(a, b) for a, b in zip(first.models, second.models, strict=True))
@@ -369,8 +430,9 @@ def test_goldfish_leaves_out_tokens_that_hang_on_the_example():
         terms = functional.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
         return terms.masked_fill(torch.arange(places) == numbers[:, None], 0.0)
 
-    fit(model, goldfish, (inputs, targets), optimizer=partial(SGD, lr=50.0), epochs=20,
-        batch_size=2)  # fmt: skip
+    fit(
+        model, goldfish, (inputs, targets), optimizer=partial(SGD, lr=50.0), epochs=20, batch_size=2
+    )
     terms = functional.cross_entropy(model(inputs).transpose(1, 2), targets, reduction="none")
     held = torch.eye(rows, dtype=torch.bool)
     torch.testing.assert_close(terms[held], torch.full((4,), math.log(16.0)))
@@ -432,8 +494,15 @@ def test_dropout_can_be_tied_to_the_example():
         return model[1](hidden), y
 
     model = build(lambda: nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3)))
-    done = fit(model, functional.cross_entropy, (torch.arange(12), inputs, labels), optimizer=sgd,
-               epochs=3, batch_size=4, forward=forward)  # fmt: skip
+    done = fit(
+        model,
+        functional.cross_entropy,
+        (torch.arange(12), inputs, labels),
+        optimizer=sgd,
+        epochs=3,
+        batch_size=4,
+        forward=forward,
+    )
     assert len(masks) == 12
     assert done.losses[-1] < done.losses[0]
 
@@ -489,8 +558,14 @@ def test_an_own_order_says_which_examples_are_seen():
         seen.append(numbers.tolist())
         return functional.cross_entropy(outputs, targets)
 
-    fit(network(), loss, (inputs, labels), optimizer=sgd, epochs=2,
-        order=lambda epoch: [torch.tensor([epoch, 5]), torch.tensor([7, 8, 9])])  # fmt: skip
+    fit(
+        network(),
+        loss,
+        (inputs, labels),
+        optimizer=sgd,
+        epochs=2,
+        order=lambda epoch: [torch.tensor([epoch, 5]), torch.tensor([7, 8, 9])],
+    )
     assert seen == [[0, 5], [7, 8, 9], [1, 5], [7, 8, 9]]
 
 
@@ -505,8 +580,14 @@ def test_examples_may_be_made_on_demand():
 
     models = [build(lambda: nn.Linear(1, 1)) for _ in range(2)]
     for model in models:
-        fit(model, functional.mse_loss, Noisy(), optimizer=partial(SGD, lr=0.01), epochs=2,
-            batch_size=5)  # fmt: skip
+        fit(
+            model,
+            functional.mse_loss,
+            Noisy(),
+            optimizer=partial(SGD, lr=0.01),
+            epochs=2,
+            batch_size=5,
+        )
     assert equal(*models)
 
 
@@ -531,8 +612,13 @@ def test_a_loss_that_is_not_finite_ends_the_training_before_its_step():
 
 def test_weights_that_overflow_in_a_last_step_are_noticed():
     model = nn.Linear(1, 1, bias=False)
-    done = fit(model, lambda out, _: out.sum(), (torch.full((1, 1), 10.0), torch.ones(1)),
-               optimizer=partial(SGD, lr=3e38), steps=1)  # fmt: skip
+    done = fit(
+        model,
+        lambda out, _: out.sum(),
+        (torch.full((1, 1), 10.0), torch.ones(1)),
+        optimizer=partial(SGD, lr=3e38),
+        steps=1,
+    )
     assert (done.step, done.diverged, done.losses) == (1, [0], [])
 
 
@@ -575,8 +661,11 @@ def test_k_networks_are_trained_as_each_would_be_alone(name):
     data = problem(60, double=True)
     seeds = [3, 1, 4]
     options = {
-        "optimizer": OPTIMIZERS[name], "epochs": 4, "batch_size": 16, "schedule": "cosine",
-    }  # fmt: skip
+        "optimizer": OPTIMIZERS[name],
+        "epochs": 4,
+        "batch_size": 16,
+        "schedule": "cosine",
+    }
     # a bias before a batch norm has no gradient but rounding, whose sign Adam would follow
     norm = isinstance(OPTIMIZERS[name]([nn.Parameter(torch.ones(1))]), SGD)
     together = [network(i, double=True, norm=norm) for i in range(3)]
@@ -631,8 +720,12 @@ def test_an_own_optimizer_may_say_that_it_is_elementwise():
         elementwise = True
 
     models = [network(0), network(1)]
-    assert fit(models, functional.cross_entropy, problem(), optimizer=partial(Signs, lr=0.1),
-               steps=2).step == 2  # fmt: skip
+    assert (
+        fit(
+            models, functional.cross_entropy, problem(), optimizer=partial(Signs, lr=0.1), steps=2
+        ).step
+        == 2
+    )
 
 
 # ---- refusals
@@ -659,8 +752,11 @@ def test_an_own_optimizer_may_say_that_it_is_elementwise():
 )
 def test_what_does_not_fit_together_is_refused(options, message):
     given = {
-        "model": network(), "loss": functional.cross_entropy, "data": problem(), "optimizer": sgd,
-    } | options  # fmt: skip
+        "model": network(),
+        "loss": functional.cross_entropy,
+        "data": problem(),
+        "optimizer": sgd,
+    } | options
     positional = [given.pop(name) for name in ("model", "loss", "data")]
     with pytest.raises(InputError, match=message):
         fit(*positional, **given)

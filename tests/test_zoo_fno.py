@@ -311,8 +311,14 @@ def test_training_repeats_and_leaves_the_random_state_and_the_modes():
     for seed in (1, 1, 2):
         model = nn.Sequential(small(), nn.Dropout(0.1)).eval()
         logs.append(fit(model, seed=seed, batch_size=3))
-        weights.append(torch.cat([torch.view_as_real(w).flatten() if w.is_complex() else w.flatten()
-                                  for w in model.parameters()]))  # fmt: skip
+        weights.append(
+            torch.cat(
+                [
+                    torch.view_as_real(w).flatten() if w.is_complex() else w.flatten()
+                    for w in model.parameters()
+                ]
+            )
+        )
         assert not any(part.training for part in model.modules())
         assert all(weight.grad is None for weight in model.parameters())
     assert logs[0] == logs[1] != logs[2]

@@ -26,9 +26,20 @@ if TYPE_CHECKING:
 
 
 #: The columns that a terminal has room for.
-_SHOWN = ("width", "data", "lr", "test_acc", "test_acc_sd", "train_error",
-          "mode_connectivity_peak", "hessian_t", "CKA", "label_temperature", "label_width",
-          "label_data")  # fmt: skip
+_SHOWN = (
+    "width",
+    "data",
+    "lr",
+    "test_acc",
+    "test_acc_sd",
+    "train_error",
+    "mode_connectivity_peak",
+    "hessian_t",
+    "CKA",
+    "label_temperature",
+    "label_width",
+    "label_data",
+)
 
 
 def add(actions: Verbs) -> None:
@@ -44,23 +55,30 @@ def add(actions: Verbs) -> None:
         "      --widths 4 8 16 --data 500 1000 --rates 0.01 0.03 0.1 0.3 1\n",
     )
     parser.add_argument(
-        "--probe", required=True, metavar="FILE.py:FUNCTION",
+        "--probe",
+        required=True,
+        metavar="FILE.py:FUNCTION",
         help="your function, called without arguments; it returns an eigenscape.models.Task. "
         "Your file is run, with all that it does: name only files you trust",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--out", required=True, metavar="POP",
+        "--out",
+        required=True,
+        metavar="POP",
         help="the population's folder; finished cells are kept there, and a killed run goes on",
-    )  # fmt: skip
+    )
     group = parser.add_argument_group("what to grow")
     group.add_argument("--widths", type=int, nargs="+", metavar="W", help="[the task's]")
     group.add_argument(
         "--data", type=int, nargs="+", metavar="N", help="training samples [1/8, 1/4, 1/2 of all]"
     )
     group.add_argument(
-        "--rates", type=float, nargs="+", metavar="LR",
+        "--rates",
+        type=float,
+        nargs="+",
+        metavar="LR",
         help="learning rates [1/9, 1/3, 1, 3, 9 times the task's]",
-    )  # fmt: skip
+    )
     group.add_argument("--seeds", type=int, default=2, metavar="N", help="of each [2]")
     group.add_argument("--epochs", type=int, metavar="N", help="[the task's]")
     group.add_argument("--batch-size", type=int, metavar="N", help="[the task's]")
@@ -97,14 +115,20 @@ def run(args: argparse.Namespace) -> int:
         if plan != asked:
             note(f"trimmed to the budget: {_grid(plan)}", quiet=args.quiet)
         elif budget is not None and cost.seconds > budget:
-            note("note: this folder was started without such a budget; its plan stays",
-                 quiet=args.quiet)  # fmt: skip
+            note(
+                "note: this folder was started without such a budget; its plan stays",
+                quiet=args.quiet,
+            )
         note(f"to do: {cost.words(jobs)}", quiet=args.quiet)
         with progress_bar("growing", quiet=args.quiet) as progress:
             population = train_population(
-                task, plan, name=f"population of {args.probe}", folder=args.out,
-                progress=progress, **how,
-            )  # fmt: skip
+                task,
+                plan,
+                name=f"population of {args.probe}",
+                folder=args.out,
+                progress=progress,
+                **how,
+            )
     note(f"wrote {population.save(target)}", quiet=args.quiet)
     note(f"wrote {save_picture(population, target.with_suffix('.png'))}", quiet=args.quiet)
     _print(population, args)
@@ -129,17 +153,25 @@ def _plan(args: argparse.Namespace, task: Task) -> GrowPlan:
     given = {"epochs": args.epochs, "batch_size": args.batch_size}
     recipe = {name: value for name, value in given.items() if value is not None}
     return GrowPlan.of(
-        task, widths=args.widths, data=args.data, rates=args.rates, seeds=args.seeds,
-        label_noise=args.label_noise, first_seed=args.seed, **recipe,
-    )  # fmt: skip
+        task,
+        widths=args.widths,
+        data=args.data,
+        rates=args.rates,
+        seeds=args.seeds,
+        label_noise=args.label_noise,
+        first_seed=args.seed,
+        **recipe,
+    )
 
 
 def _estimate(task: Task, plan: GrowPlan, jobs: int) -> int:
     from eigenscape.diagnosis import estimate_cost
 
     cost = estimate_cost(task, plan)
-    note(f"{_grid(plan)}: {cost.words(jobs)}; {cost.work:.2g} times the arithmetic of one training "
-         "of the largest width on all data")  # fmt: skip
+    note(
+        f"{_grid(plan)}: {cost.words(jobs)}; {cost.work:.2g} times the arithmetic of one training "
+        "of the largest width on all data"
+    )
     return 0
 
 

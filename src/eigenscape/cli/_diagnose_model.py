@@ -31,28 +31,36 @@ def add(actions: Verbs) -> None:
         "  eigenscape diagnose metrics.json --population population.csv\n",
     )
     parser.add_argument(
-        "subject", nargs="+", metavar="MODEL-OR-PROBE",
+        "subject",
+        nargs="+",
+        metavar="MODEL-OR-PROBE",
         help="FILE.py:FUNCTION that returns (model, loss, batches) or (model, (inputs, labels)), "
         "with a list of two models of two seeds for the full tree; or one or two checkpoints, with "
         "--probe and --width; or the model's metrics as a JSON file",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--population", required=True, metavar="POP",
+        "--population",
+        required=True,
+        metavar="POP",
         help="what 'diagnose grow' made, or a table",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--probe", metavar="FILE.py:FUNCTION", help="the family of networks, for checkpoints"
     )
     parser.add_argument("--width", type=int, metavar="W", help="of the checkpoints' network")
     parser.add_argument(
-        "--data", type=int, metavar="N",
+        "--data",
+        type=int,
+        metavar="N",
         help="they were trained on the first N samples of the family's training data [all]",
-    )  # fmt: skip
+    )
     parser.add_argument("--search", metavar="S", help="paper or exact [exact; paper for data]")
     parser.add_argument(
-        "--on-mismatch", choices=("refuse", "warn"), default="refuse",
+        "--on-mismatch",
+        choices=("refuse", "warn"),
+        default="refuse",
         help="metrics.json that was measured in another way than the population [refuse]",
-    )  # fmt: skip
+    )
     group = parser.add_argument_group("common options")
     group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
     group.add_argument("--out", metavar="DIR", help="write prescription.json and .png here")
@@ -68,9 +76,13 @@ def run(args: argparse.Namespace) -> int:
     population = read_population(args.population)
     metrics, protocol, measured = _metrics(args, population)
     found = prescribe(
-        population, metrics, protocol=protocol, search=args.search, on_mismatch=args.on_mismatch,
+        population,
+        metrics,
+        protocol=protocol,
+        search=args.search,
+        on_mismatch=args.on_mismatch,
         sizes=None if measured is None else measured.sizes,
-    )  # fmt: skip
+    )
     _print(found, measured, args)
     if target:
         note(f"wrote {found.save(target)}", quiet=args.quiet)
@@ -102,8 +114,11 @@ def _from_json(path: str) -> tuple[dict[str, float], dict[str, Any] | None, Meas
         measured = Measurement.load(path)
         return dict(measured.metrics), dict(measured.protocol), measured
     known = {name: value for name, value in data.items() if name in METRICS}
-    wrong = [name for name, value in known.items()
-             if isinstance(value, bool) or not isinstance(value, int | float)]  # fmt: skip
+    wrong = [
+        name
+        for name, value in known.items()
+        if isinstance(value, bool) or not isinstance(value, int | float)
+    ]
     if wrong or not known:
         said = f"no numbers: {', '.join(wrong)}" if wrong else f"it has {', '.join(data) or 'none'}"
         raise InputError(

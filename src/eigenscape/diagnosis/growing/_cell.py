@@ -83,9 +83,13 @@ def training_rows(task: Task, plan: GrowPlan, data: int) -> tuple[Tensor, Tensor
 
 def _row(plan: GrowPlan, width: int, data: int, rate: float, parameters: int) -> Row:
     return {
-        "width": float(width), "data": float(data), "lr": rate, "bs": float(plan.batch_size),
-        "para_amount": float(parameters), "data_amount": float(data),
-    }  # fmt: skip
+        "width": float(width),
+        "data": float(data),
+        "lr": rate,
+        "bs": float(plan.batch_size),
+        "para_amount": float(parameters),
+        "data_amount": float(data),
+    }
 
 
 def _sorted(rows: list[Row]) -> dict[str, Any]:

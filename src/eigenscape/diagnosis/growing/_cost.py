@@ -70,9 +70,11 @@ def estimate_cost(task: Task, plan: GrowPlan) -> Cost:
     if len(failed) == len(plan.widths):
         raise InputError("no width can be trained: " + "; ".join(failed))
     return Cost(
-        networks=plan.networks, curves=plan.configurations, seconds=_REST * seconds,
+        networks=plan.networks,
+        curves=plan.configurations,
+        seconds=_REST * seconds,
         work=_work(task, plan),
-    )  # fmt: skip
+    )
 
 
 def fit_budget(task: Task, plan: GrowPlan, seconds: float) -> tuple[GrowPlan, Cost]:
