@@ -1,5 +1,6 @@
 """Metrics of other packages: columns in the table, the file and the report; mistakes are errors."""
 
+import json
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import nn
 from eigenscape.allocation import Allocation, allocate
 from eigenscape.errors import InputError, TaskError
 from eigenscape.report import Page, render
+from eigenscape.results import encode
 from eigenscape.spectra import (
     METRICS,
     ComparisonResult,
@@ -126,7 +128,7 @@ def test_workers_without_the_metric_say_so(added, tmp_path):
         "source": str(tmp_path / "model.pt"),
         "stamp": [],
         "config": "{}",
-        "options": "{}",
+        "options": json.dumps(encode(SpectraOptions())),
         "memory": 1 << 25,
         "names": ["0"],
     }

@@ -10,7 +10,7 @@ from eigenscape.layers import LayerMatrix, NonFiniteError, Spectrum, eigenvalues
 from eigenscape.spectra._layer import LayerSpectrum, row_of
 from eigenscape.spectra._options import SpectraOptions
 from eigenscape.spectra._verdict import not_finite
-from eigenscape.spectra.metrics import MetricContext, fit_power_law, is_flat
+from eigenscape.spectra.metrics import MetricContext, PowerLawFit, fit_power_law, is_flat
 from eigenscape.theory import alpha_hill
 
 
@@ -34,13 +34,14 @@ def examine(
     tensors.clear()
     if options.windows is not None:
         stack = square_windows(stack, options.windows, options.window_steps)
+    check = _Float32Check(layer, options)
     try:
         spectrum = eigenvalues(
             stack,
             dtype=layer.torch_dtype,
             scale=layer.scale,
             precision=options.precision,
-            needed=lambda found: _threshold(found, layer, options),
+            needed=check,
             smallest="bottom" in options.metrics,
             trim=True,
             memory=memory,
@@ -57,18 +58,26 @@ def examine(
             notes=("not finite",),
             verdict=not_finite(bad, stack.numel()),
         )
-    return row_of(MetricContext(layer, spectrum, options, stack))
+    fitted = check.fitted if spectrum.route == "gram-float32" else None
+    return row_of(MetricContext(layer, spectrum, options, stack, fitted=fitted))
 
 
-def _threshold(found: Spectrum, layer: LayerMatrix, options: SpectraOptions) -> float:
+class _Float32Check:
     """The smallest eigenvalue that an exponent of this layer is made from; NaN where none is."""
-    positive = found.positive
-    if len(positive) < options.min_eigenvalues:
-        return math.nan
-    threshold = alpha_hill(positive, options.fraction, convention=options.hill).threshold
-    if is_flat(positive, layer.torch_dtype):
-        return threshold
-    return min(threshold, fit_power_law(positive, options.fit).xmin)
+
+    def __init__(self, layer: LayerMatrix, options: SpectraOptions) -> None:
+        self.layer, self.options = layer, options
+        self.fitted: PowerLawFit | None = None
+
+    def __call__(self, found: Spectrum) -> float:
+        positive, options = found.positive, self.options
+        if len(positive) < options.min_eigenvalues:
+            return math.nan
+        threshold = alpha_hill(positive, options.fraction, convention=options.hill).threshold
+        if is_flat(positive, self.layer.torch_dtype):
+            return threshold
+        self.fitted = fit_power_law(positive, options.fit)
+        return min(threshold, self.fitted.xmin)
 
 
 def square_windows(stack: torch.Tensor, width: int, steps: int) -> torch.Tensor:

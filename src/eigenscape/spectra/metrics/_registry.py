@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from eigenscape.errors import InputError
 from eigenscape.layers import LayerMatrix, Spectrum
 from eigenscape.registry import Registry
+from eigenscape.spectra.metrics._power_law import PowerLawFit
 
 if TYPE_CHECKING:
     from eigenscape.spectra._options import SpectraOptions
@@ -32,6 +33,7 @@ class MetricContext:
         options: of the examination.
         stack: the matrices, (k, rows, cols), before ``layer.scale``.
         numbers: what the metrics before this one found.
+        fitted: the fitted power law, where the check of float32 made it already.
     """
 
     layer: LayerMatrix
@@ -39,6 +41,7 @@ class MetricContext:
     options: SpectraOptions
     stack: torch.Tensor
     numbers: Mapping[str, Any] = field(default_factory=dict)
+    fitted: PowerLawFit | None = None
 
     @property
     def flat(self) -> bool:
@@ -143,9 +146,7 @@ def measure(context: MetricContext, *, few: bool) -> tuple[dict[str, Any], dict[
             chosen.on_request and entry.name not in context.options.metrics
         ):
             continue
-        seen = MetricContext(
-            context.layer, context.spectrum, context.options, context.stack, {**fields, **extras}
-        )
+        seen = replace(context, numbers={**fields, **extras})
         found = dict(chosen.function(positive, seen))
         taken = sorted(found.keys() & seen.numbers.keys())
         if taken:

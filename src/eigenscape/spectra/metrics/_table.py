@@ -97,7 +97,7 @@ def power_law(positive: Array, context: MetricContext) -> dict[str, Any]:
     """The fitted power law, and the norms that weigh by its exponent."""
     if context.flat:
         return {}
-    fit = fit_power_law(positive, context.options.fit)
+    fit = context.fitted or fit_power_law(positive, context.options.fit)
     dependent = len(positive) / min(context.layer.independent, len(positive))  # windows overlap
     return {
         "fit": context.options.fit,
