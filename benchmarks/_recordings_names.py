@@ -6,9 +6,9 @@ from eigenscape.diagnosis import (
     GrowPlan,
     MDTree,
     MeasureOptions,
+    cv_score,
+    diagnose,
     evaluate,
-    explain,
-    held_out_trust,
     measure,
     read_population,
     train_population,
@@ -107,7 +107,7 @@ def measured(networks, batch, options):
 
 
 def md_tree(folder):
-    """Fit, evaluate and explain on the published population, by both searches."""
+    """Fit, evaluate and diagnose on the published population, by both searches."""
     clean, noisy = (
         read_population(folder / f"dataframe_{name}_public.csv") for name in ("normal", "noise")
     )
@@ -119,10 +119,10 @@ def md_tree(folder):
         found[f"{search}.accuracy"] = told.accuracy, told.balanced_accuracy, told.zero_shot
         found[f"{search}.seeds"] = [row["accuracy"] for row in told.per_seed]
     model = {"train_error": 4.0, "mode_connectivity_peak": -6.0, "hessian_t": 4.5}
-    one = explain(tree, model, protocol=clean.protocol)
+    one = diagnose(tree, model, protocol=clean.protocol)
     found["gain"] = one.gain if one.gain is not None else np.nan
     found["verdict"] = str(one.verdict)
-    trust = held_out_trust(clean, "temperature")
+    trust = cv_score(clean, "temperature")
     found["trust"] = trust.accuracy, trust.majority
     return found
 

@@ -24,8 +24,8 @@ from eigenscape.diagnosis import (
     Measurement,
     Population,
     Prescription,
+    diagnose,
     evaluate,
-    explain,
     prescribe,
 )
 from eigenscape.landscape import (
@@ -195,7 +195,7 @@ def md_tree() -> MDTree:
 
 
 def diagnosis() -> Diagnosis:
-    return explain(md_tree(), MODEL)
+    return diagnose(md_tree(), MODEL)
 
 
 def prescription() -> Prescription:

@@ -68,7 +68,7 @@ def test_an_allowed_variable_of_the_environment_changes_nothing(tmp_path, monkey
     ("thing", "named"),
     [(nn.Linear(2, 2), r"torch\.nn\.modules\.linear\.Linear"), (np.float64(0.5), "scalar")],
 )
-def test_a_pickled_module_or_number_is_named_with_the_mend(thing, named, tmp_path):
+def test_a_pickled_module_or_number_is_named_with_what_to_try(thing, named, tmp_path):
     torch.save({"state_dict": weights(), "thing": thing}, tmp_path / "a.pt")
     with pytest.raises(UnsafeCheckpointError) as caught:
         open_checkpoint(tmp_path / "a.pt")

@@ -26,7 +26,7 @@ def run(capsys, *words):
 def test_evaluate_prints_json_alone(capsys, table):
     code, out, err = run(
         capsys, "evaluate", "--train", table, "--test", table, "--search", "exact",
-        "--cells", "3", "--seeds", "1", "2", "--format", "json",
+        "--cells", "3", "--seed-list", "1,2", "--format", "json",
     )  # fmt: skip
     data = json.loads(out)
     assert code == 0

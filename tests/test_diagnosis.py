@@ -20,8 +20,8 @@ from eigenscape.diagnosis import (
     Population,
     actions_of,
     check_health,
+    diagnose,
     evaluate,
-    explain,
     get_shape,
     read_population,
     sample_cells,
@@ -245,7 +245,7 @@ HOT = {"train_error": 5.0, "mode_connectivity_peak": -3.0, "hessian_t": 4.2, "CK
 
 def test_explanation(population):
     tree = MDTree.fit(population)
-    found = explain(tree, HOT, protocol={"classes": 10, "curve": 3})
+    found = diagnose(tree, HOT, protocol={"classes": 10, "curve": 3})
     assert found.verdict == "large"
     assert found.action == "lower temperature"
     assert found.gain == pytest.approx(found.leaf.gains["lower temperature"])
@@ -259,26 +259,26 @@ def test_explanation(population):
 
 def test_nothing_to_gain_is_no_failure(population, tmp_path):
     tree = MDTree.fit(population)
-    found = explain(tree, HOT, seed_noise=50.0)
+    found = diagnose(tree, HOT, seed_noise=50.0)
     assert found.verdict == NO_FAILURE
     assert found.action is None
     assert "below the seed noise of 50.00 points" in " ".join(found.sentences)
     again = Diagnosis.load(found.save(tmp_path / "diagnosis.json"))
     assert again.to_dict() == found.to_dict()
     own = Population.from_frame(small_table().assign(test_acc_sd=40.0))
-    assert explain(MDTree.fit(own), HOT).verdict == NO_FAILURE
+    assert diagnose(MDTree.fit(own), HOT).verdict == NO_FAILURE
 
 
 def test_out_of_range_is_said(population):
     tree = MDTree.fit(population)
-    found = explain(tree, {**HOT, "train_error": 60.0})
+    found = diagnose(tree, {**HOT, "train_error": 60.0})
     assert len(found.outside) == 1
     assert "training error 60, population 0 to" in found.outside[0]
     assert "Out of range, extrapolating" in " ".join(found.sentences)
 
 
 def test_thresholds_without_a_population_say_so():
-    found = explain(MDTree.zero_shot(), HOT)
+    found = diagnose(MDTree.zero_shot(), HOT)
     assert found.gain is None
     assert "No population stands behind" in " ".join(found.sentences)
     with pytest.raises(InputError, match="no gains to draw"):
@@ -289,11 +289,11 @@ def test_another_protocol_is_refused(population):
     tree = MDTree.fit(population)
     other = {"classes": 10, "curve": 5}
     with pytest.raises(InputError, match="curve: 3 there, 5 here"):
-        explain(tree, HOT, protocol=other)
+        diagnose(tree, HOT, protocol=other)
     with pytest.warns(UserWarning, match="thresholds do not carry over"):
-        assert explain(tree, HOT, protocol=other, on_mismatch="warn").verdict == "large"
+        assert diagnose(tree, HOT, protocol=other, on_mismatch="warn").verdict == "large"
     with pytest.raises(InputError, match="on_mismatch is 'ignore'"):
-        explain(tree, HOT, on_mismatch="ignore")
+        diagnose(tree, HOT, on_mismatch="ignore")
     with pytest.raises(InputError, match="measured in another way"):
         evaluate(population, replace(population, protocol={"curve": 7}))
 

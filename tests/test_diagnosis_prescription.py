@@ -1,4 +1,4 @@
-"""One model, all questions: the advice, its grounds, its trust; and the command around it."""
+"""One model, all questions: the advice, its grounds, its score; and the command around it."""
 
 import json
 import math
@@ -19,15 +19,15 @@ from eigenscape.diagnosis import (
     Population,
     Prescription,
     asked_questions,
-    explain,
-    held_out_trust,
+    cv_score,
+    diagnose,
     prescribe,
     read_population,
 )
+from eigenscape.diagnosis._cv_score import held_out_advice
 from eigenscape.diagnosis._labels import step_ratios
 from eigenscape.diagnosis._leaves import LeafRecord
 from eigenscape.diagnosis._policy import Advice, advise
-from eigenscape.diagnosis._trust import held_out_advice
 from eigenscape.errors import InputError
 from tests._grow_family import network
 from tests.test_diagnosis import small_table
@@ -135,23 +135,23 @@ def test_the_picture_shows_every_question(population):
 
 
 def test_trust_is_measured_on_cells_that_were_not_seen(population):
-    trust = held_out_trust(population)
-    assert trust.accuracy > 90
-    assert 0 <= trust.gain <= trust.best_gain + 1e-9
-    assert trust.coin_gain <= trust.best_gain
+    score = cv_score(population)
+    assert score.accuracy > 90
+    assert 0 <= score.gain <= score.best_gain + 1e-9
+    assert score.coin_gain <= score.best_gain
     table = population.table.copy()
     rng = np.random.default_rng(0)
     metrics = list(population.metrics)
     table[metrics] = table[metrics].to_numpy()[rng.permutation(len(table))]
-    noise = held_out_trust(population.with_table(table))
-    assert noise.balanced_accuracy < trust.balanced_accuracy - 20
-    assert "always the same answer" in trust.words()
+    noise = cv_score(population.with_table(table))
+    assert noise.balanced_accuracy < score.balanced_accuracy - 20
+    assert "always the same answer" in score.words()
 
 
 def test_trust_of_one_cell_is_unknown(population):
     one = population.select((population.table["width"] == 8) & (population.table["data"] == 1))
-    assert math.isnan(held_out_trust(one).accuracy)
-    assert "too few" in held_out_trust(one).words()
+    assert math.isnan(cv_score(one).accuracy)
+    assert "too few" in cv_score(one).words()
 
 
 def leaf(label, size=9, **gains):
@@ -251,7 +251,7 @@ def test_the_box_of_a_grown_population_is_its_own():
 
 
 def test_a_diagnosis_names_its_own_action(population):
-    found = explain(MDTree.fit(population), HOT)
+    found = diagnose(MDTree.fit(population), HOT)
     assert found.named_action == "lower temperature"
     assert found.shape.question == "temperature"
 

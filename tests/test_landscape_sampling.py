@@ -286,7 +286,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_bits(tmp_path):
     assert np.array_equal(killed.values, whole.values)
 
 
-def test_another_landscape_in_the_folder_is_refused_and_damage_is_mended(objective, tmp_path):
+def test_another_landscape_in_the_folder_is_refused_and_damage_is_repaired(objective, tmp_path):
     first = sample(objective, steps=5, folder=tmp_path, chunk=4)
     with pytest.raises(InputError, match=r"changed: .*steps \(5 there, 7 now\)"):
         sample(objective, steps=7, folder=tmp_path)
@@ -300,10 +300,10 @@ def test_another_landscape_in_the_folder_is_refused_and_damage_is_mended(objecti
     place = content.index(first.values.reshape(-1)[12].tobytes())
     content[place] ^= 1  # one bit of one loss
     damaged.write_bytes(content)
-    mended = sample(objective, steps=5, folder=tmp_path)  # in the folder's own pieces
-    assert mended.evaluations == 4
-    assert np.array_equal(mended.values, first.values)
-    assert mended.notes[-1] == "files were damaged and computed again: points 12 to 15"
+    again = sample(objective, steps=5, folder=tmp_path)  # in the folder's own pieces
+    assert again.evaluations == 4
+    assert np.array_equal(again.values, first.values)
+    assert again.notes[-1] == "files were damaged and computed again: points 12 to 15"
     assert "damaged" not in " ".join(sample(objective, steps=5, folder=tmp_path).notes)
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(InputError, match="not the manifest"):

@@ -105,7 +105,7 @@ def test_even_kernels_differ_where_the_peer_is_wrong():
     model = nn.Sequential(nn.Conv2d(128, 64, 2))
     layer = analyze(model)["0"]
     assert max(layer.rows, layer.cols) / min(layer.rows, layer.cols) == 2
-    assert float(details(model)["Q"].iloc[0]) == 0.5  # should it be mended there, tell the docs
+    assert float(details(model)["Q"].iloc[0]) == 0.5  # should it be fixed there, tell the docs
 
 
 def test_power_law_package():

@@ -55,7 +55,7 @@ def test_topology_measures_every_network(topology):
     result, _ = topology
     table = result.table("networks")
     assert len(table) == 3 * 2 + 2 * 2
-    assert (table["trace"].abs() > 0).all()
+    assert (table["hessian_trace"].abs() > 0).all()
     for name in ("cross", "freudenthal", "full"):
         assert (table[f"minima_{name}"] >= 1).all()
         assert (table[f"saddles_{name}"] < table[f"minima_{name}"]).all()

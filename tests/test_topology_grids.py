@@ -254,7 +254,7 @@ def test_a_grid_beyond_memory_is_refused_before_it_is_read(tmp_path, monkeypatch
 # ---------------------------------------------------------------------------- zig-zag
 
 
-def test_a_zigzag_bowl_has_one_minimum_again_after_the_mend():
+def test_a_zigzag_bowl_has_one_minimum_again_after_the_repair():
     x = np.linspace(-1, 1, 42)
     bowl = 0.02 * np.linspace(-1, 1, 41)[:, None] ** 2 + (x + 1.2) ** 2
     grid = zigzagged(bowl)
@@ -267,10 +267,10 @@ def test_a_zigzag_bowl_has_one_minimum_again_after_the_mend():
     for connectivity in ("cross", "freudenthal", "full"):
         before = merge_tree(grid, connectivity).n_minima
         assert evidence[f"minima_{connectivity}"] == before >= 19
-        assert evidence[f"minima_mended_{connectivity}"] == 1
-    mended = unzigzag(grid, evidence["axis"], evidence["shift"], rows=evidence["rows"])
-    np.testing.assert_array_equal(mended, bowl[:, 1:-1])
-    assert "zig-zag" not in names(check_grid(mended))
+        assert evidence[f"minima_repaired_{connectivity}"] == 1
+    repaired = unzigzag(grid, evidence["axis"], evidence["shift"], rows=evidence["rows"])
+    np.testing.assert_array_equal(repaired, bowl[:, 1:-1])
+    assert "zig-zag" not in names(check_grid(repaired))
 
 
 @pytest.mark.parametrize("transpose", [False, True])
@@ -311,7 +311,7 @@ def test_no_false_alarm_on_patterns():
         assert find_zigzag(values) is None
 
 
-def test_bad_mends():
+def test_bad_repairs():
     with pytest.raises(InputError, match="two axes"):
         unzigzag(np.ones((3, 3, 3)))
     with pytest.raises(InputError, match="two axes"):

@@ -1,8 +1,8 @@
-"""The one exception family of the house.
+"""The exceptions of this package.
 
-Every message says what was seen, what was expected, and what mends it. The command line prints the
-message of an :class:`EigenscapeError` on standard error and leaves with exit code 2; anything else
-that escapes is a defect of this package.
+Every message says what was seen, what was expected, and what to try. The command line prints the
+message of an :class:`EigenscapeError` on standard error and exits with status 2; any
+other exception is a defect of this package.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class MissingExtraError(EigenscapeError, ImportError):
         purpose: what it was needed for.
 
     >>> print(MissingExtraError("ray", "ray", "the engine 'ray'"))
-    the engine 'ray' needs the package 'ray', which is not installed; mend: pip install ...
+    the engine 'ray' needs the package 'ray', which is not installed. Try: pip install ...
     """
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
-            f"{purpose} needs the package '{package}', which is not installed; "
-            f'mend: pip install "eigenscape[{extra}]"'
+            f"{purpose} needs the package '{package}', which is not installed. "
+            f'Try: pip install "eigenscape[{extra}]"'
         )
 
 

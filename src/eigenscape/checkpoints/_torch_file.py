@@ -86,7 +86,7 @@ class TorchFileReader:
     def _load(self) -> Any:
         with warnings.catch_warnings():
             # torch warns that kinds of tensors (quantized, nested) and of pickles are going out of
-            # use: news for whoever saved the file, and nothing that its reader can mend
+            # use: of use to whoever saved the file; its reader can do nothing about it
             warnings.simplefilter("ignore", UserWarning)
             if not self._misnamed:
                 return torch.load(

@@ -51,7 +51,7 @@ def checkup(
     """
     if population is not None and objective is None:
         raise InputError(
-            "a diagnosis needs the model with its training data. Mend: give an objective (--probe)"
+            "a diagnosis needs the model with its training data. Try: give an objective (--probe)"
         )
     result = analyze(source, progress=progress, **options)
     around: dict[str, Result] = {}
@@ -116,11 +116,11 @@ def checkup_twins(
 
 
 def _prescribed(found: Prescription, name: str) -> str:
-    trust = found.trust["temperature"]
+    score = found.cv_scores["temperature"]
     return (
         f"{name}, with its training data, by the shipped population of its family: "
-        f"{found.sentences[0]} (Such a tree is right for {trust.accuracy:.0f} % of unseen cells, a "
-        f"constant answer for {trust.majority:.0f} %.)"
+        f"{found.sentences[0]} (Such a tree is right for {score.accuracy:.0f} % of unseen cells, a "
+        f"constant answer for {score.majority:.0f} %.)"
     )
 
 

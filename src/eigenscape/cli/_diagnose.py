@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eigenscape.cli import _diagnose_grow, _diagnose_model
-from eigenscape.cli._verb import FORMATS, add_verb, note, own_file, save_picture
+from eigenscape.cli._verb import (
+    FORMATS,
+    add_seeds,
+    add_verb,
+    note,
+    own_file,
+    read_seed_list,
+    save_picture,
+)
 from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
@@ -71,10 +79,7 @@ def _add_evaluate(actions: Verbs) -> None:
     parser.add_argument(
         "--cells", type=int, metavar="N", help="fit to N random cells of the grid [all]"
     )
-    parser.add_argument(
-        "--seeds", type=int, nargs="+", metavar="SEED",
-        help="one draw of cells for each [42 90 38 18 72, the paper's]",
-    )  # fmt: skip
+    add_seeds(parser, "draws of cells, with the seeds 0 to N - 1 [42,90,38,18,72, the paper's]")
     parser.add_argument("--max-data", type=float, metavar="X", help="fit only up to this much data")
     parser.add_argument("--max-width", type=float, metavar="X", help="fit only up to this width")
     parser.add_argument(
@@ -122,7 +127,7 @@ def _add_output(parser: argparse.ArgumentParser, out: str) -> None:
 def run_evaluate(args: argparse.Namespace) -> int:
     """Evaluate, print, and with ``--out`` write the result and its picture."""
     from eigenscape.cli._tables import print_frame, print_json
-    from eigenscape.diagnosis import PUBLISHED_PROTOCOL, SEEDS, evaluate
+    from eigenscape.diagnosis import PUBLISHED_PROTOCOL, evaluate
 
     target = own_file(args.out, "evaluation.json", args.train, args.test) if args.out else None
     train, test = _read(args.train, args), _read(args.test, args)
@@ -136,7 +141,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
         search=args.search,
         variant=args.variant,
         cells=args.cells,
-        seeds=SEEDS if args.seeds is None else args.seeds,
+        seeds=_seeds(args),
         max_data=args.max_data,
         max_width=args.max_width,
         min_width=args.min_width,
@@ -150,6 +155,14 @@ def run_evaluate(args: argparse.Namespace) -> int:
     if target:
         _write(result, target, args)
     return 0
+
+
+def _seeds(args: argparse.Namespace) -> tuple[int, ...]:
+    from eigenscape.diagnosis import SEEDS
+
+    if args.seeds is not None:
+        return tuple(range(args.seeds))
+    return read_seed_list(args.seed_list) or SEEDS
 
 
 def run_fit(args: argparse.Namespace) -> int:

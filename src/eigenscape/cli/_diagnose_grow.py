@@ -185,7 +185,7 @@ def _grid(plan: GrowPlan) -> str:
 
 def _print(population: Population, args: argparse.Namespace) -> None:
     from eigenscape.cli._tables import print_frame, print_json
-    from eigenscape.diagnosis import asked_questions, check_health, held_out_trust
+    from eigenscape.diagnosis import asked_questions, check_health, cv_score
     from eigenscape.errors import EigenscapeError
 
     if args.format == "json":
@@ -196,7 +196,7 @@ def _print(population: Population, args: argparse.Namespace) -> None:
         print_frame(table if shown is None else table[shown], args.format, population.name)
     for question in asked_questions(population):
         try:
-            words = held_out_trust(population, question).words()
+            words = cv_score(population, question).words()
         except EigenscapeError as error:
             words = str(error)
         note(f"{question}: {words}", quiet=args.quiet)

@@ -139,7 +139,7 @@ def _subject(args: argparse.Namespace) -> tuple[list[nn.Module], tuple[Tensor, T
     if args.probe is None or args.width is None:
         raise InputError(
             f"{first} alone cannot be measured: its network and its training data are needed. "
-            "Mend: --probe FILE.py:FUNCTION (the family) and --width W; or hand over "
+            "Try: --probe FILE.py:FUNCTION (the family) and --width W; or hand over "
             "FILE.py:FUNCTION that returns (model, loss, batches)"
         )
     return _checkpoints(args)
@@ -168,7 +168,7 @@ def _checkpoints(args: argparse.Namespace) -> tuple[list[nn.Module], tuple[Tenso
         if wrong:
             raise InputError(
                 f"{Path(path).name} does not fit make({args.width}); expected and seen: "
-                f"{'; '.join(wrong[:4])}. Mend: check --width"
+                f"{'; '.join(wrong[:4])}. Try: check --width"
             )
         model.load_state_dict({name: checkpoint[name] for name in own})
         models.append(model)

@@ -8,7 +8,16 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from eigenscape.cli._verb import FORMATS, add_running, add_verb, note, own_file, running
+from eigenscape.cli._verb import (
+    FORMATS,
+    add_running,
+    add_seeds,
+    add_verb,
+    note,
+    own_file,
+    read_seed_list,
+    running,
+)
 from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,9 +47,7 @@ def add(verbs: Verbs) -> None:
         default="small",
         help="small (minutes), or the study's large one: paper (its own sizes) or full [small]",
     )
-    seeds = parser.add_mutually_exclusive_group()
-    seeds.add_argument("--seeds", type=int, metavar="N", help="repeats [the scale's own number]")
-    seeds.add_argument("--seed-list", metavar="LIST", help="the seeds themselves, such as 3,5,8")
+    add_seeds(parser, "the number of repeats [the scale's own number]")
     add_running(parser, "tasks")
     group = parser.add_argument_group("common options")
     group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
@@ -75,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         result = study.run(
             args.scale,
             seeds=args.seeds,
-            seed_list=_numbers(args.seed_list),
+            seed_list=read_seed_list(args.seed_list),
             folder=f"{args.out}/run" if args.out else None,
             **running(args),
             progress=progress,
@@ -127,15 +134,6 @@ def _list(form: str) -> int:
         shown = ["name", "scales", "title"] if form == "table" else ["name", "title", "paper"]
         print_frame(pd.DataFrame(rows)[shown], form, "installed studies")
     return 0
-
-
-def _numbers(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(int(word) for word in text.split(","))
-    except ValueError:
-        raise InputError(f"--seed-list is {text!r}; expected numbers by commas: 3,5,8") from None
 
 
 def _print(result: Any, form: str) -> None:

@@ -180,19 +180,19 @@ def own_file(folder: str | Path, name: str, *inputs: str | Path) -> Path:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
-            f"--out {folder} cannot be made a folder: {error.strerror}. Mend: choose another --out"
+            f"--out {folder} cannot be made a folder: {error.strerror}. Try: choose another --out"
         ) from error
     if not os.access(folder, os.W_OK):
-        raise OutputError(f"--out {folder} cannot be written. Mend: choose another --out")
+        raise OutputError(f"--out {folder} cannot be written. Try: choose another --out")
     path = Path(folder) / name
     if any(path.resolve() == Path(item).resolve() for item in inputs):
-        raise OutputError(f"{path} is an input; it is not overwritten. Mend: choose another --out")
+        raise OutputError(f"{path} is an input; it is not overwritten. Try: choose another --out")
     if path.is_dir():
-        raise OutputError(f"{path} is a folder. Mend: choose another --out")
+        raise OutputError(f"{path} is a folder. Try: choose another --out")
     if path.exists() and path.stat().st_size and not _written_here(path):
         raise OutputError(
             f"{path} exists and was not written by eigenscape; it is not overwritten. "
-            "Mend: choose another --out"
+            "Try: choose another --out"
         )
     return path
 
@@ -222,6 +222,27 @@ def _written_here(path: Path) -> bool:
             b"Software\x00eigenscape",  # in a picture
         )
     )
+
+
+def add_seeds(parser: argparse._ActionsContainer, number: str) -> None:
+    """Add ``--seeds N``, the number of seeds, and ``--seed-list``, the seeds themselves."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--seeds", type=int, metavar="N", help=number)
+    group.add_argument("--seed-list", metavar="LIST", help="the seeds themselves, such as 3,5,8")
+
+
+def read_seed_list(text: str | None) -> tuple[int, ...] | None:
+    """Read the numbers of ``--seed-list``.
+
+    Raises:
+        InputError: the text is not a list of whole numbers, separated by commas.
+    """
+    if text is None:
+        return None
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise InputError(f"--seed-list is {text!r}; expected numbers by commas: 3,5,8") from None
 
 
 def gate_labels(fail_on: str | None) -> set[str]:

@@ -3,7 +3,7 @@
 - :class:`Population`, :func:`read_population`: configurations by metrics, labelled by the room for
   improvement in their own grid; :func:`check_health` says whether it can teach anything.
 - :class:`MDTree`: fixed comparisons of loss-landscape metrics (``SHAPES``) with thresholds fitted
-  to a population; :func:`explain` diagnoses one model in plain words.
+  to a population; :func:`diagnose` diagnoses one model in plain words.
 - :func:`measure`: the metrics of a model; :func:`train_population`: a population of your own
   :class:`eigenscape.models.Task`; :func:`prescribe`: one model, all questions, and what to change.
 - :func:`evaluate`: fit to one population, diagnose another, with every control beside the score.
@@ -14,10 +14,14 @@ After Zhou, Chen, Cao, Schürholt and Yang, MD tree (ICML 2024, arXiv 2406.16988
 
 from eigenscape.diagnosis._baselines import BASELINES as BASELINES
 from eigenscape.diagnosis._baselines import fit_baseline as fit_baseline
+from eigenscape.diagnosis._cv_score import CVScore as CVScore
+from eigenscape.diagnosis._cv_score import asked_questions as asked_questions
+from eigenscape.diagnosis._cv_score import cv_score as cv_score
+from eigenscape.diagnosis._cv_score import fitted_trees as fitted_trees
 from eigenscape.diagnosis._diagnosis import NO_FAILURE as NO_FAILURE
 from eigenscape.diagnosis._diagnosis import SEED_NOISE as SEED_NOISE
 from eigenscape.diagnosis._diagnosis import Diagnosis as Diagnosis
-from eigenscape.diagnosis._diagnosis import explain as explain
+from eigenscape.diagnosis._diagnosis import diagnose as diagnose
 from eigenscape.diagnosis._evaluate import evaluate as evaluate
 from eigenscape.diagnosis._evaluate import scores as scores
 from eigenscape.diagnosis._evaluation import EvaluationResult as EvaluationResult
@@ -47,10 +51,6 @@ from eigenscape.diagnosis._steps import RULES as RULES
 from eigenscape.diagnosis._steps import actions_of as actions_of
 from eigenscape.diagnosis._steps import step_gains as step_gains
 from eigenscape.diagnosis._tree import MDTree as MDTree
-from eigenscape.diagnosis._trust import Trust as Trust
-from eigenscape.diagnosis._trust import asked_questions as asked_questions
-from eigenscape.diagnosis._trust import fitted_trees as fitted_trees
-from eigenscape.diagnosis._trust import held_out_trust as held_out_trust
 from eigenscape.diagnosis.growing import Cost as Cost
 from eigenscape.diagnosis.growing import GrowPlan as GrowPlan
 from eigenscape.diagnosis.growing import estimate_cost as estimate_cost
@@ -75,6 +75,7 @@ __all__ = [
     "SEEDS",
     "SEED_NOISE",
     "SHAPES",
+    "CVScore",
     "Cost",
     "Diagnosis",
     "EvaluationResult",
@@ -90,20 +91,19 @@ __all__ = [
     "Split",
     "Step",
     "TreeShape",
-    "Trust",
     "actions_of",
     "advised_actions",
     "asked_questions",
     "check_health",
+    "cv_score",
+    "diagnose",
     "estimate_cost",
     "evaluate",
-    "explain",
     "fit_baseline",
     "fit_budget",
     "fitted_trees",
     "gather_populations",
     "get_shape",
-    "held_out_trust",
     "measure",
     "models_and_data",
     "population_tasks",

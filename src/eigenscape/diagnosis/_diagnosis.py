@@ -99,7 +99,7 @@ class Diagnosis(Result):
         return pd.DataFrame(rows)
 
 
-def explain(
+def diagnose(
     tree: MDTree,
     metrics: Mapping[str, float],
     *,

@@ -46,10 +46,10 @@ def draw_prescription(found: Prescription) -> Figure:
     axes = figure.subplots(count + 1, 1, height_ratios=[*heights, 2.2], squeeze=False)[:, 0]
     for axis, diagnosis in zip(axes, found.diagnoses, strict=False):
         draw_way(axis, diagnosis)
-        trust = found.trust[diagnosis.question]
+        score = found.cv_scores[diagnosis.question]
         axis.set_title(
             f"{diagnosis.question.capitalize()}? {_said(diagnosis.verdict).capitalize()} (right on "
-            f"unseen cells: {trust.accuracy:.0f} %, balanced {trust.balanced_accuracy:.0f} %)",
+            f"unseen cells: {score.accuracy:.0f} %, balanced {score.balanced_accuracy:.0f} %)",
             fontsize=10,
             loc="left",
             color=_INK,

@@ -97,6 +97,6 @@ def check_protocol(known: Protocol, seen: Protocol, what: str) -> None:
     if found:
         raise InputError(
             f"the metrics of {what} were measured in another way than those of the tree's "
-            f"population ({'; '.join(found)}); thresholds do not carry over. Mend: measure as the "
+            f"population ({'; '.join(found)}); thresholds do not carry over. Try: measure as the "
             "population was measured, or grow a population with this protocol"
         )

@@ -176,7 +176,7 @@ class Population(Result):
         if missing:
             raise InputError(
                 f"{self.name} has no {', '.join(missing)}; it has {', '.join(self.metrics)}. "
-                "Mend: measure them, or take a tree that does without (variant)"
+                "Try: measure them, or take a tree that does without (variant)"
             )
         values: NDArray[np.float64] = self.table[list(names)].to_numpy(np.float64)
         bad = [
@@ -187,7 +187,7 @@ class Population(Result):
         if bad:
             raise InputError(
                 f"{self.name}: not finite: {', '.join(dict.fromkeys(bad))}. "
-                "Mend: drop those rows, or measure them again"
+                "Try: drop those rows, or measure them again"
             )
         return values
 
@@ -213,7 +213,7 @@ class Population(Result):
         """
         mask = np.asarray(rows, dtype=bool)
         if not mask.any():
-            raise InputError(f"no configuration of {self.name} is left. Mend: widen the selection")
+            raise InputError(f"no configuration of {self.name} is left. Try: widen the selection")
         return replace(self, columns={n: values[mask] for n, values in self.columns.items()})
 
     def with_table(self, table: pd.DataFrame) -> Self:
@@ -280,5 +280,5 @@ def _check_twice(table: pd.DataFrame, name: str) -> None:
         raise InputError(
             f"{name} has {int(twice.sum())} configurations twice, first width {row['width']:g}, "
             f"data {row['data']:g}, temperature {row['temperature']:g}. "
-            "Mend: average repeats over seeds before"
+            "Try: average repeats over seeds before"
         )

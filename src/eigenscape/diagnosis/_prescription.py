@@ -1,4 +1,4 @@
-"""One model, all questions: which knob to turn, with the evidence, and how far to trust it."""
+"""One model, all questions: which knob to turn, with the evidence, and its held-out score."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from eigenscape.diagnosis._diagnosis import NO_FAILURE, NOT_KNOWN, Diagnosis, explain
+from eigenscape.diagnosis._cv_score import CVScore, asked_questions, cv_score, held_out_advice
+from eigenscape.diagnosis._diagnosis import NO_FAILURE, NOT_KNOWN, Diagnosis, diagnose
 from eigenscape.diagnosis._health import check_health
 from eigenscape.diagnosis._metrics import Protocol
 from eigenscape.diagnosis._policy import advise
 from eigenscape.diagnosis._population import Population
 from eigenscape.diagnosis._tree import MDTree, clear_labels
-from eigenscape.diagnosis._trust import Trust, asked_questions, held_out_advice, held_out_trust
 from eigenscape.errors import InputError
 from eigenscape.results import Environment, Result
 
@@ -42,7 +42,7 @@ class Prescription(Result):
         population: by which it was diagnosed.
         metrics: of the model.
         diagnoses: one for each question that could be asked.
-        trust: question to what its tree was worth on held-out cells.
+        cv_scores: question to what its tree is worth on held-out cells.
         action: with the largest expected gain; None where none is above the seed noise.
         gain: its expected gain, in points of test accuracy.
         ratio: by how much to turn the knob: the median of the population's configurations like
@@ -57,7 +57,7 @@ class Prescription(Result):
     population: str
     metrics: Mapping[str, float]
     diagnoses: tuple[Diagnosis, ...]
-    trust: Mapping[str, Trust]
+    cv_scores: Mapping[str, CVScore]
     action: str | None
     gain: float
     ratio: float
@@ -69,15 +69,16 @@ class Prescription(Result):
         if self.action is not None and self.action not in _QUESTION_OF:
             raise InputError(f"action is {self.action!r}; expected of {', '.join(_QUESTION_OF)}")
         asked = [found.question for found in self.diagnoses]
-        if not asked or not set(asked) <= set(self.trust) or not self.sentences:
-            raise InputError("a prescription needs diagnoses, the trust in each, and sentences")
+        if not asked or not set(asked) <= set(self.cv_scores) or not self.sentences:
+            raise InputError("a prescription needs diagnoses, a CVScore for each, and sentences")
 
     @property
     def brief(self) -> tuple[str, ...]:
         """The advice, then the answer of each tree with its way: for a page of many parts."""
         ways = [
-            f"{found.question.capitalize()} ({self.trust[found.question].balanced_accuracy:.0f} % "
-            f"balanced on unseen cells): {' '.join(found.sentences[:2])}"
+            f"{found.question.capitalize()} "
+            f"({self.cv_scores[found.question].balanced_accuracy:.0f} % balanced on unseen cells): "
+            f"{' '.join(found.sentences[:2])}"
             for found in self.diagnoses
         ]
         return (self.sentences[0], *ways)
@@ -171,9 +172,9 @@ def prescribe(
     if "temperature" not in questions:
         raise InputError(
             f"{population.name} has one temperature, so it cannot tell whether another is better. "
-            "Mend: grow a population with three temperatures or more"
+            "Try: grow a population with three temperatures or more"
         )
-    diagnoses, trust, notes = [], {}, list(population.notes)
+    diagnoses, cv_scores, notes = [], {}, list(population.notes)
     for question in questions:
         kind = variant if question == "temperature" else "peak"
         try:
@@ -185,11 +186,11 @@ def prescribe(
             continue
         tree = MDTree.fit(population, question=question, variant=kind, search=search)
         diagnoses.append(
-            explain(
+            diagnose(
                 tree, metrics, protocol=protocol, seed_noise=seed_noise, on_mismatch=on_mismatch
             )
         )
-        trust[question] = held_out_trust(population, question, variant=kind, search=search)
+        cv_scores[question] = cv_score(population, question, variant=kind, search=search)
         notes += check_health(population, question).problems
     noise = diagnoses[0].seed_noise
     leaves = {found.question: found.leaf for found in diagnoses if found.leaf is not None}
@@ -210,7 +211,7 @@ def prescribe(
         population=population.name,
         metrics=dict(metrics),
         diagnoses=tuple(diagnoses),
-        trust=trust,
+        cv_scores=cv_scores,
         action=action,
         gain=gain,
         ratio=ratio,
@@ -219,7 +220,7 @@ def prescribe(
         sentences=(
             _advice(action, gain, ratio, noise, _outside(diagnoses)),
             *worth,
-            *_grounds(diagnoses, trust, action),
+            *_grounds(diagnoses, cv_scores, action),
         ),
     )
 
@@ -287,7 +288,7 @@ def ratio_words(ratio: float) -> str:
 
 
 def _grounds(
-    diagnoses: list[Diagnosis], trust: Mapping[str, Trust], action: str | None
+    diagnoses: list[Diagnosis], cv_scores: Mapping[str, CVScore], action: str | None
 ) -> list[str]:
     """The advised question first, whole; then the others."""
     wanted = _QUESTION_OF.get(action or "", "temperature")
@@ -296,5 +297,5 @@ def _grounds(
     for found in ordered:
         lines += [f"{found.question.capitalize()}: {found.sentences[0]}", *found.sentences[1:3]]
         lines += [line for line in found.sentences[3:] if line.startswith("Out of range")]
-        lines.append(trust[found.question].words())
+        lines.append(cv_scores[found.question].words())
     return lines

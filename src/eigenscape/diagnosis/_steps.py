@@ -39,7 +39,7 @@ def actions_of(answers: Labels, directions: Labels | None = None) -> Labels:
     unknown = sorted(set(answers.tolist()) - set(ACTION_OF) - {"optimal"})
     if unknown:
         raise InputError(
-            f"answers {', '.join(map(repr, unknown))} name no action. Mend: give directions, the "
+            f"answers {', '.join(map(repr, unknown))} name no action. Try: give directions, the "
             "answers of a temperature tree"
         )
     return np.array([ACTION_OF.get(str(answer), "none") for answer in answers])

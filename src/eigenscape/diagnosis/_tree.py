@@ -221,7 +221,7 @@ class MDTree(Result):
         if bad:
             raise InputError(
                 f"the tree asks for {', '.join(dict.fromkeys(features))}; missing or not finite: "
-                f"{', '.join(bad)}. Mend: measure them, or take the variant "
+                f"{', '.join(bad)}. Try: measure them, or take the variant "
                 "'one-checkpoint', which needs train_error and hessian_t alone"
             )
         return [float(metrics[name]) for name in features]
@@ -257,7 +257,7 @@ def clear_labels(population: Population, question: str) -> tuple[Labels, NDArray
         raise InputError(
             f"{population.name} ({len(population)} configurations) has {only} for the question "
             f"{question!r}; a fit needs both of {' and '.join(ANSWERS[question])}. "
-            "Mend: take more cells, or a wider range of the knob"
+            "Try: take more cells, or a wider range of the knob"
         )
     return labels, clear
 

@@ -34,14 +34,14 @@ class Finding:
         name: the kind of finding.
         severity: "fault" (counts on this grid mislead) or "note" (know it, and go on).
         sentence: what was found.
-        mend: what to do about it.
+        remedy: what to do about it.
         evidence: the numbers behind it.
     """
 
     name: str
     severity: str
     sentence: str
-    mend: str
+    remedy: str
     evidence: Evidence = field(default_factory=dict)
 
 
@@ -107,14 +107,14 @@ def duplicated(values: FloatArray) -> list[Finding]:
 
 
 def zigzag(values: FloatArray) -> Finding | None:
-    """Find rows that a zig-zag sampler shifted; count the minima before and after the mend."""
+    """Find rows that a zig-zag sampler shifted; count minima before and after moving back."""
     hit = find_zigzag(values)
     if hit is None:
         return None
-    mended = unzigzag(values, hit.axis, hit.shift, rows=hit.rows)
+    repaired = unzigzag(values, hit.axis, hit.shift, rows=hit.rows)
     names = countable(np.ndim(values))
     before = {c: merge_tree(measured(values), c).n_minima for c in names}
-    after = {c: merge_tree(measured(mended), c).n_minima for c in names}
+    after = {c: merge_tree(measured(repaired), c).n_minima for c in names}
     return Finding(
         "zig-zag",
         "fault",
@@ -129,9 +129,9 @@ def zigzag(values: FloatArray) -> Finding | None:
             "shift": hit.shift,
             "drop": hit.drop,
             "roughness": hit.roughness,
-            "roughness_mended": hit.mended,
+            "roughness_repaired": hit.repaired,
             **{f"minima_{c}": before[c] for c in names},
-            **{f"minima_mended_{c}": after[c] for c in names},
+            **{f"minima_repaired_{c}": after[c] for c in names},
         },
     )
 

@@ -1,4 +1,4 @@
-"""Is a grid of losses fit to count minima on? A report with evidence and mends."""
+"""Is a grid of losses fit to count minima on? A report with evidence and remedies."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class GridReport(Result):
         """Return one row for each finding."""
         import pandas as pd
 
-        rows = [(item.severity, item.name, item.sentence, item.mend) for item in self.findings]
-        return pd.DataFrame(rows, columns=["severity", "finding", "sentence", "mend"])
+        rows = [(item.severity, item.name, item.sentence, item.remedy) for item in self.findings]
+        return pd.DataFrame(rows, columns=["severity", "finding", "sentence", "remedy"])
 
 
 def check_grid(

@@ -1,4 +1,4 @@
-"""Rows that a zig-zag sampler has shifted against each other: finding them, mending them."""
+"""Find rows that a zig-zag sampler has shifted against each other, and move them back."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ZigZag:
         shift: +1 or -1: how far odd rows must move along ``axis``.
         drop: how many times smoother the grid is across rows after the move.
         roughness: mean |second difference| across rows, of the compressed losses, as found.
-        mended: the same after the move.
+        repaired: the same after the move.
     """
 
     rows: int
@@ -42,7 +42,7 @@ class ZigZag:
     shift: int
     drop: float
     roughness: float
-    mended: float
+    repaired: float
 
 
 def find_zigzag(values: FloatArray) -> ZigZag | None:
@@ -98,9 +98,9 @@ def _moved(array: FloatArray, rows: int, axis: int, shift: int) -> FloatArray:
     moved = np.moveaxis(array, (rows, axis), (0, 1))
     early, late = moved[:, :-1], moved[:, 1:]
     even, odd = (late, early) if shift == 1 else (early, late)
-    mended = even.copy()
-    mended[1::2] = odd[1::2]
-    return np.moveaxis(mended, (0, 1), (rows, axis))
+    repaired = even.copy()
+    repaired[1::2] = odd[1::2]
+    return np.moveaxis(repaired, (0, 1), (rows, axis))
 
 
 def _axis_pairs(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:

@@ -129,7 +129,7 @@ def _points(diagram: Diagram, normalize: str | None) -> tuple[Floats, Floats]:
     else:
         pairs, ends = np.asarray(diagram, dtype=np.float64), np.empty(0)
         if normalize:
-            raise InputError("pairs alone do not tell the range. Mend: give merge trees")
+            raise InputError("pairs alone do not tell the range. Try: give merge trees")
         if pairs.size == 0:
             pairs = np.empty((0, 2))
         if pairs.ndim != 2 or pairs.shape[1] != 2:
@@ -138,12 +138,12 @@ def _points(diagram: Diagram, normalize: str | None) -> tuple[Floats, Floats]:
     if not np.isfinite(pairs).all():
         raise InputError(
             "a diagram holds pairs that are not finite; distances need finite ones. "
-            "Mend: clip the values of the landscape"
+            "Try: clip the values of the landscape"
         )
     if len(pairs) > _LARGEST:
         raise InputError(
             f"a diagram has {len(pairs)} pairs; distances are computed up to {_LARGEST}. "
-            "Mend: tree.simplify(1e-3, relative=True) cancels the shallow ones first"
+            "Try: tree.simplify(1e-3, relative=True) cancels the shallow ones first"
         )
     return pairs, ends
 

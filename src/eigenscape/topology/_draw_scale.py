@@ -45,7 +45,7 @@ def check_scale(scale: str, low: float) -> None:
         raise InputError(f"scale is one of {', '.join(SCALES)}; got {scale!r}")
     if scale == "log" and not low > 0:
         raise InputError(
-            f"scale 'log' needs positive losses; the smallest is {low:g}. Mend: scale='symlog'"
+            f"scale 'log' needs positive losses; the smallest is {low:g}. Try: scale='symlog'"
         )
 
 

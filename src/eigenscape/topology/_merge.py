@@ -121,13 +121,13 @@ def real_values(values: ArrayLike, *, superlevel: bool = False) -> NDArray[np.fl
     """
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise InputError(
-            f"{int(values.mask.sum())} values are masked. Mend: values.filled(np.inf) "
+            f"{int(values.mask.sum())} values are masked. Try: values.filled(np.inf) "
             "keeps them above everything finite"
         )
     try:
         given = np.asarray(values)
     except ValueError as error:
-        raise InputError(f"values are ragged: {error}. Mend: give a full grid") from error
+        raise InputError(f"values are ragged: {error}. Try: give a full grid") from error
     if given.dtype.kind not in "iufb":
         raise InputError(f"values have the dtype {given.dtype}; expected real numbers")
     if given.ndim == 0 or given.size == 0:
@@ -139,7 +139,7 @@ def real_values(values: ArrayLike, *, superlevel: bool = False) -> NDArray[np.fl
     if given.dtype.kind in "iu" and (found.astype(given.dtype) != given).any():
         raise InputError(
             f"values of dtype {given.dtype} beyond 2^53 are not exact in float64, so that unequal "
-            "ones would tie. Mend: subtract a constant first"
+            "ones would tie. Try: subtract a constant first"
         )
     bottom, top = (np.inf, "-np.inf") if superlevel else (-np.inf, "np.inf")
     lost = np.isnan(found)
@@ -147,13 +147,13 @@ def real_values(values: ArrayLike, *, superlevel: bool = False) -> NDArray[np.fl
         first = np.unravel_index(int(lost.argmax()), found.shape)
         raise InputError(
             f"{int(lost.sum())} of {found.size} values are NaN, the first at index "
-            f"{tuple(map(int, first))}. Mend: np.where(np.isnan(values), {top}, values) keeps "
+            f"{tuple(map(int, first))}. Try: np.where(np.isnan(values), {top}, values) keeps "
             "them out of every component"
         )
     if (found == bottom).any():
         raise InputError(
             f"{int((found == bottom).sum())} values are {bottom}; such a sample would be "
-            f"{'above' if superlevel else 'below'} everything. Mend: clip them to a finite value"
+            f"{'above' if superlevel else 'below'} everything. Try: clip them to a finite value"
         )
     return found
 

@@ -51,7 +51,7 @@ def nearest_neighbours(
     if found > _MOST:
         raise InputError(
             f"{count} points have {found} neighbours within reach, ties included: many coincide. "
-            "Mend: give each place once, with its lowest value"
+            "Try: give each place once, with its lowest value"
         )
     lists = tree.query_ball_point(places, reach * (1 + _TIE))
     heads = np.repeat(np.arange(count), [len(found) for found in lists])

@@ -92,7 +92,7 @@ def _lowest_edges(graph: Graph, label: Ints, rank: Ints, count: int) -> tuple[Lo
     if count * count * heights >= 2**63:
         raise InputError(
             f"{count} minima on {heights} samples are more than the sweep can count. "
-            "Mend: smooth or coarsen the grid"
+            "Try: smooth or coarsen the grid"
         )
     found = np.empty(0, dtype=np.int64)
     waiting: list[Longs] = []

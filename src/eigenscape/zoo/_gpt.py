@@ -121,7 +121,7 @@ class _Trunk(nn.Module):
             raise InputError(
                 f"{type(self).__name__} got {str(tokens.dtype).removeprefix('torch.')} tokens of "
                 f"shape {tuple(tokens.shape)}; expected int64 (n, t) with t from 1 to {context}. "
-                "Mend: cut the rows, or make the network with a larger context"
+                "Try: cut the rows, or make the network with a larger context"
             )
         future = tokens.new_full((length, length), -math.inf, dtype=self.norm.weight.dtype).triu(1)
         states = self.tokens(tokens) + self.positions.weight[:length]

@@ -77,7 +77,7 @@ def curvature_with_speed(numbers: Numbers) -> Claim:
     """Largest eigenvalue and trace grow with the speed."""
     return _with_speed(
         numbers,
-        ("top_eigenvalue", "trace"),
+        ("top_eigenvalue", "hessian_trace"),
         "sharper with difficulty",
         "The largest Hessian eigenvalue and the trace grow with beta.",
         "Hessian metrics against beta",
@@ -216,7 +216,7 @@ def higher_persistence(numbers: Numbers) -> Claim:
 def curvature_of_shortcuts(numbers: Numbers) -> Claim:
     """Residual networks are flatter."""
     words, right = [], []
-    for column, name in (("top_eigenvalue", "largest eigenvalue"), ("trace", "trace")):
+    for column, name in (("top_eigenvalue", "largest eigenvalue"), ("hessian_trace", "trace")):
         gap, (residual, plain) = numbers.paired(column, log=True), numbers.means(column)
         words.append(
             f"{name}: residual {residual:.3g}, plain {plain:.3g}, mean log ratio "

@@ -22,7 +22,7 @@ METRICS = {
     f"persistence_{QUOTED}": "average persistence",
     f"persistence_essential_{QUOTED}": "average persistence with the essential pair",
     "top_eigenvalue": "largest eigenvalue",
-    "trace": "trace",
+    "hessian_trace": "trace",
 }
 
 

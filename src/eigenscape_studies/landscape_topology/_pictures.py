@@ -72,7 +72,7 @@ def _against_beta(table: pd.DataFrame) -> Figure:
         f"saddles_{QUOTED}": "saddles",
         f"persistence_{QUOTED}": "average persistence (loss)",
         "top_eigenvalue": "largest Hessian eigenvalue",
-        "trace": "Hessian trace",
+        "hessian_trace": "Hessian trace",
     }
     for place, (column, name) in zip(axes.flat, columns.items(), strict=True):
         dots(place, pinns, "beta", column)

@@ -103,6 +103,6 @@ def _curvature(objective: Objective) -> dict[str, Any]:
     estimate = hessian_trace(objective, probes=_TRACE_PROBES)
     return {
         "top_eigenvalue": float(pairs.values[0]),
-        "trace": estimate.value,
+        "hessian_trace": estimate.value,
         "trace_stderr": estimate.standard_error,
     }

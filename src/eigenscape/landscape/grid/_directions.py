@@ -68,7 +68,7 @@ class Directions:
         if wrong:
             raise InputError(
                 f"directions that lead nowhere: {', '.join(wrong)}; expected a finite norm above "
-                "0. Mend: models that differ, or parameters that the normalisation leaves free: "
+                "0. Try: models that differ, or parameters that the normalisation leaves free: "
                 "'filter' and 'layer' hold 1-D parameters fixed and scale by the weights' norms; "
                 "normalize='none' moves everything"
             )
@@ -104,7 +104,7 @@ class Directions:
         if unit == "relative" and not length > 0:
             raise InputError(
                 "unit 'relative' is a share of the parameters' norm, which is 0. "
-                "Mend: unit='absolute'"
+                "Try: unit='absolute'"
             )
         unity: Tensor = self.vectors / self.vectors.norm(dim=0)
         return unity * length if unit == "relative" else unity

@@ -36,7 +36,7 @@ def check_grid_size(steps: Any, radius: Any, dim: int) -> None:
     elif steps**dim > _LARGEST:
         wrong.append(
             f"{steps}^{dim} is {float(steps) ** dim:.3g} points; at most {_LARGEST:.2g} are "
-            "sampled. Mend: fewer steps, or fewer dimensions"
+            "sampled. Try: fewer steps, or fewer dimensions"
         )
     good = isinstance(radius, int | float) and not isinstance(radius, bool)
     if not good or not (math.isfinite(radius) and radius > 0):

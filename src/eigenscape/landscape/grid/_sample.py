@@ -260,7 +260,7 @@ def _dimensions(directions: Any, dim: int | None, normalize: str | None) -> int:
         if normalize is not None:
             raise InputError(
                 "normalize is for directions that are made here; these are given, normalised as "
-                f"{directions.normalization!r}. Mend: normalise them when they are made"
+                f"{directions.normalization!r}. Try: normalise them when they are made"
             )
         return len(directions)
     if directions not in ("random", "hessian"):
@@ -287,7 +287,7 @@ def _made(
     if len(directions.vectors) != objective.space.count:
         raise InputError(
             f"the directions have {len(directions.vectors)} coordinates; the objective moves "
-            f"{objective.space.count} parameters. Mend: make them of the same objective, and give "
+            f"{objective.space.count} parameters. Try: make them of the same objective, and give "
             "the objective, not sample, the parameters to move"
         )
     return directions
@@ -300,7 +300,7 @@ def _scale(directions: Directions, unit: Unit | None, radius: float | None) -> t
     if radius is None:
         raise InputError(
             f"unit is {unit!r}, but the radius {directions.radius:g} of these directions is in "
-            f"unit {directions.unit!r}. Mend: give a radius too"
+            f"unit {directions.unit!r}. Try: give a radius too"
         )
     return unit, radius
 

@@ -87,7 +87,7 @@ def refuse_too_costly(cost: Estimate, time_budget: float | None) -> None:
     if time_budget is not None and cost.seconds > time_budget:
         raise InputError(
             f"the landscape would take about {duration(cost.seconds)} ({cost.points:,} points), "
-            f"more than the budget of {duration(time_budget)}. Mend: fewer steps or dimensions, "
+            f"more than the budget of {duration(time_budget)}. Try: fewer steps or dimensions, "
             "less data, or a larger budget; with a folder it can be stopped and continued"
         )
 
@@ -114,7 +114,7 @@ def refuse_too_large(parameters: int, dim: int, points: int, folder: str | Path 
     if _PART_BYTES * points > free:
         raise InputError(
             f"{points:,} points need up to {_PART_BYTES * points / 2**30:.2f} GiB on the disk of "
-            f"{folder}; {free / 2**30:.2f} GiB are free. Mend: another folder, or fewer steps"
+            f"{folder}; {free / 2**30:.2f} GiB are free. Try: another folder, or fewer steps"
         )
 
 

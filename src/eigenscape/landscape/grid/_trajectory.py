@@ -59,7 +59,7 @@ def trajectory_directions(
     if not 1 <= n <= rank:
         raise InputError(
             f"{len(points)} checkpoints span {rank} directions{' around their mean' * center}; "
-            f"{n} were asked for. Mend: more checkpoints that differ, or a smaller n"
+            f"{n} were asked for. Try: more checkpoints that differ, or a smaller n"
         )
     vectors = _signed(axes[:n].T)
     coordinates = rows @ vectors

@@ -1,4 +1,4 @@
-"""How far a population's trees may be trusted: each cell diagnosed by the others."""
+"""Cross-validated scores of a population's trees: each cell is diagnosed by the others."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _FOLDS = 12  # beyond so many cells they are held out in groups: the fit is the 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trust:
-    """What a tree was worth on configurations that it had not seen.
+class CVScore:
+    """The score of a tree on configurations that it has not seen.
 
     Args:
         question: that was asked.
@@ -42,7 +42,7 @@ class Trust:
     coin_gain: float
 
     def words(self) -> str:
-        """Say it in a sentence."""
+        """Return it as a sentence."""
         if np.isnan(self.accuracy):
             return "It could not be tested on held-out cells: they are too few."
         said = (
@@ -58,13 +58,13 @@ class Trust:
         )
 
 
-def held_out_trust(
+def cv_score(
     population: Population,
     question: str = "temperature",
     *,
     variant: str = "peak",
     search: str | None = None,
-) -> Trust:
+) -> CVScore:
     """Fit to all cells but some, diagnose those, in turn; never a cell by its own temperatures.
 
     A cell is a width and an amount of data. Labels are those of the whole population.
@@ -91,7 +91,7 @@ def held_out_trust(
     asked = (answers != "") & (labels != "optimal")
     nan = float("nan")
     if not asked.any():
-        return Trust(
+        return CVScore(
             question=question,
             accuracy=nan,
             balanced_accuracy=nan,
@@ -102,7 +102,7 @@ def held_out_trust(
         )
     found = scores(answers[asked], labels[asked])
     gains = _gains(population, answers, labels, asked) if question == "temperature" else (nan,) * 3
-    return Trust(
+    return CVScore(
         question=question,
         accuracy=found["accuracy"],
         balanced_accuracy=found["balanced_accuracy"],
