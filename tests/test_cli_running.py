@@ -87,3 +87,33 @@ def test_a_relative_run_folder_is_the_callers(probe, tmp_path, capsys, monkeypat
     assert run(capsys, "landscape", "--probe", probe, *words)[0] == 0
     assert list((tmp_path / "run").glob("points_*.npz"))
     assert (tmp_path / "out" / "landscape.json").exists()
+
+
+LOCKED = (
+    PROBE
+    + """
+import threading
+
+class Locked(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 3)
+        self.lock = threading.Lock()
+
+def locked():
+    _, loss, data = build()
+    return Locked(), loss, data
+"""
+)
+
+
+@pytest.mark.slow
+def test_a_probe_that_does_not_pickle_is_run_by_each_worker(tmp_path, capfd, monkeypatch):
+    (tmp_path / "locked.py").write_text(LOCKED)
+    monkeypatch.chdir(tmp_path)
+    found = []
+    for jobs in ("1", "2"):
+        words = ["--steps", "7", "--jobs", jobs, "--out", jobs, "--format", "json", "--quiet"]
+        assert main(["landscape", "--probe", "locked.py:locked", *words]) == 0
+        assert json.loads(capfd.readouterr().out)["minima"] >= 1
+        found.append(Landscape.load(tmp_path / jobs / "landscape.json").values)
+    assert np.array_equal(*found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -100,7 +101,9 @@ def _sampled(args: argparse.Namespace) -> Landscape:
     from eigenscape.models import load_objective
     from eigenscape.runs import progress_bar
 
-    objective, _ = load_objective(args.probe, device=args.device, seed=args.seed)
+    probe = os.path.abspath(os.path.expanduser(args.probe))  # a worker may stand in another folder
+    device, seed = args.device, args.seed
+    objective, _ = load_objective(args.probe, device=device, seed=seed)
     # what the user's model prints must not mix with the answer
     with redirect_stdout(sys.stderr), progress_bar("sampling", quiet=args.quiet) as progress:
         return sample(
@@ -116,7 +119,7 @@ def _sampled(args: argparse.Namespace) -> Landscape:
             seed=args.seed,
             folder=args.run,
             **running(args),
-            rebuild=lambda: load_objective(args.probe, device=args.device, seed=args.seed)[0],
+            rebuild=lambda: load_objective(probe, device=device, seed=seed)[0],
             time_budget=args.time_budget,
             on_estimate=lambda cost: note(f"to do: {cost}", quiet=args.quiet),
             progress=progress,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -313,6 +314,7 @@ def _ray(jobs: int | None, count: int, address: str | None) -> Iterator[Opened]:
     try:
         if address:
             try:
+                _knock(address)
                 ray.init(address=address, **_QUIET)
             except (OSError, ValueError, RuntimeError) as error:
                 raise InputError(
@@ -327,6 +329,13 @@ def _ray(jobs: int | None, count: int, address: str | None) -> Iterator[Opened]:
             yield _on_ray(ray, jobs, check=False)
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens at ``[ray://]host:port``; Ray would try for minutes."""
+    host, sign, port = address.removeprefix("ray://").rpartition(":")
+    if sign and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=_WAIT_FOR_SCHEDULER_SECONDS).close()
 
 
 def _on_ray(ray: Any, jobs: int | None, *, check: bool = True) -> Opened:
