@@ -94,9 +94,12 @@ def language_models(make, grammar, pretraining, tuning):
 def population(make, split, widths, data, rates, measuring, **recipe):
     """Grow a small population: its table."""
     family = Family(
-        build=make, train=(split.train_inputs, split.train_labels),
-        test=(split.test_inputs, split.test_labels), widths=widths, **recipe,
-    )  # fmt: skip
+        build=make,
+        train=(split.train_inputs, split.train_labels),
+        test=(split.test_inputs, split.test_labels),
+        widths=widths,
+        **recipe,
+    )
     plan = GrowPlan.of(family, data=data, rates=rates, measuring=MeasureOptions(**measuring))
     return grow(family, plan, engine="threads", jobs=1).frame()
 

@@ -122,7 +122,7 @@ def main():
                 f"  {precision}: an update {1e3 * update:.1f} ms ({svd / update:.1f} times as fast "
                 f"as the SVDs), {len(balance.factors)} factors; once an epoch {share:.2f} %, every "
                 f"100 steps {update / plain:.2f} %; the split {1e3 * split:.2f} ms a step"
-            )  # fmt: skip
+            )
         held = TempBalance(optimizer, model, every=1, max_overhead=0.05, **options)
         for _ in range(MEASURED * 5):
             step()

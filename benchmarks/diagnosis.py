@@ -76,8 +76,11 @@ def reference(folder: str, path: Path) -> None:
     names = ["train_error", "mode_connectivity_peak", "hessian_t"]
     clean, noisy = (pd.read_csv(path.with_name(name)) for name in FILES)
     frames = [table[table["bs_failure"] != "optimal"] for table in (clean, noisy)]
-    cells = [(data, width) for data in sorted(set(frames[0]["data"]))
-             for width in sorted(set(frames[0]["width"]))]  # fmt: skip
+    cells = [
+        (data, width)
+        for data in sorted(set(frames[0]["data"]))
+        for width in sorted(set(frames[0]["width"]))
+    ]
     ours = [read_population(path.with_name(name)) for name in FILES]
     for title, factor, kind, chosen in (
         ("8 random cells, 96 configurations", 8, "random", {"cells": 8}),
@@ -107,8 +110,10 @@ def grown() -> int:
     """Train the networks of a cell side by side, and one at a time."""
     torch.set_num_threads(1)
     split = digits(test_fraction=0.5)
-    print(f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, one thread; "
-          f"MLP 64-w-w-10 with batch norm, 450 digits, 4 epochs; medians of {GROWN}")  # fmt: skip
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, one thread; "
+        f"MLP 64-w-w-10 with batch norm, 450 digits, 4 epochs; medians of {GROWN}"
+    )
     for width in (6, 20, 64):
         for rates in ((0.1,), (0.01, 0.03, 0.1, 0.3, 1.0)):
             recipe = Recipe(epochs=80, batch_size=64, learning_rate=0.1, schedule="constant")
@@ -131,9 +136,12 @@ def grown() -> int:
                         train(
                             family.build(seed, width),
                             *(part[:450] for part in family.train.whole()),
-                            epochs=4, batch_size=50, learning_rate=rate, schedule="constant",
+                            epochs=4,
+                            batch_size=50,
+                            learning_rate=rate,
+                            schedule="constant",
                             seed=seed,
-                        )  # fmt: skip
+                        )
                 both.append((side, (time.perf_counter() - start) / side))
             side, ratio = (statistics.median(values) for values in zip(*both, strict=True))
             low, high = min(r for _, r in both), max(r for _, r in both)

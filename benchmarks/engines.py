@@ -31,9 +31,14 @@ from eigenscape.runs import usable_cores
 def objective(samples: int) -> Objective:
     torch.manual_seed(0)
     model = nn.Sequential(
-        nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(),
-        nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(512, 10),
-    )  # fmt: skip
+        nn.Conv2d(3, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(4),
+        nn.Flatten(),
+        nn.Linear(512, 10),
+    )
     inputs, targets = torch.randn(samples, 3, 16, 16), torch.arange(samples) % 10
     cut = list(zip(inputs.split(128), targets.split(128), strict=True))
     return Objective(model, nn.functional.cross_entropy, cut)

@@ -29,9 +29,14 @@ def mlp():
     data = zoo.digits(seed=0)
     model = build(lambda: zoo.MLP(64, (32, 16), 10), 0)
     zoo.train(
-        model, data.train_inputs, data.train_labels, seed=0, epochs=20, learning_rate=0.05,
+        model,
+        data.train_inputs,
+        data.train_labels,
+        seed=0,
+        epochs=20,
+        learning_rate=0.05,
         batch_size=32,
-    )  # fmt: skip
+    )
     return model.eval(), (data.train_inputs[:500], data.train_labels[:500])
 
 

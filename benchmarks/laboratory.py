@@ -70,15 +70,23 @@ def main():
     single, _ = best(plain, args.repeats, options, problem)
     double, c = best(plain, args.repeats, options, problem, torch.float64)
     apart = max(abs(x[0] - y[0]) for x, y in zip(a, c, strict=True))
-    print(f"n {options.n}, d {d}, h {options.h}, {options.steps} steps, {args.threads} thread(s), "
-          f"best of {args.repeats}; torch {torch.__version__}, {platform.machine()}")  # fmt: skip
+    print(
+        f"n {options.n}, d {d}, h {options.h}, {options.steps} steps, {args.threads} thread(s), "
+        f"best of {args.repeats}; torch {torch.__version__}, {platform.machine()}"
+    )
     print(f"eigenscape_studies.laboratory, every step measured (float64 Gram)  {fast:6.2f} s")
-    print(f"plain autograd loop, float32 SVD each step                 {single:6.2f} s  "
-          f"{single / fast:.1f} times as long")  # fmt: skip
-    print(f"plain autograd loop, float64 SVD each step                 {double:6.2f} s  "
-          f"{double / fast:.1f} times as long")  # fmt: skip
-    print(f"alpha after ten steps {a[-1][0]:.4f} and {c[-1][0]:.4f}; "
-          f"largest difference over the steps {apart:.1e}")  # fmt: skip
+    print(
+        f"plain autograd loop, float32 SVD each step                 {single:6.2f} s  "
+        f"{single / fast:.1f} times as long"
+    )
+    print(
+        f"plain autograd loop, float64 SVD each step                 {double:6.2f} s  "
+        f"{double / fast:.1f} times as long"
+    )
+    print(
+        f"alpha after ten steps {a[-1][0]:.4f} and {c[-1][0]:.4f}; "
+        f"largest difference over the steps {apart:.1e}"
+    )
 
 
 if __name__ == "__main__":

@@ -105,19 +105,27 @@ def landscaper_child(name: str, seed: int) -> None:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             taken, _ = seconds(
                 lambda m=model, b=batch, f=loss, w=ways: compute_loss_landscape(
-                    m, b, w, lambda n, d: float(f(n, d)), steps=STEPS, distance=0.1, dim=2,
+                    m,
+                    b,
+                    w,
+                    lambda n, d: float(f(n, d)),
+                    steps=STEPS,
+                    distance=0.1,
+                    dim=2,
                     device="cpu",
                 )
-            )  # fmt: skip
+            )
         print("SECONDS", taken)
 
 
 def landscaper(python: str, name: str, seed: int) -> float | None:
     done = subprocess.run(
         [python, __file__, "child", "--case", name, "--seed", str(seed)],
-        capture_output=True, text=True, check=False,
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     for line in done.stdout.splitlines():
         if line.startswith("SECONDS"):
             return float(line.split()[1])
@@ -176,9 +184,17 @@ def cost() -> None:
 
     print("MLP 64-w-w-10 on 256 samples, seconds (median of 3) and microseconds a point")
     for width, dim, steps in (
-        (64, 2, 11), (64, 2, 21), (64, 2, 41), (64, 2, 81), (64, 1, 41), (64, 3, 21), (64, 4, 11),
-        (128, 2, 41), (256, 2, 41), (512, 2, 41),
-    ):  # fmt: skip
+        (64, 2, 11),
+        (64, 2, 21),
+        (64, 2, 41),
+        (64, 2, 81),
+        (64, 1, 41),
+        (64, 3, 21),
+        (64, 4, 11),
+        (128, 2, 41),
+        (256, 2, 41),
+        (512, 2, 41),
+    ):
         taken = timed(width, dim, steps)
         each = taken / steps**dim * 1e6
         print(f"  w {width:4d}, {steps}^{dim} points: {taken:7.3f} s, {each:7.0f} us a point")
@@ -219,8 +235,10 @@ def resume() -> None:
         same = Landscape.load(place / "whole.nc").values.tobytes() == (
             Landscape.load(place / "killed.nc").values.tobytes()
         )
-        print(f"SmallCNN, 41 x 41: uninterrupted {whole:.1f} s; killed after {first:.1f} s and "
-              f"resumed {second:.1f} s; bit for bit the same: {same}")  # fmt: skip
+        print(
+            f"SmallCNN, 41 x 41: uninterrupted {whole:.1f} s; killed after {first:.1f} s and "
+            f"resumed {second:.1f} s; bit for bit the same: {same}"
+        )
 
 
 def main() -> None:

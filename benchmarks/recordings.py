@@ -482,10 +482,16 @@ def population() -> Arrays:
     split = zoo.digits(test_fraction=0.5)
     return columns(
         names.population(
-            lambda width: zoo.MLP(64, [width], 10), split, widths=(3, 6), data=(100, 200),
-            rates=(0.02, 0.2), measuring=QUICK, epochs=3, batch_size=32,
+            lambda width: zoo.MLP(64, [width], 10),
+            split,
+            widths=(3, 6),
+            data=(100, 200),
+            rates=(0.02, 0.2),
+            measuring=QUICK,
+            epochs=3,
+            batch_size=32,
         )
-    )  # fmt: skip
+    )
 
 
 @verb(**SUMS_32)

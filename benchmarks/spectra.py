@@ -91,8 +91,14 @@ def write_folder(folder: Path, shapes: dict[str, tuple[int, int]]) -> None:
 
 def folders() -> dict[str, dict[str, tuple[int, int]]]:
     """Four folders of about 1 GB in float32."""
-    block = {"q": (1024, 1024), "k": (1024, 1024), "v": (1024, 1024), "o": (1024, 1024),
-             "up": (4096, 1024), "down": (1024, 4096)}  # fmt: skip
+    block = {
+        "q": (1024, 1024),
+        "k": (1024, 1024),
+        "v": (1024, 1024),
+        "o": (1024, 1024),
+        "up": (4096, 1024),
+        "down": (1024, 4096),
+    }
     model = {"model.embed_tokens.weight": (50257, 1024)}
     for layer in range(16):
         model |= {f"model.layers.{layer}.{name}.weight": shape for name, shape in block.items()}

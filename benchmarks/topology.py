@@ -69,9 +69,13 @@ def landscaper(python: str | None, values: np.ndarray, timeout: float) -> tuple[
         np.save(path, values)
         try:
             done = subprocess.run(
-                [python, "-c", _PEER, str(path)], capture_output=True, text=True, timeout=timeout,
-                check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
-            )  # fmt: skip
+                [python, "-c", _PEER, str(path)],
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
         except subprocess.TimeoutExpired:
             return f"not done in {timeout:.0f} s", None
     for line in done.stdout.splitlines():
@@ -136,17 +140,29 @@ def file() -> None:
         print(f"41^4 grid, float64, {path.stat().st_size / 2**20:.1f} MiB file")
         for extra in ([], ["--simplify", "1%"]):
             command = [
-                sys.executable, "-m", "eigenscape", "topology", str(path), "--quiet",
-                "--connectivity", "freudenthal",
-                "--format", "json", "--out", str(Path(folder) / "out"), *extra,
-            ]  # fmt: skip
+                sys.executable,
+                "-m",
+                "eigenscape",
+                "topology",
+                str(path),
+                "--quiet",
+                "--connectivity",
+                "freudenthal",
+                "--format",
+                "json",
+                "--out",
+                str(Path(folder) / "out"),
+                *extra,
+            ]
             start = time.perf_counter()
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             taken = time.perf_counter() - start
             peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
             told = "done" if done.returncode == 0 else done.stderr.strip()[-200:]
-            print(f"  eigenscape topology {' '.join(extra)}: {told} in {taken:.1f} s, with "
-                  f"profile and picture; peak {peak:.0f} MiB so far")  # fmt: skip
+            print(
+                f"  eigenscape topology {' '.join(extra)}: {told} in {taken:.1f} s, with "
+                f"profile and picture; peak {peak:.0f} MiB so far"
+            )
 
 
 def main() -> None:

@@ -325,11 +325,23 @@ def test_a_torch_file_that_is_named_safetensors(tmp_path):
 
 YOUNG = ("float8_e8m0fnu", "float4_e2m1fn_x2")
 DTYPES = [
-    torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64, torch.bool,
-    torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.uint16, torch.uint32,
-    torch.float8_e4m3fn, torch.float8_e5m2,
+    torch.float64,
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.complex64,
+    torch.bool,
+    torch.int64,
+    torch.int32,
+    torch.int16,
+    torch.int8,
+    torch.uint8,
+    torch.uint16,
+    torch.uint32,
+    torch.float8_e4m3fn,
+    torch.float8_e5m2,
     *(getattr(torch, name) for name in YOUNG if hasattr(torch, name)),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

@@ -51,9 +51,23 @@ def test_other_formats(capsys, model, form):
 
 def test_options_reach_the_examination(capsys, model):
     words = (
-        "--xmin", "third", "--hill", "paper", "--fit", "small", "--min-eigenvalues", "8",
-        "--include", "a", "--metrics", "tpl,shuffle", "--precision", "float32", "--seed", "4",
-    )  # fmt: skip
+        "--xmin",
+        "third",
+        "--hill",
+        "paper",
+        "--fit",
+        "small",
+        "--min-eigenvalues",
+        "8",
+        "--include",
+        "a",
+        "--metrics",
+        "tpl,shuffle",
+        "--precision",
+        "float32",
+        "--seed",
+        "4",
+    )
     _, out, _ = run(capsys, "spectra", model, "--format", "json", *words)
     data = json.loads(out)
     assert [row["layer"]["name"] for row in data["layers"]] == ["a"]
@@ -97,8 +111,11 @@ def test_checkup_without_a_path(capsys, tmp_path):
     assert code == 0
     assert "tiny_learning_rate" in out
     assert {p.name for p in tmp_path.iterdir()} == {
-        "healthy.safetensors", "sick.safetensors", "result.json", "report.html",
-    }  # fmt: skip
+        "healthy.safetensors",
+        "sick.safetensors",
+        "result.json",
+        "report.html",
+    }
     data = json.loads((tmp_path / "result.json").read_text())["examined"]
     labels = {layer["verdict"]["label"] for layer in data["tiny_learning_rate"]["layers"]}
     assert labels == {"random-like"}
@@ -180,10 +197,13 @@ def test_sick_weights_are_examined_as_far_as_they_go(capsys, tmp_path):
     nan = torch.randn(32, 32)
     nan[0, 0] = float("nan")
     weights = {
-        "nan": nan, "zero": torch.zeros(32, 32), "one": torch.ones(1, 1),
-        "quantized.weight": torch.ones(32, 32, dtype=torch.int8), "good": torch.randn(32, 32),
+        "nan": nan,
+        "zero": torch.zeros(32, 32),
+        "one": torch.ones(1, 1),
+        "quantized.weight": torch.ones(32, 32, dtype=torch.int8),
+        "good": torch.randn(32, 32),
         "odd": torch.randn(20, 30, 40),
-    }  # fmt: skip
+    }
     path = save_checkpoint(weights, tmp_path / "sick.safetensors")
     code, out, err = run(capsys, "spectra", path)
     assert code == 0
@@ -196,10 +216,14 @@ def test_sick_weights_are_examined_as_far_as_they_go(capsys, tmp_path):
 @pytest.mark.parametrize(
     "words",
     [
-        ["--xmin", "2"], ["--fit", "best"], ["--metrics", "all,x"], ["--kind", "nothing"],
-        ["--conv", "x"], ["--min-eigenvalues", "0"],
+        ["--xmin", "2"],
+        ["--fit", "best"],
+        ["--metrics", "all,x"],
+        ["--kind", "nothing"],
+        ["--conv", "x"],
+        ["--min-eigenvalues", "0"],
     ],
-)  # fmt: skip
+)
 def test_bad_options_teach(capsys, model, words):
     code, out, err = run(capsys, "spectra", model, *words)
     assert (code, out) == (2, "")
@@ -301,8 +325,10 @@ def test_help_names_every_choice():
 
     done = subprocess.run(
         [sys.executable, "-m", "eigenscape", "spectra", "--help"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     for choice in (*FITS, *CONVOLUTIONS, *costly_metrics(), *PRECISIONS):
         assert choice in done.stdout
 

@@ -24,8 +24,11 @@ def metric(tmp_path):
 @pytest.fixture
 def model(tmp_path):
     torch.manual_seed(0)
-    weights = {"a.weight": torch.randn(48, 64), "b.weight": torch.randn(64, 64),
-               "b.bias": torch.ones(64)}  # fmt: skip
+    weights = {
+        "a.weight": torch.randn(48, 64),
+        "b.weight": torch.randn(64, 64),
+        "b.bias": torch.ones(64),
+    }
     return str(save_checkpoint(weights, tmp_path / "model.safetensors"))
 
 
@@ -85,8 +88,24 @@ def test_other_formats(capsys, metric, form):
 
 
 def test_options_reach_the_allocation(capsys, metric):
-    words = ("--rule", "shuffled", "--of", "tb_sigmoid", "--s", "2,1", "--tau", "4", "--seed", "7",
-             "--group", "block", "--floor", "0.2", "--cap", "2")  # fmt: skip
+    words = (
+        "--rule",
+        "shuffled",
+        "--of",
+        "tb_sigmoid",
+        "--s",
+        "2,1",
+        "--tau",
+        "4",
+        "--seed",
+        "7",
+        "--group",
+        "block",
+        "--floor",
+        "0.2",
+        "--cap",
+        "2",
+    )
     _, out, _ = run(capsys, "lr", metric, "--format", "json", *words)
     settings = json.loads(out)["settings"]
     assert settings["s"] == [2.0, 1.0]

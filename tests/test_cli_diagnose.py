@@ -25,9 +25,21 @@ def run(capsys, *words):
 
 def test_evaluate_prints_json_alone(capsys, table):
     code, out, err = run(
-        capsys, "evaluate", "--train", table, "--test", table, "--search", "exact",
-        "--cells", "3", "--seed-list", "1,2", "--format", "json",
-    )  # fmt: skip
+        capsys,
+        "evaluate",
+        "--train",
+        table,
+        "--test",
+        table,
+        "--search",
+        "exact",
+        "--cells",
+        "3",
+        "--seed-list",
+        "1,2",
+        "--format",
+        "json",
+    )
     data = json.loads(out)
     assert code == 0
     assert data["schema"] == "eigenscape.diagnosis_evaluation/1"
@@ -100,10 +112,20 @@ def test_missing_columns_are_named_at_once(capsys, tmp_path):
 def test_the_published_tables(capsys):
     folder = data_file("md_tree")
     code, out, err = run(
-        capsys, "evaluate", "--train", folder / "dataframe_normal_public.csv",
-        "--test", folder / "dataframe_noise_public.csv", "--question", "data", "--search", "paper",
-        "--no-baselines", "--format", "json",
-    )  # fmt: skip
+        capsys,
+        "evaluate",
+        "--train",
+        folder / "dataframe_normal_public.csv",
+        "--test",
+        folder / "dataframe_noise_public.csv",
+        "--question",
+        "data",
+        "--search",
+        "paper",
+        "--no-baselines",
+        "--format",
+        "json",
+    )
     assert code == 0
     assert json.loads(out)["accuracy"] == pytest.approx(63.0, abs=0.1)
     assert "--min-width 32" in err

@@ -59,9 +59,16 @@ def test_every_type_comes_back_as_its_field_has_it():
     )
     found = Options(**read_flags(parser().parse_args(words.split()), Options))
     assert found == Options(
-        steps=7, rate=0.5, unit="relative", embeddings=True, repeat=False, include=("a", "b*"),
-        kinds={"head": "linear"}, xmin="third", scale=2.0,
-    )  # fmt: skip
+        steps=7,
+        rate=0.5,
+        unit="relative",
+        embeddings=True,
+        repeat=False,
+        include=("a", "b*"),
+        kinds={"head": "linear"},
+        xmin="third",
+        scale=2.0,
+    )
 
 
 def test_the_help_is_the_documentation_with_the_default():

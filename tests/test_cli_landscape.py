@@ -112,8 +112,17 @@ def test_json_is_alone_on_standard_output_and_the_estimate_on_the_other(capsys, 
 
 def test_files_are_written_read_back_and_not_written_over(capsys, probe, tmp_path):
     out = tmp_path / "out"
-    words = ("landscape", "--probe", f"{probe}:objective", "--directions", "hessian",
-             "--steps", "9", "--out", out)  # fmt: skip
+    words = (
+        "landscape",
+        "--probe",
+        f"{probe}:objective",
+        "--directions",
+        "hessian",
+        "--steps",
+        "9",
+        "--out",
+        out,
+    )
     code, text, err = run(capsys, *words)
     assert code == 0
     assert "curvature, eigenvector 1" in text
@@ -131,9 +140,18 @@ def test_files_are_written_read_back_and_not_written_over(capsys, probe, tmp_pat
 @pytest.mark.parametrize("form", ["table", "md", "csv"])
 def test_other_formats(capsys, probe, form):
     code, out, err = run(
-        capsys, "landscape", "--probe", f"{probe}:build", "--dim", "1", "--steps", "5",
-        "--quiet", "--format", form,
-    )  # fmt: skip
+        capsys,
+        "landscape",
+        "--probe",
+        f"{probe}:build",
+        "--dim",
+        "1",
+        "--steps",
+        "5",
+        "--quiet",
+        "--format",
+        form,
+    )
     assert code == 0
     assert ("alpha_1,loss" if form == "csv" else "loss at center") in out
     assert err == "hello from the probe\n"

@@ -72,9 +72,22 @@ def test_threads_and_this_process_give_the_same_grid_and_clean_output(probe, tmp
     found = []
     for jobs in (1, 2):
         code, out, _ = run(
-            capsys, "landscape", "--probe", probe, "--steps", "9", "--jobs", jobs,
-            "--engine", "threads", "--out", tmp_path / str(jobs), "--format", "json", "--quiet",
-        )  # fmt: skip
+            capsys,
+            "landscape",
+            "--probe",
+            probe,
+            "--steps",
+            "9",
+            "--jobs",
+            jobs,
+            "--engine",
+            "threads",
+            "--out",
+            tmp_path / str(jobs),
+            "--format",
+            "json",
+            "--quiet",
+        )
         assert code == 0
         assert json.loads(out)["minima"] >= 1
         found.append(Landscape.load(tmp_path / str(jobs) / "landscape.json").values)

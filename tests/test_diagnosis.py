@@ -45,13 +45,22 @@ def small_table(seed=0):
     for width, data, bs in itertools.product(WIDTHS, AMOUNTS, SIZES):
         heat = np.log2(64 / bs)
         error = max(0.0, 2 * heat + 3 + rng.normal(0, 0.2) - width / 8) if heat > -1 else 0.0
-        rows.append({
-            "width": width, "data": data, "bs": bs,
-            "test_acc": 80 - 2 * heat**2 + width / 4 + data + rng.normal(0, 0.1),
-            "train_error": error, "train_loss": error / 20, "test_loss": 1.0 + abs(heat) / 10,
-            "test_error": 20 + heat**2, "mode_connectivity_peak": -max(0.1, 12 - 5 * heat),
-            "mode_connectivity": -max(0.0, 8 - 5 * heat), "hessian_t": 6 - heat, "CKA": 0.5,
-        })  # fmt: skip
+        rows.append(
+            {
+                "width": width,
+                "data": data,
+                "bs": bs,
+                "test_acc": 80 - 2 * heat**2 + width / 4 + data + rng.normal(0, 0.1),
+                "train_error": error,
+                "train_loss": error / 20,
+                "test_loss": 1.0 + abs(heat) / 10,
+                "test_error": 20 + heat**2,
+                "mode_connectivity_peak": -max(0.1, 12 - 5 * heat),
+                "mode_connectivity": -max(0.0, 8 - 5 * heat),
+                "hessian_t": 6 - heat,
+                "CKA": 0.5,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -239,8 +248,13 @@ def test_csv_and_frame_are_the_same_population(population, tmp_path):
     pd.testing.assert_frame_equal(back.table[shared], population.table, check_exact=True)
 
 
-HOT = {"train_error": 5.0, "mode_connectivity_peak": -3.0, "hessian_t": 4.2, "CKA": 0.5,
-       "mode_connectivity": -1.0}  # fmt: skip
+HOT = {
+    "train_error": 5.0,
+    "mode_connectivity_peak": -3.0,
+    "hessian_t": 4.2,
+    "CKA": 0.5,
+    "mode_connectivity": -1.0,
+}
 
 
 def test_explanation(population):
@@ -336,9 +350,12 @@ def test_cells_hold_everything_that_is_in_question(population):
 
 def test_evaluation_survives_a_file(population, tmp_path):
     result = evaluate(
-        population, population, cells=4, seeds=(1, 2, 3),
+        population,
+        population,
+        cells=4,
+        seeds=(1, 2, 3),
         baselines=("validation", "hyperparameters", "temperature (cheats)"),
-    )  # fmt: skip
+    )
     assert result.n_test == 24
     assert result.majority == 50.0
     assert [row["seed"] for row in result.per_seed] == [1, 2, 3]
@@ -349,8 +366,10 @@ def test_evaluation_survives_a_file(population, tmp_path):
         data.keys()
     )
     assert result.frame()["method"].tolist()[-3:] == [
-        "zero-shot constants", "majority", "coin (closed form)",
-    ]  # fmt: skip
+        "zero-shot constants",
+        "majority",
+        "coin (closed form)",
+    ]
     for figure in (result.plot(), population.plot(), MDTree.fit(population).plot()):
         assert figure.axes
 

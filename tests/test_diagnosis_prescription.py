@@ -157,9 +157,13 @@ def test_trust_of_one_cell_is_unknown(population):
 def leaf(label, size=9, **gains):
     known = {"raise temperature": 0.0, "lower temperature": 0.0, "widen": 0.0, "add data": 0.0}
     return LeafRecord(
-        label=label, words="", counts={label: size}, gains={**known, **gains}, quartiles={},
+        label=label,
+        words="",
+        counts={label: size},
+        gains={**known, **gains},
+        quartiles={},
         ratios={"widen": 4.0},
-    )  # fmt: skip
+    )
 
 
 def test_the_largest_gain_of_those_that_have_a_say_is_advised():
@@ -266,8 +270,19 @@ def run(capsys, *words):
 
 
 #: The last rate is far too large, so that both answers occur.
-GROW = ["--probe", f"{FILE}:family", "--data", "60", "120", "--rates", "0.02", "0.5", "20",
-        "--engine", "threads"]  # fmt: skip
+GROW = [
+    "--probe",
+    f"{FILE}:family",
+    "--data",
+    "60",
+    "120",
+    "--rates",
+    "0.02",
+    "0.5",
+    "20",
+    "--engine",
+    "threads",
+]
 
 
 @pytest.fixture(scope="module")
@@ -279,13 +294,22 @@ def grown(tmp_path_factory):
 
 def test_grow_writes_a_population(grown, capsys):
     assert {path.name for path in grown.iterdir()} == {
-        "population.json", "population.png", "plan.json", "cells"
-    }  # fmt: skip
+        "population.json",
+        "population.png",
+        "plan.json",
+        "cells",
+    }
     population = read_population(grown)
     assert len(population) == 12
     code, out, err = run(
-        capsys, "grow", "--out", grown, *GROW, "--format", "json",
-    )  # fmt: skip
+        capsys,
+        "grow",
+        "--out",
+        grown,
+        *GROW,
+        "--format",
+        "json",
+    )
     assert code == 0
     assert json.loads(out)["schema"] == "eigenscape.population/1"
     assert "to do: 24 networks and 12 curves" in err
@@ -309,9 +333,16 @@ def test_grow_estimates_without_growing(capsys, tmp_path):
 
 def test_a_pair_of_models_is_diagnosed(grown, capsys, tmp_path):
     code, out, _ = run(
-        capsys, f"{FILE}:pair", "--population", grown, "--out", tmp_path, "--format", "json",
+        capsys,
+        f"{FILE}:pair",
+        "--population",
+        grown,
+        "--out",
+        tmp_path,
+        "--format",
+        "json",
         "--quiet",
-    )  # fmt: skip
+    )
     data = json.loads(out)
     assert code == 0
     assert {found["question"] for found in data["diagnoses"]} >= {"temperature"}
@@ -379,8 +410,18 @@ def test_a_budget_is_a_time():
 
 
 def test_a_checkup_has_the_diagnosis(grown, capsys, tmp_path):
-    code = main(["checkup", "--probe", f"{FILE}:probe", "--population", str(grown), "--out",
-                 str(tmp_path), "--quiet"])  # fmt: skip
+    code = main(
+        [
+            "checkup",
+            "--probe",
+            f"{FILE}:probe",
+            "--population",
+            str(grown),
+            "--out",
+            str(tmp_path),
+            "--quiet",
+        ]
+    )
     out = capsys.readouterr().out
     assert code == 0
     assert "% balanced on unseen cells): " in out.splitlines()[-1]
@@ -391,8 +432,18 @@ def test_a_checkup_has_the_diagnosis(grown, capsys, tmp_path):
     assert code == 2
     table = tmp_path / "table.csv"
     small_table().to_csv(table, index=False)
-    code = main(["checkup", "--probe", f"{FILE}:probe", "--population", str(table), "--out",
-                 str(tmp_path / "second"), "--quiet"])  # fmt: skip
+    code = main(
+        [
+            "checkup",
+            "--probe",
+            f"{FILE}:probe",
+            "--population",
+            str(table),
+            "--out",
+            str(tmp_path / "second"),
+            "--quiet",
+        ]
+    )
     assert code == 0
     assert "Not diagnosed: the population does not state" in capsys.readouterr().out
 

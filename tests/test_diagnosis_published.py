@@ -46,8 +46,10 @@ def test_labels_are_the_published_ones(name):
         published = np.array([float(word) for word in text[column]])
         assert np.abs(population.table[column].to_numpy() - published).max() == 0
     for question, column in (
-        ("temperature", "bs_failure"), ("width", "width_vs_batch"), ("data", "data_vs_batch"),
-    ):  # fmt: skip
+        ("temperature", "bs_failure"),
+        ("width", "width_vs_batch"),
+        ("data", "data_vs_batch"),
+    ):
         published = raw[column].replace("batch", "temperature").to_numpy()
         assert (population.labels(question) == published).all()
     assert population.protocol == PUBLISHED_PROTOCOL
@@ -55,13 +57,19 @@ def test_labels_are_the_published_ones(name):
 
 
 COUNTS = {
-    "temperature": ({"small": 846, "large": 714, "optimal": 130},
-                    {"small": 1010, "large": 550, "optimal": 130}),
-    "width": ({"width": 916, "temperature": 753, "optimal": 21},
-              {"width": 883, "temperature": 766, "optimal": 41}),
-    "data": ({"data": 938, "temperature": 711, "optimal": 41},
-             {"data": 970, "temperature": 681, "optimal": 39}),
-}  # fmt: skip
+    "temperature": (
+        {"small": 846, "large": 714, "optimal": 130},
+        {"small": 1010, "large": 550, "optimal": 130},
+    ),
+    "width": (
+        {"width": 916, "temperature": 753, "optimal": 21},
+        {"width": 883, "temperature": 766, "optimal": 41},
+    ),
+    "data": (
+        {"data": 938, "temperature": 711, "optimal": 41},
+        {"data": 970, "temperature": 681, "optimal": 39},
+    ),
+}
 
 
 @pytest.mark.parametrize("question", list(COUNTS))

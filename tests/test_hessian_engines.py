@@ -19,9 +19,16 @@ def objective():
 
 def figures(result):
     return (
-        result.top_eigenvalues, result.residuals, result.hessian_trace, result.trace_stderr,
-        result.groups, result.density, result.products, result.trace_probes, result.trace_method,
-    )  # fmt: skip
+        result.top_eigenvalues,
+        result.residuals,
+        result.hessian_trace,
+        result.trace_stderr,
+        result.groups,
+        result.density,
+        result.products,
+        result.trace_probes,
+        result.trace_method,
+    )
 
 
 @pytest.mark.parametrize(

@@ -155,8 +155,10 @@ def test_a_trajectory_in_a_plane_is_recovered(mlp):
     assert directions.extra["losses"][-1] == pytest.approx(mlp.loss_at_center)
     lengths = [sum(c * c for c in row) for row in directions.extra["coordinates"]]
     assert lengths == pytest.approx([a * a + b * b for a, b in path], abs=1e-10)
-    off = [mlp.center + 5 * torch.nn.functional.one_hot(torch.tensor(k), mlp.space.count)
-           for k in (0, 1, 2)]  # fmt: skip
+    off = [
+        mlp.center + 5 * torch.nn.functional.one_hot(torch.tensor(k), mlp.space.count)
+        for k in (0, 1, 2)
+    ]
     line = trajectory_directions(mlp, off, 1, center=False)
     # three equal right-angled rows, one direction: two thirds of the squares are left
     assert sum(r**2 for r in line.extra["residuals"]) == pytest.approx(2.0)

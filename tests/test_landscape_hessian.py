@@ -58,9 +58,14 @@ def network(dtype=torch.float64, activation="relu"):
         lambda: nn.Sequential(nn.Linear(64, 7), between(), nn.Linear(7, 10)), seed=1
     )
     zoo.train(
-        model, data.train_inputs, data.train_labels, seed=0, epochs=2, learning_rate=0.1,
+        model,
+        data.train_inputs,
+        data.train_labels,
+        seed=0,
+        epochs=2,
+        learning_rate=0.1,
         batch_size=32,
-    )  # fmt: skip
+    )
     batch = (data.train_inputs[:100], data.train_labels[:100])
     return Objective(model, nn.functional.cross_entropy, batch, dtype=dtype)
 

@@ -99,8 +99,10 @@ def test_k_networks_are_k_single_ones(name, policy, batched):
     vectors = normal(K, 2, several.space.count, seed=4)
 
     close(several.values(), torch.tensor([s.value() for s in singles], dtype=torch.float64))
-    close(several.values(points), torch.stack(
-        [s.values([p])[0] for s, p in zip(singles, points, strict=True)]))  # fmt: skip
+    close(
+        several.values(points),
+        torch.stack([s.values([p])[0] for s, p in zip(singles, points, strict=True)]),
+    )
     for part, own in zip(
         several.outputs(points),
         zip(*(s.outputs(p[None]) for s, p in zip(singles, points, strict=True)), strict=True),
@@ -284,8 +286,9 @@ def test_points_split_and_join_with_any_first_axes():
 
 def test_a_language_model_and_tokens_are_an_objective():
     gpts = [build(lambda: zoo.GPT(11, width=8, depth=1, heads=2, context=6), s) for s in (0, 1)]
-    tokens = Tokens.of(torch.randint(0, 11, (50,), generator=torch.Generator().manual_seed(0)),
-                       length=6)  # fmt: skip
+    tokens = Tokens.of(
+        torch.randint(0, 11, (50,), generator=torch.Generator().manual_seed(0)), length=6
+    )
     language = LanguageModel.of(gpts[0])
     objective = Objective(language, tokens)
     assert objective.data.count == tokens.count == 49

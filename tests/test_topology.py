@@ -38,8 +38,12 @@ def test_the_worked_example():
     assert tree.essential.tolist() == [3]
     assert tree.arc_of.tolist() == [4, 1, 3, 0, 4, 2, 4]
     assert dict(zip(tree.node_index.tolist(), tree.parent_index.tolist(), strict=True)) == {
-        3: 2, 1: 2, 5: 4, 2: 4, 4: -1,
-    }  # fmt: skip
+        3: 2,
+        1: 2,
+        5: 4,
+        2: 4,
+        4: -1,
+    }
     assert tree.children(4).tolist() == [2, 3]
     found = tree.metrics()
     assert (found.n_minima, found.n_saddles, found.n_pairs, found.components) == (3, 2, 2, 1)
@@ -59,8 +63,12 @@ def test_the_worked_example():
 def test_its_result_as_a_dictionary():
     data = examine_topology(PATH).to_dict()
     assert data["pairs"][0] == {
-        "birth_index": 1, "death_index": 2, "birth": 1.0, "death": 3.0, "persistence": 2.0,
-    }  # fmt: skip
+        "birth_index": 1,
+        "death_index": 2,
+        "birth": 1.0,
+        "death": 3.0,
+        "persistence": 2.0,
+    }
     assert data["arcs"][-1] == {"node_index": 4, "parent_index": -1, "samples": 3}
     for name in ("minima", "saddles", "essential", "average_persistence", "entropy"):
         assert name in data
@@ -142,8 +150,10 @@ def test_simplification_of_the_example():
     assert simple.persistence.tolist() == [4.0]
     # the shallow branch {2} and its saddle {1} now lie on the arc of the minimum below
     assert dict(zip(simple.node_index.tolist(), simple.samples.tolist(), strict=True)) == {
-        0: 3, 4: 1, 3: 2,
-    }  # fmt: skip
+        0: 3,
+        4: 1,
+        3: 2,
+    }
     assert simple.basin_of.tolist() == [0, 0, 0, 1, 1, 1]
     assert simple.simplified == 2.0
     assert tree.simplify(0.5, relative=True).n_minima == 1
@@ -176,8 +186,9 @@ def test_large_grids_take_the_spanning_tree():
 def test_basins():
     found = merge_tree(np.array([[0.0, 2.0, 1.0]])).basins()
     assert [(b.minimum, b.position, b.value, b.depth) for b in found] == [
-        (0, (0, 0), 0.0, 2.0), (2, (0, 2), 1.0, 1.0),
-    ]  # fmt: skip
+        (0, (0, 0), 0.0, 2.0),
+        (2, (0, 2), 1.0, 1.0),
+    ]
     assert sum(b.volume for b in found) == pytest.approx(1)
     assert found[0].mean == pytest.approx(1.0)
 

@@ -352,8 +352,10 @@ def test_constant_and_duplicated():
     _, values = bowl()
     values[4] = values[3]
     assert finding(check_grid(values), "duplicated-rows").evidence == {
-        "axis": 0, "slices": 1, "of": 11,
-    }  # fmt: skip
+        "axis": 0,
+        "slices": 1,
+        "of": 11,
+    }
     flat = np.tile(np.linspace(-1, 1, 7) ** 2, (7, 1))
     assert "does not change along axis 0" in finding(check_grid(flat), "duplicated-rows").sentence
 

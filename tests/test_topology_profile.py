@@ -223,10 +223,14 @@ def test_scales_that_cannot_be_drawn_are_refused():
 @pytest.mark.parametrize(
     ("shape", "scale", "superlevel"),
     [
-        ((30,), "log", True), ((9, 12), "linear", False), ((9, 12), "log", False),
-        ((9, 12), "symlog", True), ((5, 5, 5), "symlog", False), ((5, 5, 5), "linear", True),
+        ((30,), "log", True),
+        ((9, 12), "linear", False),
+        ((9, 12), "log", False),
+        ((9, 12), "symlog", True),
+        ((5, 5, 5), "symlog", False),
+        ((5, 5, 5), "linear", True),
     ],
-)  # fmt: skip
+)
 def test_every_picture_renders(scale, shape, superlevel):
     values = 0.1 + np.random.default_rng(2).random(shape)
     tree = merge_tree(values, superlevel=superlevel)

@@ -110,8 +110,9 @@ def test_sublevel_components_by_labelling(values, data):
         if above >= 0 and flat[tree.node_index[above]] <= level:
             top[node] = top[above]
     below = flat <= level
-    joined = set(zip(top[tree.arc_of][below].tolist(), labels.reshape(-1)[below].tolist(),
-                     strict=True))  # fmt: skip
+    joined = set(
+        zip(top[tree.arc_of][below].tolist(), labels.reshape(-1)[below].tolist(), strict=True)
+    )
     assert len(joined) == count
 
 

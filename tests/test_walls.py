@@ -7,7 +7,6 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-import pytest
 from scipy.sparse.csgraph import connected_components
 
 ROOT = Path(__file__).parents[1]
@@ -206,7 +205,6 @@ def test_the_floors_of_the_docs_are_those_that_lint_imports_keeps():
 # --- format
 
 
-@pytest.mark.xfail(strict=True, reason="about 300 are left")
 def test_the_formatter_is_rarely_told_to_look_away():
     mark = "# fmt: " + "skip"
     folders = (SOURCE, ROOT / "tests", ROOT / "benchmarks", ROOT / "examples", ROOT / "docs")

@@ -149,12 +149,16 @@ def test_fields_of_any_shape_and_no_field_at_all():
         ({"times": [math.nan]}, "finite"),
         ({"viscosity": -1, "length": 0}, "viscosity=-1.*length=0"),
         (
-            {"initial": 50 * np.sin(2 * np.pi * places(64)), "viscosity": 1e-4, "step": 0.5,
-             "times": [10.0]},
+            {
+                "initial": 50 * np.sin(2 * np.pi * places(64)),
+                "viscosity": 1e-4,
+                "step": 0.5,
+                "times": [10.0],
+            },
             "overflows with step=0.5; give a shorter one",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_solved_is_refused(change, message):
     given = {"initial": np.zeros(16), "viscosity": 0.1, "times": [1.0]} | change
     with pytest.raises(InputError, match=message):
@@ -218,10 +222,15 @@ def test_the_same_burgers_fields_on_a_finer_grid():
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"train_count": 0}, "train_count=0"), ({"test_count": 0}, "test_count=0"),
-     ({"grid": 7}, "grid=7; expected 8"), ({"viscosity": 1e-4}, "viscosity=0.0001; .* 0.001"),
-     ({"time": -1.0, "grid": 0}, "grid=0.*time=-1.0"), ({"time": math.nan}, "time=nan")],
-)  # fmt: skip
+    [
+        ({"train_count": 0}, "train_count=0"),
+        ({"test_count": 0}, "test_count=0"),
+        ({"grid": 7}, "grid=7; expected 8"),
+        ({"viscosity": 1e-4}, "viscosity=0.0001; .* 0.001"),
+        ({"time": -1.0, "grid": 0}, "grid=0.*time=-1.0"),
+        ({"time": math.nan}, "time=nan"),
+    ],
+)
 def test_bad_burgers_data_is_refused(change, message):
     with pytest.raises(InputError, match=message):
         networks.burgers(**change)
@@ -248,9 +257,9 @@ def series(x, y, terms=200):
     u = x * (1 - x) / 2
     for n in range(1, terms, 2):
         k = n * math.pi
-        u = u - 4 / k**3 * np.sin(k * x) * (
-            np.exp(-k * y) + np.exp(-k * (1 - y))
-        ) / (1 + math.exp(-k))  # fmt: skip
+        u = u - 4 / k**3 * np.sin(k * x) * (np.exp(-k * y) + np.exp(-k * (1 - y))) / (
+            1 + math.exp(-k)
+        )
     return u
 
 
@@ -300,8 +309,10 @@ media = st.builds(
     lambda seed, rows, spread: np.exp(
         spread * np.random.default_rng(seed).standard_normal((rows, rows))
     ),
-    st.integers(0, 999), st.integers(2, 12), st.floats(0, 3),
-)  # fmt: skip
+    st.integers(0, 999),
+    st.integers(2, 12),
+    st.floats(0, 3),
+)
 
 
 @examples(30)
@@ -331,12 +342,16 @@ def test_pressure_is_positive_flux_is_kept_and_symmetries_hold(a, seed):
 
 @pytest.mark.parametrize(
     ("coefficient", "forcing", "message"),
-    [(np.ones((3, 4)), 1.0, r"shape \(3, 4\); expected \(rows, rows\)"),
-     (np.ones((1, 1)), 1.0, "2 or more"), (np.ones(4), 1.0, r"shape \(4,\)"),
-     (np.zeros((3, 3)), 1.0, "above 0"), (np.full((3, 3), np.inf), 1.0, "finite"),
-     (np.ones((3, 3)), np.ones(3), r"forcing has the shape \(3,\)"),
-     (np.ones((3, 3)), np.nan, "one finite number")],
-)  # fmt: skip
+    [
+        (np.ones((3, 4)), 1.0, r"shape \(3, 4\); expected \(rows, rows\)"),
+        (np.ones((1, 1)), 1.0, "2 or more"),
+        (np.ones(4), 1.0, r"shape \(4,\)"),
+        (np.zeros((3, 3)), 1.0, "above 0"),
+        (np.full((3, 3), np.inf), 1.0, "finite"),
+        (np.ones((3, 3)), np.ones(3), r"forcing has the shape \(3,\)"),
+        (np.ones((3, 3)), np.nan, "one finite number"),
+    ],
+)
 def test_media_that_cannot_be_solved_are_refused(coefficient, forcing, message):
     with pytest.raises(InputError, match=message):
         networks.solve_darcy(coefficient, forcing)
@@ -378,9 +393,12 @@ def test_half_of_a_medium_is_high_and_neighbours_agree():
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"train_count": 0, "test_count": 0}, "train_count=0.*test_count=0"),
-     ({"grid": 4}, "grid=4; expected 8"), ({"forcing": 0.0}, "forcing=0.0")],
-)  # fmt: skip
+    [
+        ({"train_count": 0, "test_count": 0}, "train_count=0.*test_count=0"),
+        ({"grid": 4}, "grid=4; expected 8"),
+        ({"forcing": 0.0}, "forcing=0.0"),
+    ],
+)
 def test_bad_darcy_data_is_refused(change, message):
     with pytest.raises(InputError, match=message):
         networks.darcy(**change)

@@ -60,9 +60,13 @@ def test_shapes_stand_out_from_the_background():
 
 @pytest.mark.parametrize(
     "options",
-    [{"count": 1}, {"count": 10, "test_fraction": 0.0}, {"count": 10, "test_fraction": 1.0},
-     {"count": 10, "size": 7}],
-)  # fmt: skip
+    [
+        {"count": 1},
+        {"count": 10, "test_fraction": 0.0},
+        {"count": 10, "test_fraction": 1.0},
+        {"count": 10, "size": 7},
+    ],
+)
 def test_empty_parts_and_tiny_pictures_are_refused(options):
     with pytest.raises(InputError, match="at least one picture in each part, and a size of 8"):
         networks.shapes(**options)
@@ -119,8 +123,9 @@ def logits_of(guess, classes):
 def test_mean_iou_counts_sets_of_pixels(seed, classes, batch_size):
     generator = torch.Generator().manual_seed(seed)
     guess, truth = torch.randint(classes, (2, 3, 2, 3), generator=generator)
-    where = [({*map(tuple, (m == c).nonzero().tolist())}) for c in range(classes)
-             for m in (guess, truth)]  # fmt: skip
+    where = [
+        ({*map(tuple, (m == c).nonzero().tolist())}) for c in range(classes) for m in (guess, truth)
+    ]
     ratios = [
         len(a & b) / len(a | b) for a, b in zip(where[::2], where[1::2], strict=True) if a | b
     ]

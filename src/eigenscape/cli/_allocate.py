@@ -56,10 +56,15 @@ def add(verbs: Verbs) -> None:
 def _add_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the budget")
     group.add_argument(
-        "--total", "--target", "--sparsity", dest="total", type=float, metavar="X",
+        "--total",
+        "--target",
+        "--sparsity",
+        dest="total",
+        type=float,
+        metavar="X",
         help="the sparsity of all parameters, the sum of experts or ranks, the mean of bits or of "
         "learning-rate factors",
-    )  # fmt: skip
+    )
     group.add_argument(
         "--rule",
         help="alphapruning, alphalora, owl, tb_linear, tb_sqrt, tb_log2, tb_step, tb_sigmoid, "
@@ -117,8 +122,19 @@ def _allocate_checkpoint(args: argparse.Namespace) -> Allocation:
 
 
 def _request(args: argparse.Namespace) -> dict[str, Any]:
-    names = ("total", "rule", "of", "column", "group", "weights", "floor", "cap", "noise_aware",
-             "reference", "seed")  # fmt: skip
+    names = (
+        "total",
+        "rule",
+        "of",
+        "column",
+        "group",
+        "weights",
+        "floor",
+        "cap",
+        "noise_aware",
+        "reference",
+        "seed",
+    )
     given = {name: getattr(args, name) for name in _SETTINGS if getattr(args, name) is not None}
     if args.s is not None:
         given["s"] = _strength(args.s)

@@ -52,9 +52,10 @@ def add(verbs: Verbs) -> None:
     )
     add_probe(parser, required=False)
     parser.add_argument(
-        "--population", metavar="POP",
+        "--population",
+        metavar="POP",
         help="with --probe: diagnose by this population (see 'eigenscape diagnose grow')",
-    )  # fmt: skip
+    )
     parser.add_argument("--fail-on", metavar="LABELS", help="leave with 1 on these verdicts")
     add_spectra_options(parser)
     add_common(parser)

@@ -83,9 +83,11 @@ def _add_evaluate(actions: Verbs) -> None:
     parser.add_argument("--max-data", type=float, metavar="X", help="fit only up to this much data")
     parser.add_argument("--max-width", type=float, metavar="X", help="fit only up to this width")
     parser.add_argument(
-        "--min-width", type=float, metavar="X",
+        "--min-width",
+        type=float,
+        metavar="X",
         help="leave out narrower networks (the paper: 32 for the question data)",
-    )  # fmt: skip
+    )
     parser.add_argument("--no-baselines", action="store_true", help="the tree alone")
     _add_output(parser, "write evaluation.json and evaluation.png here")
 
@@ -105,16 +107,20 @@ def _add_fit(actions: Verbs) -> None:
 
 def _add_tree_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--question", default="temperature", metavar="Q",
+        "--question",
+        default="temperature",
+        metavar="Q",
         help=f"{', '.join(_QUESTIONS)} [temperature]",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--search", metavar="S", help="paper or exact [exact; paper for the question data]"
     )
     parser.add_argument(
-        "--variant", default="peak", metavar="V",
+        "--variant",
+        default="peak",
+        metavar="V",
         help="peak; for the temperature also cka, barrier, one-checkpoint [peak]",
-    )  # fmt: skip
+    )
 
 
 def _add_output(parser: argparse.ArgumentParser, out: str) -> None:

@@ -45,9 +45,11 @@ def add(verbs: Verbs) -> None:
     )
     group.add_argument("--trace-samples", type=int, default=100, metavar="N", help="[100]")
     group.add_argument(
-        "--trace-method", choices=("hutchinson", "hutch++"), default="hutchinson",
+        "--trace-method",
+        choices=("hutchinson", "hutch++"),
+        default="hutchinson",
         help="[hutchinson]",
-    )  # fmt: skip
+    )
     group.add_argument("--groups", choices=("layer", "block"), default="layer", help="[layer]")
     group.add_argument("--density", action="store_true", help="the spectral density, 400 products")
     group.add_argument("--matrix", choices=("hessian", "ggn"), default="hessian", help="[hessian]")

@@ -68,9 +68,11 @@ def add(verbs: Verbs) -> None:
         help="which points are neighbours: full, freudenthal or cross [full]",
     )
     group = add_running(
-        parser, "tasks of about ten seconds", jobs="one for each core, if the grid is costly",
+        parser,
+        "tasks of about ten seconds",
+        jobs="one for each core, if the grid is costly",
         run=True,
-    )  # fmt: skip
+    )
     group.add_argument(
         "--time-budget", type=float, metavar="S", help="refuse what would take more seconds"
     )

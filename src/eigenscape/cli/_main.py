@@ -78,9 +78,21 @@ def make_parser() -> VerbParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for verb in (
-        _checkup, _spectra, _compare, _landscape, _hessian, _topology, _check_grid, _diagnose,
-        _allocate, _patch, _perplexity, _study, _report, _doctor,
-    ):  # fmt: skip
+        _checkup,
+        _spectra,
+        _compare,
+        _landscape,
+        _hessian,
+        _topology,
+        _check_grid,
+        _diagnose,
+        _allocate,
+        _patch,
+        _perplexity,
+        _study,
+        _report,
+        _doctor,
+    ):
         verb.add(verbs)
     return parser
 

@@ -38,9 +38,11 @@ def add(verbs: Verbs) -> None:
         "(along the axes) [full]",
     )
     parser.add_argument(
-        "--simplify", metavar="EPS", default="0",
+        "--simplify",
+        metavar="EPS",
+        default="0",
         help="cancel pairs that persist less: a loss, or P%% of the range [0]",
-    )  # fmt: skip
+    )
     parser.add_argument("--superlevel", action="store_true", help="maxima instead of minima")
     parser.add_argument(
         "--sensitivity",

@@ -31,8 +31,12 @@ def inline_svg(figure: Figure, index: int) -> str:
         text[text.index("<svg") :].replace(_INK, "currentColor").replace("#000000", "currentColor")
     )
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
-    text = re.sub(r'id="((?:figure|axes|patch|text|line2d|legend|QuadMesh|xtick|ytick|matplotlib'
-                  r'\.axis)[^"]*)"', "", text)  # fmt: skip
+    text = re.sub(
+        r'id="((?:figure|axes|patch|text|line2d|legend|QuadMesh|xtick|ytick|matplotlib'
+        r'\.axis)[^"]*)"',
+        "",
+        text,
+    )
     return re.sub(r' d="[^"]*"', _shortened, text)
 
 
