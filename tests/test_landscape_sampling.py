@@ -388,7 +388,7 @@ def test_progress_and_the_estimate_are_told(objective):
         ({"unit": "meter"}, "absolute, relative, direction"),
         ({"unit": "absolute"}, "give a radius too"),
         ({"normalize": "weight"}, "filter, layer, model, none"),
-        ({"layers": ["x.*"]}, "no parameter matches"),
+        ({"include": ["x.*"]}, "no parameter matches"),
         ({"chunk": 0}, "chunk"),
         ({"time_budget": 1e-9}, r"more than the budget"),
         ({"time_budget": -1}, "above 0"),

@@ -130,8 +130,10 @@ def running(args: argparse.Namespace) -> dict[str, Any]:
 
 
 #: Fields of SpectraOptions by the question that they answer, in the order of the help.
-_WHAT = ("include", "exclude", "embeddings", "min_eigenvalues", "split_qkv", "split_experts")
-_WHAT += ("kinds", "lora_scale")
+_WHAT = (
+    *("include", "exclude", "kinds", "embeddings", "min_eigenvalues"),
+    *("split_qkv", "split_experts", "lora_scale"),
+)
 _HOW = ("conv", "xmin", "hill", "fit", "precision", "windows", "window_steps")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 def equal(one: Any, other: Any) -> bool:
     """Whether two values have the same types and contents; 2 is 2.0.
 
+    >>> import math
     >>> equal((math.nan, np.array([1.0, math.nan])), (math.nan, np.array([1.0, math.nan])))
     True
     >>> equal({"a": 1.0, "b": True}, {"a": 1, "b": 1})
