@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import warnings
 
 import pytest
 import torch
@@ -200,6 +201,61 @@ def test_a_failed_step_leaves_no_trace():
         assert [group["lr"] for group in optimizer.param_groups] == [0.1]
 
 
+class Breaking(torch.optim.SGD):
+    """Fails inside each second step, when the groups are split."""
+
+    calls = 0
+
+    def step(self, closure=None):
+        self.calls += 1
+        if self.calls == 2:
+            raise RuntimeError("out of memory")
+        return super().step(closure)
+
+
+@pytest.mark.parametrize("first", ["scheduler", "balance"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda optimizer: lr_scheduler.ExponentialLR(optimizer, 0.5),
+        lambda optimizer: lr_scheduler.LambdaLR(optimizer, lambda epoch: 0.5**epoch),
+        lambda optimizer: lr_scheduler.MultiStepLR(optimizer, [1, 2], 0.5),
+    ],
+)
+def test_a_scheduler_steps_after_a_failed_step(make, first):
+    model = stack((2, 3, 4))
+    optimizer = Breaking(model.parameters(), lr=0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # torch's, of a step that was overridden
+        if first == "scheduler":
+            scheduler = make(optimizer)
+            balance = TempBalance(optimizer, model, rule="tb_linear")
+        else:
+            balance = TempBalance(optimizer, model, rule="tb_linear")
+            scheduler = make(optimizer)
+        optimizer.step()
+        scheduler.step()
+        assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.05])
+        with pytest.raises(RuntimeError, match="out of memory"):
+            optimizer.step()
+        scheduler.step()
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.025])
+    assert balance.get_last_lr() == pytest.approx([0.025, 0.0125, 0.025, 0.0375], abs=1e-5)
+
+
+def test_removed_is_the_optimizer_as_it_was():
+    model = stack((2, 3, 4))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    before = set(vars(optimizer))
+    TempBalance(optimizer, model, rule="tb_linear").remove()
+    assert set(vars(optimizer)) == before
+    scheduler = lr_scheduler.StepLR(optimizer, 1)
+    kept = optimizer.step
+    TempBalance(optimizer, model, rule="tb_linear").remove()
+    assert optimizer.step is kept
+    assert scheduler.optimizer is optimizer
+
+
 # --- saved and resumed ----------------------------------------------------------------------------
 
 
@@ -247,7 +303,32 @@ def test_saved_factors_act_at_once():
 
 def test_wrong_states_teach():
     states, balance = train(1)
-    with pytest.raises(InputError, match="lacks"):
+    with pytest.raises(InputError, match="are missing"):
         balance.load_state_dict({"step": 1})
     with pytest.raises(InputError, match="other layers: fc"):
         balance.load_state_dict({**states[3], "averages": {"fc": 2.0}})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("factors", {"2": math.nan}, "the factor of 2 is nan"),
+        ("factors", {"2": -1.0}, "the factor of 2 is -1.0"),
+        ("factors", {"2": 1e300}, "1e[+]300, expected 0 to"),
+        ("factors", {"2": "1"}, "expected a number"),
+        ("factors", [1.0], "expected an object"),
+        ("factors", {"fc": 1.0}, "other layers: fc"),
+        ("averages", {"2": math.inf}, "the average of 2 is inf"),
+        ("averages", {"2": None}, "the average of 2 is nan"),
+        ("step", -1, "step is -1"),
+        ("step", 1.5, "whole number"),
+        ("last", 7, "last is 7"),
+        ("version", 2, "version is 2"),
+        ("rows", [{"step": 1}], "missing"),
+    ],
+)
+def test_damaged_states_change_nothing(key, value, said):
+    (*_, state), balance = train(1)
+    with pytest.raises(InputError, match=said):
+        balance.load_state_dict({**state, key: value})
+    assert balance.state_dict() == state

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
+from types import MethodType
 from typing import Any
 
 from torch import Tensor, nn
@@ -55,6 +57,8 @@ class StepGroups:
         self._coarse: list[dict[str, Any]] | None = None
         self._given: list[tuple[Part, dict[str, Any], dict[str, Any]]] = []
         self._handles: list[Any] = []
+        self._own_step: Any = None  # the optimizer's attribute ``step`` before ours, if it had one
+        self._guard: Any = None
 
     def attach(self) -> None:
         """Begin to split at each step."""
@@ -66,6 +70,9 @@ class StepGroups:
             self.optimizer.register_step_post_hook(self._after),
             self.optimizer.register_state_dict_pre_hook(self._saving),
         ]
+        self._own_step = vars(self.optimizer).get("step")
+        self._guard = self._guarded(self.optimizer.step)
+        vars(self.optimizer)["step"] = self._guard
 
     def remove(self) -> None:
         """Leave the optimizer alone from now on."""
@@ -73,6 +80,27 @@ class StepGroups:
         for handle in self._handles:
             handle.remove()
         self._handles = []
+        if self._guard is not None and vars(self.optimizer).get("step") is self._guard:
+            del vars(self.optimizer)["step"]
+            if self._own_step is not None:
+                vars(self.optimizer)["step"] = self._own_step
+        self._guard = None
+
+    def _guarded(self, step: Callable[..., Any]) -> MethodType:
+        """Return a step that puts the groups back where it raises: post hooks are not called then.
+
+        A bound method that keeps the marks of the function inside, for the learning-rate schedulers
+        of torch, which look for both.
+        """
+
+        @wraps(step)
+        def guarded(_: Optimizer, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return step(*args, **kwargs)
+            finally:
+                self.restore()
+
+        return MethodType(guarded, self.optimizer)
 
     def parts(self) -> list[Part]:
         """Return every parameter of the optimizer in exactly one part, in a fixed order."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,41 @@ from eigenscape.results import Environment, decode, encode
 #: Any sink of numbers: ``writer(dict, step)``.
 Log = Callable[[Mapping[str, float], int], object]
 _VERSION = 1
+#: A saved factor beyond this is taken for damage: the papers' rules stay below 10.
+_LARGEST_FACTOR = 1e6
+
+
+@dataclass(frozen=True)
+class TempBalanceState:
+    """What a resumed run needs; checked where it is read."""
+
+    version: int
+    step: int
+    last: int | None
+    averages: dict[str, float]
+    factors: dict[str, float]
+    rows: tuple[TraceRow, ...]
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.version != _VERSION:
+            problems.append(f"version is {self.version}, expected {_VERSION}")
+        if self.step < 0:
+            problems.append(f"step is {self.step}, expected 0 or more")
+        if self.last is not None and not 0 <= self.last <= self.step:
+            problems.append(f"last is {self.last}, expected 0 to the step {self.step}")
+        problems += [
+            f"the average of {name} is {value}, expected a finite number"
+            for name, value in self.averages.items()
+            if not math.isfinite(value)
+        ]
+        problems += [
+            f"the factor of {name} is {value}, expected 0 to {_LARGEST_FACTOR:g}"
+            for name, value in self.factors.items()
+            if not 0 <= value <= _LARGEST_FACTOR
+        ]
+        if problems:
+            raise InputError("; ".join(problems))
 
 
 class TempBalance:
@@ -209,38 +245,36 @@ class TempBalance:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs, in JSON's own types; the trace is in it."""
-        return {
-            "version": _VERSION,
-            "step": self._step,
-            "last": self._timer.last,
-            "averages": dict(self._averages),
-            "factors": dict(self._factors),
-            "rows": [encode(row) for row in self._rows],
-        }
+        state = TempBalanceState(
+            version=_VERSION,
+            step=self._step,
+            last=self._timer.last,
+            averages=dict(self._averages),
+            factors=dict(self._factors),
+            rows=tuple(self._rows),
+        )
+        found: dict[str, Any] = encode(state)
+        return found
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where a saved run stood: its factors act at once.
 
         Raises:
-            InputError: not such a state, or one of other layers.
+            InputError: not such a state, one with numbers that cannot be, or one of other layers.
         """
-        missing = {"version", "step", "last", "averages", "factors", "rows"} - set(state)
-        if missing or state["version"] != _VERSION:
-            raise InputError(
-                f"expected the state of a TempBalance, version {_VERSION}; "
-                f"it lacks {', '.join(sorted(missing)) or 'nothing'} and has version "
-                f"{state.get('version')!r}"
-            )
+        plain: Any = dict(state) if isinstance(state, Mapping) else state
+        saved = decode(plain, TempBalanceState, where="the state")
         known = {layer.name for layer in self._chosen.layers} | set(self._chosen.left_out)
-        strange = sorted(set(state["averages"]) - known)
+        groups = {label_of(layer, self.options.group) for layer in self._chosen.layers}
+        strange = sorted({*(set(saved.averages) - known), *(set(saved.factors) - groups)})
         if strange:
             raise InputError(
                 f"the state is of other layers: {', '.join(strange[:4])}. "
                 "Try: load it for the network that it was saved with"
             )
-        self._step, self._timer.last = state["step"], state["last"]
-        self._averages, self._factors = dict(state["averages"]), dict(state["factors"])
-        self._rows = [decode(row, TraceRow, where="the state") for row in state["rows"]]
+        self._step, self._timer.last = saved.step, saved.last
+        self._averages, self._factors = dict(saved.averages), dict(saved.factors)
+        self._rows = list(saved.rows)
         self._meter.forget()
         self._groups.factors = {} if self.options.dry_run else self._factors
 
