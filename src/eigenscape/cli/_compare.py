@@ -117,13 +117,25 @@ def violations(change: LayerChange, gates: dict[str, float]) -> list[str]:
             value = getattr(change, GATES[name])
             if math.isfinite(value) and abs(value) > limit:
                 found.append(f"{change.name}: {GATES[name]} {value:.4g} beyond {limit:g}")
-            elif not math.isfinite(value) and change.state != "same":
+            elif not math.isfinite(value) and _counts(change, GATES[name]):
                 found.append(f"{change.name}: {GATES[name]} has no value ({change.state})")
         elif name == "verdict" and change.verdict_before != change.verdict_after:
             found.append(f"{change.name}: {change.verdict_before} -> {change.verdict_after}")
         elif name == change.state:
             found.append(f"{change.name}: {change.state}")
     return found
+
+
+def _counts(change: LayerChange, name: str) -> bool:
+    """Tell whether a number that cannot be computed hits a gate.
+
+    It does where one side has it, and where a layer's weights are not finite. A bias, or a layer
+    that is too small for an exponent on both sides, never had a spectrum.
+    """
+    if name == "weight_change":
+        return change.state != "same"
+    has_spectrum = change.verdict_before is not None or change.verdict_after is not None
+    return name in change.one_sided or (change.state == "unreadable" and has_spectrum)
 
 
 def _write(result: ComparisonResult, files: dict[str, Path], *, quiet: bool) -> None:

@@ -98,7 +98,8 @@ def _check_patterns(
 
 
 def _left_out(layer: LayerMatrix, options: LayerOptions) -> str | None:
-    names = (layer.name, layer.name.split("[")[0], *(layer_name(name) for name in layer.tensors))
+    short = (layer_name(name) for name in layer.tensors)
+    names = (layer.name, layer.name.split("[")[0], *short, *layer.tensors)
     if options.include and not any(matches(name, options.include) for name in names):
         return "not among the layers asked for (--include)"
     if any(matches(name, options.exclude) for name in names):

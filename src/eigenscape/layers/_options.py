@@ -81,6 +81,16 @@ class LayerOptions:
         if problems:
             raise InputError("; ".join(problems))
 
+    def asks_for(self, name: str) -> bool:
+        """Tell whether a tensor is among those to read, by ``include`` and ``exclude``.
+
+        >>> LayerOptions(exclude="*.bias").asks_for("fc.bias"), LayerOptions().asks_for("fc.bias")
+        (False, True)
+        """
+        names = (name, name.removesuffix(".weight"))
+        wanted = not self.include or any(matches(one, self.include) for one in names)
+        return wanted and not any(matches(one, self.exclude) for one in names)
+
     def _sequences(self) -> tuple[str, ...]:
         return ("include", "exclude")
 

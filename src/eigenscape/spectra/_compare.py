@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +17,7 @@ from eigenscape.spectra._analyze import analyze
 from eigenscape.spectra._layer import LayerSpectrum
 from eigenscape.spectra._options import SpectraOptions
 from eigenscape.spectra._result import SpectraResult
+from eigenscape.spectra._weight_change import Pairs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,8 @@ class LayerChange:
         state: ``same`` (weights equal), ``weights`` (they moved, the spectrum did not clearly),
             ``spectrum`` (its exponent, spikes or verdict changed), ``shape``, ``removed``,
             ``added`` or ``unreadable`` (NaN or infinite weights, on either side).
-        weight_change: ||after - before||_F / ||before||_F; NaN where the shapes differ.
+        weight_change: ||after - before||_F / ||before||_F in float64, of the part of a tensor that
+            the layer is; of a LoRA update, of the product B A. NaN where the shapes differ.
         sparsity_before: share of exact zeros.
         sparsity_after: likewise.
         alpha_hill_before: of the layer before.
@@ -52,6 +54,7 @@ class LayerChange:
         verdict_before: its label.
         verdict_after: its label.
         note: why there is no spectrum on one side, where there is none.
+        one_sided: the changes above that have no value because only one side has the number.
     """
 
     name: str
@@ -71,6 +74,7 @@ class LayerChange:
     verdict_before: str | None = None
     verdict_after: str | None = None
     note: str = ""
+    one_sided: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +140,7 @@ def compare(
     Raises:
         InputError: the two have no layer name in common.
 
+    >>> import torch
     >>> layer = torch.nn.Linear(64, 64)
     >>> compare({"fc.weight": layer.weight}, {"fc.weight": 2 * layer.weight}).changes[0].state
     'weights'
@@ -155,13 +160,14 @@ def compare(
     names = [*old, *(name for name in new if name not in old)]
     rows = {name for layer in (*results[0], *results[1]) for name in layer.tensors}
     reasons = {item.name: item.reason for item in (*results[0].skipped, *results[1].skipped)}
+    pairs = Pairs(first, second)
     return ComparisonResult(
         environment=results[0].environment,
         before=first.source,
         after=second.source,
         changes=(
-            *(_explained(_change(name, old, new, first, second), reasons) for name in names),
-            *_others(first, second, rows, reasons),
+            *(_explained(_change(name, old, new, pairs), reasons) for name in names),
+            *_others(first, second, rows, reasons, chosen),
         ),
     )
 
@@ -173,40 +179,65 @@ def _explained(change: LayerChange, reasons: Mapping[str, str]) -> LayerChange:
 
 
 def _others(
-    first: Checkpoint, second: Checkpoint, rows: set[str], reasons: Mapping[str, str]
+    first: Checkpoint,
+    second: Checkpoint,
+    rows: set[str],
+    reasons: Mapping[str, str],
+    options: SpectraOptions,
 ) -> list[LayerChange]:
     """Tensors without a spectrum that changed all the same: embeddings, biases, norms."""
-    found = []
+    found, pairs = [], Pairs(first, second)
     for info in first.infos():
         name = info.name
-        if name in rows or name not in second:
+        if name in rows or name not in second or not options.asks_for(name):
             continue
-        numbers = _tensor_change([name], first, second)
-        if numbers and numbers["weight_change"] == 0:
+        numbers = pairs.of_tensors(name)
+        change = numbers.get("weight_change")
+        if change == 0:
             continue
         state = "weights" if numbers else "shape"
+        if change is not None and not (math.isfinite(change) or _finite(first, second, name)):
+            state = "unreadable"
         note = f"no spectrum: {reasons.get(name, 'not examined')}"
         found.append(LayerChange(name=name, state=state, note=note, **numbers))
     return found
+
+
+def _finite(first: Checkpoint, second: Checkpoint, name: str) -> bool:
+    return all(bool(torch.isfinite(source[name]).all()) for source in (first, second))
 
 
 def _some(result: SpectraResult) -> str:
     return ", ".join(layer.name for layer in result.layers[:3]) or "no layers"
 
 
+#: Change -> the number of a layer that it is of.
+_NUMBERS = {
+    "alpha_hill_change": "alpha_hill",
+    "alpha_hill_z": "alpha_hill",
+    "alpha_excess_change": "alpha_excess",
+    "alpha_ks_change": "alpha_ks",
+}
+
+
 def _change(
-    name: str,
-    old: Mapping[str, LayerSpectrum],
-    new: Mapping[str, LayerSpectrum],
-    first: Checkpoint,
-    second: Checkpoint,
+    name: str, old: Mapping[str, LayerSpectrum], new: Mapping[str, LayerSpectrum], pairs: Pairs
 ) -> LayerChange:
+    sides = [row for row in (old.get(name), new.get(name)) if row is not None]
+    one_sided = tuple(
+        change
+        for change, number in _NUMBERS.items()
+        if sum(math.isfinite(row.number(number)) for row in sides) == 1
+    )
     if name not in new:
-        return LayerChange(name=name, state="removed", verdict_before=_label(old[name]))
+        return LayerChange(
+            name=name, state="removed", verdict_before=_label(old[name]), one_sided=one_sided
+        )
     if name not in old:
-        return LayerChange(name=name, state="added", verdict_after=_label(new[name]))
+        return LayerChange(
+            name=name, state="added", verdict_after=_label(new[name]), one_sided=one_sided
+        )
     a, b = old[name], new[name]
-    weights = _tensor_change(a.tensors, first, second) if a.shape == b.shape else {}
     numbers: dict[str, Any] = {
         "alpha_hill_before": a.alpha_hill,
         "alpha_hill_after": b.alpha_hill,
@@ -219,7 +250,8 @@ def _change(
         "spikes_change": b.spikes - a.spikes,
         "verdict_before": _label(a),
         "verdict_after": _label(b),
-        **weights,
+        "one_sided": one_sided,
+        **pairs.of_layers(a.layer, b.layer),
     }
     return LayerChange(name=name, state=_state(a, b, numbers), **numbers)
 
@@ -227,7 +259,7 @@ def _change(
 def _state(a: LayerSpectrum, b: LayerSpectrum, numbers: Mapping[str, Any]) -> str:
     if "not-finite" in (_label(a), _label(b)):
         return "unreadable"
-    if a.shape != b.shape:
+    if "weight_change" not in numbers:
         return "shape"
     if numbers["weight_change"] == 0:
         return "same"
@@ -238,38 +270,6 @@ def _state(a: LayerSpectrum, b: LayerSpectrum, numbers: Mapping[str, Any]) -> st
         or _label(a) != _label(b)
     )
     return "spectrum" if moved else "weights"
-
-
-def _tensor_change(names: Sequence[str], first: Checkpoint, second: Checkpoint) -> dict[str, Any]:
-    """Compare some tensors, one pair in memory at a time; empty where they do not correspond."""
-    squares, total, zeros, count = 0.0, 0.0, [0, 0], 0
-    for name in names:
-        if name not in first or name not in second:
-            return {}
-        a, b = _number(first[name]), _number(second[name])
-        if a.shape != b.shape:
-            return {}
-        zeros[0] += int((a == 0).sum())
-        zeros[1] += int((b == 0).sum())
-        count += a.numel()
-        total += _square(a)
-        squares += _square(b - a)
-    change = math.sqrt(squares / total) if total else (math.inf if squares else 0.0)
-    return {
-        "weight_change": change,
-        "sparsity_before": zeros[0] / max(1, count),
-        "sparsity_after": zeros[1] / max(1, count),
-    }
-
-
-def _number(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor if tensor.is_complex() else tensor.float()
-
-
-def _square(tensor: torch.Tensor) -> float:
-    """The squared norm, added up in double precision: no overflow, no underflow."""
-    dtype = torch.complex128 if tensor.is_complex() else torch.float64
-    return float(torch.linalg.vector_norm(tensor, dtype=dtype)) ** 2
 
 
 def _spread(a: LayerSpectrum, b: LayerSpectrum) -> float:
