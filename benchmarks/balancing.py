@@ -18,6 +18,7 @@ from eigenscape import zoo
 from eigenscape.balancing import TempBalance
 from eigenscape.models import build
 from eigenscape.spectra import SpectraOptions
+from eigenscape.zoo._cifar_resnet import cifar_resnet
 
 REPEATS, MEASURED = 5, 6
 
@@ -60,7 +61,7 @@ def cases():
     yield "MLP 64-256-256-256-10, batch 64", model, batch, -(-len(digits.train_labels) // 64), {}
     images = torch.randn(128, 3, 32, 32, generator=generator)
     labels = torch.randint(10, (128,), generator=generator)
-    model = build(lambda: zoo.cifar_resnet(20), 0)
+    model = build(lambda: cifar_resnet(20), 0)
     yield "ResNet-20, batch 128 (CIFAR-10: 391 steps)", model, (images, labels), 391, {}
     tokens = torch.randint(512, (8, 129), generator=generator)
     model = build(Transformer, 0)

@@ -21,6 +21,7 @@ from torch import nn
 from eigenscape import zoo
 from eigenscape.landscape import top_eigenpairs
 from eigenscape.models import Objective, build
+from eigenscape.zoo._cifar_checkpoint import load_cifar_resnet
 
 K, SEEDS = 5, 3
 
@@ -47,7 +48,7 @@ def resnet():
         pixels = torch.from_numpy(arrays["images"][:40]).permute(0, 3, 1, 2) / 255
         labels = torch.from_numpy(arrays["labels"][:40]).long()
     mean, std = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])[..., None, None]
-    model = zoo.load_cifar_resnet(folder / "cifar_resnet" / "resnet20-12fca82f.th")
+    model = load_cifar_resnet(folder / "cifar_resnet" / "resnet20-12fca82f.th")
     return model, ((pixels - mean) / std, labels)
 
 

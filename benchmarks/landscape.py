@@ -44,8 +44,10 @@ def autograd_pinn_loss(model, batch, beta: float):
 def cases(seed: int):
     """Yield name, model, batch, the loss for an Objective and the loss of a plain loop."""
     from eigenscape.models import build
-    from eigenscape.zoo import MLP, SmallCNN
-    from eigenscape_studies.networks import PINN, convection
+    from eigenscape.zoo import MLP
+    from eigenscape.zoo._cnn import SmallCNN
+    from eigenscape_studies.networks import convection
+    from eigenscape_studies.networks._pinn import PINN
 
     draw = torch.Generator().manual_seed(seed)
     flat = torch.randn(512, 784, generator=draw), torch.randint(0, 10, (512,), generator=draw)

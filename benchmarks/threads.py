@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from eigenscape import zoo
+from eigenscape.zoo._cnn import SmallCNN
 
 ROUNDS, SECONDS = 9, 0.15
 
@@ -27,7 +28,7 @@ def mlp(width, samples):
 
 
 def cnn(width, samples):
-    model = zoo.SmallCNN(1, 10, width)
+    model = SmallCNN(1, 10, width)
     inputs, work = torch.randn(samples, 1, 8, 8), 0
 
     def count(module, _, out):

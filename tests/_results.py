@@ -28,15 +28,10 @@ from eigenscape.diagnosis import (
     evaluate,
     prescribe,
 )
-from eigenscape.landscape import (
-    CurveOptions,
-    GroupTrace,
-    HessianResult,
-    Landscape,
-    PathResult,
-    PathValues,
-    SpectralDensity,
-)
+from eigenscape.landscape import CurveOptions, HessianResult, Landscape, PathResult
+from eigenscape.landscape.curvature._density import SpectralDensity
+from eigenscape.landscape.curvature._trace import GroupTrace
+from eigenscape.landscape.paths._path import PathValues
 from eigenscape.models import Perplexity
 from eigenscape.results import Environment, Result
 from eigenscape.spectra import ComparisonResult, SpectraResult, analyze, compare

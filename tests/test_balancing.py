@@ -24,7 +24,7 @@ from eigenscape.errors import InputError
 from eigenscape.layers import find_layers
 from eigenscape.results import load
 from eigenscape.spectra import SpectraOptions, analyze, tensorboard_sink
-from eigenscape.zoo import cifar_resnet
+from eigenscape.zoo._cifar_resnet import cifar_resnet
 from tests._properties import examples
 
 LN10 = math.log(10)

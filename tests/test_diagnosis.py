@@ -11,9 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eigenscape.diagnosis import (
-    ANSWERS,
-    NO_FAILURE,
-    SHAPES,
     Diagnosis,
     EvaluationResult,
     MDTree,
@@ -28,9 +25,12 @@ from eigenscape.diagnosis import (
     scores,
     step_gains,
 )
+from eigenscape.diagnosis._diagnosis import NO_FAILURE
 from eigenscape.diagnosis._exact_search import exact_search
+from eigenscape.diagnosis._labels import ANSWERS
 from eigenscape.diagnosis._paper_search import paper_search
 from eigenscape.diagnosis._route import correct, find_leaves
+from eigenscape.diagnosis._shapes import SHAPES
 from eigenscape.errors import InputError
 from eigenscape.results import load
 from tests._properties import examples

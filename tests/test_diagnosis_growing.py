@@ -18,7 +18,6 @@ from eigenscape.diagnosis import (
     GrowPlan,
     MeasureOptions,
     estimate_cost,
-    fit_budget,
     gather_populations,
     measure,
     population_tasks,
@@ -29,6 +28,7 @@ from eigenscape.diagnosis import (
 from eigenscape.diagnosis.growing import _cost, _folder
 from eigenscape.diagnosis.growing._cell import grow_cell, trained_cell, training_rows
 from eigenscape.diagnosis.growing._classification import classes_of, logits_of
+from eigenscape.diagnosis.growing._cost import fit_budget
 from eigenscape.diagnosis.growing._training import train_networks
 from eigenscape.diagnosis.measuring._metrics import measure_groups
 from eigenscape.errors import InputError, TaskError

@@ -14,7 +14,8 @@ from eigenscape.diagnosis.measuring._metrics import measure_groups, traces
 from eigenscape.errors import InputError
 from eigenscape.landscape import CurveOptions, connect, hessian_trace, model_cka
 from eigenscape.models import NetworkData, Objective, build
-from eigenscape.zoo import MLP, SmallCNN, accuracy, digits, train
+from eigenscape.zoo import MLP, accuracy, digits, train
+from eigenscape.zoo._cnn import SmallCNN
 
 QUICK = MeasureOptions(curve_steps=30, probes=8)
 

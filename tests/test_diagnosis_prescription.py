@@ -13,7 +13,6 @@ from eigenscape.checkpoints import save_checkpoint
 from eigenscape.cli import main
 from eigenscape.cli._diagnose_grow import seconds_of
 from eigenscape.diagnosis import (
-    NO_FAILURE,
     MDTree,
     Measurement,
     Population,
@@ -25,6 +24,7 @@ from eigenscape.diagnosis import (
     read_population,
 )
 from eigenscape.diagnosis._cv_score import held_out_advice
+from eigenscape.diagnosis._diagnosis import NO_FAILURE
 from eigenscape.diagnosis._labels import step_ratios
 from eigenscape.diagnosis._leaves import LeafRecord
 from eigenscape.diagnosis._policy import Advice, advise

@@ -11,7 +11,7 @@ import torch
 from eigenscape.errors import InputError
 from eigenscape.results import load
 from eigenscape.runs import execute
-from eigenscape.spectra.metrics import fit_power_law
+from eigenscape.spectra.metrics._power_law import fit_power_law
 from eigenscape.theory import alpha_hill
 from eigenscape_studies.laboratory import (
     LabOptions,
@@ -21,13 +21,12 @@ from eigenscape_studies.laboratory import (
     experiment_task,
     features,
     gradient,
-    kernel_alignment,
     readout_losses,
-    ridge_weights,
     run_experiment,
-    spectrum_numbers,
     train,
 )
+from eigenscape_studies.laboratory._measure import spectrum_numbers
+from eigenscape_studies.laboratory._readout import kernel_alignment, ridge_weights
 
 SMALL = {"n": 400, "d": 200, "h": 300, "n_test": 200}
 TINY = {"n": 60, "d": 24, "h": 36, "n_test": 50, "dtype": "float64"}

@@ -7,17 +7,9 @@ import pytest
 import torch
 
 from eigenscape.errors import InputError
-from eigenscape.theory import (
-    alpha_hill,
-    first_step,
-    gaussian_mean,
-    hill_null,
-    initial_gradient,
-    marchenko_pastur_alpha,
-    sign_gain,
-    spike_overlap,
-    spiked_singular_value,
-)
+from eigenscape.theory import alpha_hill, first_step, hill_null, marchenko_pastur_alpha
+from eigenscape.theory._single_index import gaussian_mean, initial_gradient
+from eigenscape.theory._single_index_spike import sign_gain, spike_overlap, spiked_singular_value
 from eigenscape_studies.laboratory import LabOptions, SingleIndex, gradient, link_moments
 
 MOMENTS = link_moments("softplus")

@@ -11,15 +11,9 @@ from torch import nn
 
 from eigenscape import zoo
 from eigenscape.errors import InputError
-from eigenscape.landscape import (
-    cka_matrix,
-    linear_cka,
-    mean_over_pairs,
-    mixup,
-    model_cka,
-    parameter_distance,
-)
+from eigenscape.landscape import cka_matrix, linear_cka, mean_over_pairs, mixup, model_cka
 from eigenscape.landscape.similarity._cka import _features, _inner
+from eigenscape.landscape.similarity._model_cka import parameter_distance
 from eigenscape.models import build
 from tests._properties import examples, near
 

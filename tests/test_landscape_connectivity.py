@@ -15,17 +15,16 @@ from eigenscape.errors import InputError
 from eigenscape.landscape import (
     CurveOptions,
     PathResult,
-    bend_rate,
-    bend_share,
     bezier_point,
-    classification_error,
     connect,
     mode_connectivity,
     mode_connectivity_peak,
-    parameter_distance,
     path_barrier,
 )
+from eigenscape.landscape.paths._bend import bend_rate, bend_share
 from eigenscape.landscape.paths._path import measure_point
+from eigenscape.landscape.paths._path_metrics import classification_error
+from eigenscape.landscape.similarity._model_cka import parameter_distance
 from eigenscape.models import Objective, ParameterSpace
 from eigenscape.models import build as seeded_model
 from eigenscape.results import load

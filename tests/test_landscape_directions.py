@@ -11,12 +11,12 @@ from eigenscape.errors import InputError
 from eigenscape.landscape import (
     Directions,
     difference_directions,
-    hessian_directions,
     plane_through,
     random_directions,
     sample,
     trajectory_directions,
 )
+from eigenscape.landscape.grid._direction_makers import hessian_directions
 from eigenscape.models import Objective
 
 MSE = nn.functional.mse_loss

@@ -23,6 +23,8 @@ from eigenscape.landscape import (
 )
 from eigenscape.models import Objective
 from eigenscape.results import load
+from eigenscape.zoo._cifar_checkpoint import load_cifar_resnet
+from eigenscape.zoo._cnn import SmallCNN
 from tests._data import data_file
 from tests._properties import examples, near
 
@@ -356,7 +358,7 @@ def digits_objective(build, shape):
 
 
 def cnn():
-    return digits_objective(lambda: zoo.SmallCNN(width=8), (1, 8, 8))
+    return digits_objective(lambda: SmallCNN(width=8), (1, 8, 8))
 
 
 def attention():
@@ -397,7 +399,7 @@ def cifar(images):
         pixels = torch.from_numpy(arrays["images"][:images]).permute(0, 3, 1, 2) / 255
         labels = torch.from_numpy(arrays["labels"][:images]).long()
     mean, std = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])[..., None, None]
-    model = zoo.load_cifar_resnet(data_file("cifar_resnet/resnet20-12fca82f.th"))
+    model = load_cifar_resnet(data_file("cifar_resnet/resnet20-12fca82f.th"))
     return Objective(model, nn.functional.cross_entropy, ((pixels - mean) / std, labels))
 
 

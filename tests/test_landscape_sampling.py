@@ -15,16 +15,11 @@ from torch import nn
 
 import eigenscape.landscape.grid._sample as sampling
 from eigenscape.errors import InputError, TaskError
-from eigenscape.landscape import (
-    Directions,
-    Landscape,
-    hessian_directions,
-    random_directions,
-    sample,
-)
+from eigenscape.landscape import Directions, Landscape, random_directions, sample
+from eigenscape.landscape.grid._direction_makers import hessian_directions
 from eigenscape.models import Objective
 from eigenscape.results import load
-from eigenscape.zoo import SmallCNN
+from eigenscape.zoo._cnn import SmallCNN
 
 CE, MSE = nn.functional.cross_entropy, nn.functional.mse_loss
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from eigenscape.spectra import analyze
-from eigenscape.zoo import load_cifar_resnet
+from eigenscape.zoo._cifar_checkpoint import load_cifar_resnet
 from tests._data import data_file
 
 pytestmark = [
@@ -112,7 +112,7 @@ def test_power_law_package():
     powerlaw = pytest.importorskip("powerlaw", reason='pip install "eigenscape[oracle]"')
     import numpy as np
 
-    from eigenscape.spectra.metrics import fit_power_law
+    from eigenscape.spectra.metrics._power_law import fit_power_law
 
     values = np.sort((1 - np.random.default_rng(0).random(400)) ** (-1 / 1.5))
     theirs = powerlaw.Fit(values, verbose=False).power_law

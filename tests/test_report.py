@@ -7,7 +7,9 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
-from eigenscape.report import Page, render, spectrum_panel, write_page
+from eigenscape.report import Page, write_page
+from eigenscape.report._page import render
+from eigenscape.report._panel import spectrum_panel
 from eigenscape.spectra import analyze, compare
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}

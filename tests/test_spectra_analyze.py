@@ -304,7 +304,7 @@ def test_names_that_scripts_rely_on():
 
 
 def test_pictures_are_drawn(tmp_path):
-    from eigenscape.spectra import plot_spectrum
+    from eigenscape.spectra._pictures import plot_spectrum
 
     torch.manual_seed(0)
     result = analyze({"w": torch.randn(64, 64), "bad": torch.full((32, 32), float("nan"))})

@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eigenscape.errors import InputError
-from eigenscape.spectra.metrics import (
-    compare_shuffled,
+from eigenscape.spectra.metrics._bulk import fit_bulk
+from eigenscape.spectra.metrics._norms import (
     erg_tail,
-    fit_bulk,
-    fit_power_law,
-    fit_truncated_power_law,
     log_alpha_norm,
     spectral_entropy,
     stable_rank,
 )
-from eigenscape.theory import alpha_hill, spike_position
+from eigenscape.spectra.metrics._power_law import fit_power_law, fit_truncated_power_law
+from eigenscape.spectra.metrics._shuffle import compare_shuffled
+from eigenscape.theory import alpha_hill
+from eigenscape.theory._spikes import spike_position
 from tests._properties import examples
 
 
@@ -213,7 +213,7 @@ def test_planted_spikes_are_found_where_theory_puts_them(thetas, spikes):
 
 def test_false_spikes_are_rare():
     generator = np.random.default_rng(9)
-    from eigenscape.theory import wishart_eigenvalues
+    from eigenscape.theory._random_spectra import wishart_eigenvalues
 
     found = sum(
         fit_bulk(wishart_eigenvalues(100, 300, generator), (1, 100, 300)).spikes > 0

@@ -10,7 +10,8 @@ from torch import nn
 
 from eigenscape.allocation import Allocation, allocate
 from eigenscape.errors import InputError, TaskError
-from eigenscape.report import Page, render
+from eigenscape.report import Page
+from eigenscape.report._page import render
 from eigenscape.results import encode
 from eigenscape.spectra import (
     METRICS,

@@ -16,7 +16,8 @@ import pytest
 from eigenscape.cli import _study
 from eigenscape.errors import InputError, TaskError
 from eigenscape.results import load
-from eigenscape_studies import VERDICTS, Claim, StudyResult, get_study, study_names
+from eigenscape_studies import Claim, StudyResult, get_study, study_names
+from eigenscape_studies._claim import VERDICTS
 from tests._fake_study import COIN, CoinPlan
 
 ROOT = Path(__file__).parents[1]

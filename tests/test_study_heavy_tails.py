@@ -7,7 +7,7 @@ import pytest
 
 from eigenscape.report import inline_svg
 from eigenscape.results import load
-from eigenscape_studies import VERDICTS
+from eigenscape_studies._claim import VERDICTS
 from eigenscape_studies.heavy_tails import STUDY
 from eigenscape_studies.heavy_tails._plan import HeavyTailsPlan
 

@@ -7,7 +7,8 @@ import pytest
 
 from eigenscape.errors import InputError
 from eigenscape.results import load
-from eigenscape_studies import VERDICTS, StudyResult
+from eigenscape_studies import StudyResult
+from eigenscape_studies._claim import VERDICTS
 from eigenscape_studies.md_tree import STUDY
 from eigenscape_studies.md_tree._plan import CASES, MDTreePlan
 from tests._data import data_file

@@ -13,11 +13,10 @@ from eigenscape.theory import (
     hill_null,
     marchenko_pastur_alpha,
     noise_edge,
-    spike_position,
     spike_strength,
-    tracy_widom_quantile,
-    wishart_eigenvalues,
 )
+from eigenscape.theory._random_spectra import wishart_eigenvalues
+from eigenscape.theory._spikes import spike_position, tracy_widom_quantile
 from tests._properties import examples
 
 RATIOS = (1, 4 / 3, 2, 3, 4, 5, 8, 12, 16)

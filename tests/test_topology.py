@@ -8,18 +8,17 @@ import pytest
 from eigenscape.errors import InputError
 from eigenscape.topology import (
     NEIGHBORHOODS,
-    betti0_curve,
     bottleneck_distance,
-    counts_above,
-    distance_matrix,
     examine_topology,
     merge_tree,
     merge_tree_of_graph,
-    merge_tree_of_points,
     suggested_threshold,
     wasserstein_distance,
 )
+from eigenscape.topology._distance import distance_matrix
 from eigenscape.topology._graph import offsets
+from eigenscape.topology._merge import merge_tree_of_points
+from eigenscape.topology._metrics import betti0_curve, counts_above
 
 PATH = [5.0, 1.0, 3.0, 0.0, 4.0, 2.0, 6.0]
 

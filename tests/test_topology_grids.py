@@ -11,15 +11,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from eigenscape.errors import InputError
-from eigenscape.topology import (
-    Grid,
-    GridReport,
-    check_grid,
-    find_zigzag,
-    merge_tree,
-    read_grid,
-    unzigzag,
-)
+from eigenscape.topology import GridReport, check_grid, merge_tree, read_grid, unzigzag
+from eigenscape.topology._check_zigzag import find_zigzag
+from eigenscape.topology._grid import Grid
 
 VALUES = np.arange(12.0).reshape(3, 4) ** 1.5
 X, Y = np.linspace(-1, 1, 3), np.linspace(-2, 2, 4)

@@ -10,18 +10,16 @@ from scipy.ndimage import generate_binary_structure, label
 from eigenscape.errors import InputError
 from eigenscape.results import new_figure
 from eigenscape.topology import (
-    draw_barcode,
-    draw_betti_curve,
     draw_contour,
-    draw_merge_tree,
     draw_profile,
     draw_profiles,
-    draw_topology,
     examine_topology,
     landscape_profile,
     merge_tree,
     merge_tree_of_graph,
 )
+from eigenscape.topology._draw_diagram import draw_barcode, draw_betti_curve, draw_merge_tree
+from eigenscape.topology._draw_topology import draw_topology
 from tests._properties import examples
 
 WORKED = [5.0, 1, 3, 0, 4, 2, 6]

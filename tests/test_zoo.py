@@ -13,6 +13,8 @@ from torch import nn
 from eigenscape import zoo
 from eigenscape.errors import InputError
 from eigenscape.models import Callback, build
+from eigenscape.zoo._cifar_resnet import CifarResNet
+from eigenscape.zoo._cnn import SmallCNN
 from tests._properties import examples
 
 
@@ -128,7 +130,7 @@ def test_mlp_without_hidden_layers_is_linear():
 
 @pytest.mark.parametrize("size", [8, 32])
 def test_small_cnn_fits_small_and_large_pictures(size):
-    model = zoo.SmallCNN(channels=3, classes=7, width=8)
+    model = SmallCNN(channels=3, classes=7, width=8)
     assert model(torch.zeros(2, 3, size, size)).shape == (2, 7)
     convolutions = 9 * (3 * 8 + 8 * 16 + 16 * 32)
     norms, head = 2 * (8 + 16 + 32), 32 * 7 + 7
@@ -137,7 +139,7 @@ def test_small_cnn_fits_small_and_large_pictures(size):
 
 @pytest.mark.parametrize(
     "make",
-    [lambda: zoo.MLP(4, [0], 2), lambda: zoo.SmallCNN(width=0), lambda: zoo.CifarResNet(0)],
+    [lambda: zoo.MLP(4, [0], 2), lambda: SmallCNN(width=0), lambda: CifarResNet(0)],
 )
 def test_a_size_below_one_is_refused(make):
     with pytest.raises(InputError, match="give each 1 or more"):

@@ -10,6 +10,8 @@ import torch
 from eigenscape import zoo
 from eigenscape.errors import CheckpointError, InputError, UnsafeCheckpointError
 from eigenscape.models import build
+from eigenscape.zoo._cifar_checkpoint import load_cifar_resnet
+from eigenscape.zoo._cifar_resnet import CifarResNet, cifar_resnet
 
 
 def data_file(name):
@@ -33,7 +35,7 @@ def formula(blocks):
 
 @pytest.mark.parametrize("depth", [20, 32, 44, 56, 110])
 def test_parameter_counts_follow_the_formula(depth):
-    model = zoo.cifar_resnet(depth)
+    model = cifar_resnet(depth)
     assert sum(weight.numel() for weight in model.parameters()) == formula((depth - 2) // 6)
     layers = [weight for weight in model.parameters() if weight.ndim > 1]
     assert len(layers) == depth  # a depth counts the layers with weights
@@ -41,7 +43,7 @@ def test_parameter_counts_follow_the_formula(depth):
 
 
 def test_shapes_and_classes():
-    model = zoo.cifar_resnet(20, classes=7).eval()
+    model = cifar_resnet(20, classes=7).eval()
     shapes = []
     for stage in (model.layer1, model.layer2, model.layer3):
         stage.register_forward_hook(
@@ -52,7 +54,7 @@ def test_shapes_and_classes():
 
 
 def test_the_shortcut_slices_and_pads_with_zeros():
-    block = zoo.cifar_resnet(20).layer2[0].eval()
+    block = cifar_resnet(20).layer2[0].eval()
     torch.nn.init.zeros_(block.bn2.weight)  # silences the residual branch
     images = torch.rand(2, 16, 6, 6, generator=torch.Generator().manual_seed(0))
     output = block(images)
@@ -63,7 +65,7 @@ def test_the_shortcut_slices_and_pads_with_zeros():
 @pytest.mark.parametrize("depth", [0, 18, 26, 50])
 def test_other_depths_are_refused(depth):
     with pytest.raises(InputError, match=rf"depth={depth}.*6 n \+ 2.*20, 32, 44, 56"):
-        zoo.cifar_resnet(depth)
+        cifar_resnet(depth)
 
 
 def saved(path, model, prefix="module.", edit=None):
@@ -77,8 +79,8 @@ def saved(path, model, prefix="module.", edit=None):
 @pytest.mark.parametrize(("depth", "prefix"), [(20, "module."), (32, "")])
 def test_a_checkpoint_is_read_back_as_it_was(tmp_path, depth, prefix):
     state = torch.get_rng_state()
-    model = build(lambda: zoo.cifar_resnet(depth, classes=5), seed=4)
-    loaded = zoo.load_cifar_resnet(saved(tmp_path / "model.th", model, prefix))
+    model = build(lambda: cifar_resnet(depth, classes=5), seed=4)
+    loaded = load_cifar_resnet(saved(tmp_path / "model.th", model, prefix))
     assert torch.equal(state, torch.get_rng_state())
     assert not any(module.training for module in loaded.modules())
     expected = model.state_dict()
@@ -87,12 +89,10 @@ def test_a_checkpoint_is_read_back_as_it_was(tmp_path, depth, prefix):
 
 
 def test_a_bare_state_dict_without_counters_fits(tmp_path):
-    model = zoo.cifar_resnet(20)
+    model = cifar_resnet(20)
     state = {k: v for k, v in model.state_dict().items() if "num_batches" not in k}
     torch.save(state, tmp_path / "bare.th")
-    assert torch.equal(
-        zoo.load_cifar_resnet(tmp_path / "bare.th").linear.weight, model.linear.weight
-    )
+    assert torch.equal(load_cifar_resnet(tmp_path / "bare.th").linear.weight, model.linear.weight)
 
 
 def spoil(state):
@@ -103,7 +103,7 @@ def spoil(state):
 
 def test_tensors_that_do_not_fit_are_all_named(tmp_path):
     with pytest.raises(CheckpointError) as caught:
-        zoo.load_cifar_resnet(saved(tmp_path / "odd.th", zoo.cifar_resnet(20), edit=spoil))
+        load_cifar_resnet(saved(tmp_path / "odd.th", cifar_resnet(20), edit=spoil))
     message = str(caught.value)
     assert "ResNet-20" in message
     assert "1 missing: layer2.1.bn1.weight" in message
@@ -114,10 +114,10 @@ def test_tensors_that_do_not_fit_are_all_named(tmp_path):
 def test_another_network_is_refused(tmp_path):
     path = saved(tmp_path / "mlp.th", zoo.MLP(4, [3], 2))
     with pytest.raises(CheckpointError, match=r"not a CIFAR ResNet.*no linear\.weight.*layers\.0"):
-        zoo.load_cifar_resnet(path)
-    path = saved(tmp_path / "26.th", zoo.CifarResNet(4))
+        load_cifar_resnet(path)
+    path = saved(tmp_path / "26.th", CifarResNet(4))
     with pytest.raises(CheckpointError, match=r"it has 4 blocks in layer1"):
-        zoo.load_cifar_resnet(path)
+        load_cifar_resnet(path)
 
 
 class Bomb:
@@ -131,7 +131,7 @@ class Bomb:
 def test_code_in_a_checkpoint_is_not_run(tmp_path):
     torch.save({"state_dict": Bomb(tmp_path / "went off")}, tmp_path / "bomb.th")
     with pytest.raises(UnsafeCheckpointError, match="save its state_dict alone"):
-        zoo.load_cifar_resnet(tmp_path / "bomb.th")
+        load_cifar_resnet(tmp_path / "bomb.th")
     assert not (tmp_path / "went off").exists()
 
 
@@ -142,15 +142,15 @@ def test_foreign_bytes_are_refused(tmp_path, content):
     path = tmp_path / "foreign.th"
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=f"is {len(content)} bytes that torch cannot read"):
-        zoo.load_cifar_resnet(path)
+        load_cifar_resnet(path)
 
 
 def test_absent_files_and_other_contents_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint file at"):
-        zoo.load_cifar_resnet(tmp_path / "absent.th")
+        load_cifar_resnet(tmp_path / "absent.th")
     torch.save([1, 2], tmp_path / "list.th")
     with pytest.raises(CheckpointError, match="holds a list without a mapping"):
-        zoo.load_cifar_resnet(tmp_path / "list.th")
+        load_cifar_resnet(tmp_path / "list.th")
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_published_checkpoints_classify_real_images(name, depth, entries, best, 
     images = data_file("cifar10/test100_exact.npz")
     content = torch.load(path, weights_only=True, map_location="cpu")
     assert round(content["best_prec1"], 2) == best
-    model = zoo.load_cifar_resnet(path)
+    model = load_cifar_resnet(path)
     trainable = sum(weight.numel() for weight in model.parameters())
     statistics = sum(t.numel() for n, t in model.named_buffers() if "running" in n)
     assert trainable == formula((depth - 2) // 6)

@@ -12,8 +12,8 @@ from scipy.io import loadmat
 
 from eigenscape.errors import InputError
 from eigenscape_studies import networks
-from eigenscape_studies.networks._burgers import _random_fields
-from eigenscape_studies.networks._darcy import _operator, _random_media
+from eigenscape_studies.networks._burgers import _random_fields, solve_burgers
+from eigenscape_studies.networks._darcy import _operator, _random_media, solve_darcy
 from tests._data import data_file
 from tests._properties import examples, near
 
@@ -48,7 +48,7 @@ def cole_hopf(initial, nu, time):
 @pytest.mark.parametrize("wind", [0.0, -3.7])
 def test_one_wave_follows_the_closed_form(offset, points, tolerance, wind):
     x, times = places(points), [0.0, 0.1, 0.5, 0.5, 0.8]
-    found = networks.solve_burgers(single_wave(x, 0, 0.02, offset, wind), 0.02, times, step=1e-3)
+    found = solve_burgers(single_wave(x, 0, 0.02, offset, wind), 0.02, times, step=1e-3)
     exact = np.stack([single_wave(x, t, 0.02, offset, wind) for t in times])
     assert abs(found - exact).max() < tolerance
 
@@ -57,8 +57,7 @@ def test_the_order_in_time_is_four():
     x = places(128)
     start, end = (single_wave(x, t, 0.02, 1.05) for t in (0, 0.5))
     errors = [
-        abs(networks.solve_burgers(start, 0.02, [0.5], step=0.01 / 2**i)[0] - end).max()
-        for i in range(4)
+        abs(solve_burgers(start, 0.02, [0.5], step=0.01 / 2**i)[0] - end).max() for i in range(4)
     ]
     orders = np.log2(np.divide(errors[:-1], errors[1:]))
     assert ((orders > 3.65) & (orders < 4.3)).all()
@@ -67,7 +66,7 @@ def test_the_order_in_time_is_four():
 def test_the_error_falls_geometrically_with_the_points():
     errors = [
         abs(
-            networks.solve_burgers(single_wave(places(n), 0, 0.02, 1.05), 0.02, [0.5], step=1e-3)[0]
+            solve_burgers(single_wave(places(n), 0, 0.02, 1.05), 0.02, [0.5], step=1e-3)[0]
             - single_wave(places(n), 0.5, 0.02, 1.05)
         ).max()
         for n in (32, 64, 96)
@@ -82,9 +81,7 @@ def test_a_published_shock():
     errors = []
     for finer in (2, 4):
         x = places(255 * finer, 2.0) - 1
-        found = networks.solve_burgers(
-            -np.sin(np.pi * x), 0.01 / np.pi, stored["t"].ravel(), length=2.0
-        )
+        found = solve_burgers(-np.sin(np.pi * x), 0.01 / np.pi, stored["t"].ravel(), length=2.0)
         found = np.concatenate([found[:, ::finer], found[:, :1]], axis=1).T
         errors.append(np.linalg.norm(found - stored["usol"]) / np.linalg.norm(stored["usol"]))
     assert np.all(np.array(errors) < [5e-4, 2e-6])
@@ -104,35 +101,35 @@ def test_a_published_shock():
 def test_mean_energy_bounds_and_symmetries(seed, nu, points, shift):
     start = _random_fields(2, points, (seed, 9))
     times = [0.0, 0.02, 0.1, 0.3]
-    found = networks.solve_burgers(start, nu, times)
+    found = solve_burgers(start, nu, times)
     size = np.abs(start).max()
     assert found.mean(-1) == near(np.broadcast_to(start.mean(-1), (4, 2)), 1e-12, size)
     energy = (found**2).mean(-1)
     assert (np.diff(energy, axis=0) < 0).all()
     assert (found.max(-1) <= start.max(-1) + 1e-2 * size).all()  # no new extremes
-    rolled = networks.solve_burgers(np.roll(start, shift, axis=-1), nu, times)
+    rolled = solve_burgers(np.roll(start, shift, axis=-1), nu, times)
     assert rolled == near(np.roll(found, shift, axis=-1), 1e-10, size)
-    mirrored = networks.solve_burgers(-np.roll(start[:, ::-1], 1, axis=-1), nu, times)
+    mirrored = solve_burgers(-np.roll(start[:, ::-1], 1, axis=-1), nu, times)
     assert mirrored == near(-np.roll(found[..., ::-1], 1, axis=-1), 1e-10, size)
 
 
 def test_length_time_and_amplitude_scale_together():
     """v(y) = a u(y / s) solves it with viscosity a s nu, at times s t / a."""
     start, a, s = _random_fields(3, 192, (0, 9)), 2.5, 4.0
-    plain = networks.solve_burgers(start, 0.03, [0.2])
-    scaled = networks.solve_burgers(a * start, a * s * 0.03, [0.2 * s / a], length=s)
+    plain = solve_burgers(start, 0.03, [0.2])
+    scaled = solve_burgers(a * start, a * s * 0.03, [0.2 * s / a], length=s)
     np.testing.assert_allclose(scaled, a * plain, atol=1e-10)
 
 
 def test_fields_of_any_shape_and_no_field_at_all():
     start = _random_fields(6, 64, (0, 9)).reshape(2, 3, 64)
-    found = networks.solve_burgers(start, 0.1, [0.0, 0.1])
+    found = solve_burgers(start, 0.1, [0.0, 0.1])
     assert found.shape == (2, 2, 3, 64)
-    alone = networks.solve_burgers(start[1, 2], 0.1, [0.1], step=1e-3)
+    alone = solve_burgers(start[1, 2], 0.1, [0.1], step=1e-3)
     np.testing.assert_allclose(alone[0], found[1, 1, 2], atol=1e-6)
-    assert networks.solve_burgers(start, 0.1, []).shape == (0, 2, 3, 64)
-    assert networks.solve_burgers(np.zeros((0, 64)), 0.1, [0.5]).shape == (1, 0, 64)
-    assert networks.solve_burgers(np.full(8, 3.0), 0.1, [0.5]).tolist() == [[3.0] * 8]
+    assert solve_burgers(start, 0.1, []).shape == (0, 2, 3, 64)
+    assert solve_burgers(np.zeros((0, 64)), 0.1, [0.5]).shape == (1, 0, 64)
+    assert solve_burgers(np.full(8, 3.0), 0.1, [0.5]).tolist() == [[3.0] * 8]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +159,7 @@ def test_fields_of_any_shape_and_no_field_at_all():
 def test_what_cannot_be_solved_is_refused(change, message):
     given = {"initial": np.zeros(16), "viscosity": 0.1, "times": [1.0]} | change
     with pytest.raises(InputError, match=message):
-        networks.solve_burgers(**given)
+        solve_burgers(**given)
 
 
 # ---- Burgers: the data
@@ -240,7 +237,7 @@ def test_bad_burgers_data_is_refused(change, message):
 def test_narrow_fronts_are_resolved():
     split = networks.burgers(8, 1, viscosity=2e-3)
     start = _random_fields(8, 64 * 160, (0, 0))
-    fine = networks.solve_burgers(start[:, ::4], 2e-3, [0.5])[0, :, ::40]
+    fine = solve_burgers(start[:, ::4], 2e-3, [0.5])[0, :, ::40]
     np.testing.assert_allclose(split.train_targets[:, 0], fine, atol=1e-5)
 
 
@@ -266,7 +263,7 @@ def series(x, y, terms=200):
 def test_a_constant_coefficient_gives_the_series():
     errors = []
     for rows in (16, 32, 64):
-        u = networks.solve_darcy(np.full((rows, rows), 2.5), 3.0)
+        u = solve_darcy(np.full((rows, rows), 2.5), 3.0)
         errors.append(abs(u * 2.5 / 3 - series(*centres(rows))).max())
     assert errors[2] < 1e-4
     assert np.divide(errors[:-1], errors[1:]) == pytest.approx([4, 4], abs=0.5)
@@ -280,7 +277,7 @@ def test_the_order_is_two_for_a_manufactured_solution():
         u_x = np.pi * np.cos(np.pi * x) * np.sin(2 * np.pi * y)
         u_y = 2 * np.pi * np.sin(np.pi * x) * np.cos(2 * np.pi * y)
         f = 5 * np.pi**2 * a * u - y / 2 * u_x - x / 2 * u_y
-        errors.append(abs(networks.solve_darcy(a, f) - u).max())
+        errors.append(abs(solve_darcy(a, f) - u).max())
     assert np.divide(errors[:-1], errors[1:]) == pytest.approx([4, 4], abs=0.3)
 
 
@@ -298,7 +295,7 @@ def test_a_jump_between_cells_keeps_order_two():
             -((0.5 + c) * (1 - x) - (1 - x**2) / 2) / 12,
         )
         f = (1 + a * math.pi**2 * w) * np.sin(np.pi * y)
-        errors.append(abs(networks.solve_darcy(a, f) - w * np.sin(np.pi * y)).max())
+        errors.append(abs(solve_darcy(a, f) - w * np.sin(np.pi * y)).max())
     assert errors[2] < 1e-4
     assert np.divide(errors[:-1], errors[1:]) == pytest.approx([4, 4], abs=0.5)
 
@@ -329,15 +326,15 @@ def test_the_operator_is_symmetric_and_an_m_matrix(a):
 @given(a=media, seed=st.integers(0, 99))
 def test_pressure_is_positive_flux_is_kept_and_symmetries_hold(a, seed):
     f = np.random.default_rng(seed).uniform(0, 1, a.shape)
-    u = networks.solve_darcy(a, f)
+    u = solve_darcy(a, f)
     assert (u > 0).all()
     top, bottom, left, right = (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1])
     outflow = sum((2 * a[edge] * u[edge]).sum() for edge in (top, bottom, left, right))
     assert outflow == pytest.approx(f.mean(), rel=1e-9)
-    np.testing.assert_allclose(networks.solve_darcy(a.T, f.T), u.T, rtol=1e-8)
-    np.testing.assert_allclose(networks.solve_darcy(a[::-1], f[::-1]), u[::-1], rtol=1e-8)
-    np.testing.assert_allclose(networks.solve_darcy(7 * a, 14 * f), 2 * u, rtol=1e-8)
-    assert (networks.solve_darcy(2 * a, f) <= u * (1 + 1e-9)).all()
+    np.testing.assert_allclose(solve_darcy(a.T, f.T), u.T, rtol=1e-8)
+    np.testing.assert_allclose(solve_darcy(a[::-1], f[::-1]), u[::-1], rtol=1e-8)
+    np.testing.assert_allclose(solve_darcy(7 * a, 14 * f), 2 * u, rtol=1e-8)
+    assert (solve_darcy(2 * a, f) <= u * (1 + 1e-9)).all()
 
 
 @pytest.mark.parametrize(
@@ -354,7 +351,7 @@ def test_pressure_is_positive_flux_is_kept_and_symmetries_hold(a, seed):
 )
 def test_media_that_cannot_be_solved_are_refused(coefficient, forcing, message):
     with pytest.raises(InputError, match=message):
-        networks.solve_darcy(coefficient, forcing)
+        solve_darcy(coefficient, forcing)
 
 
 # ---- Darcy: the data
@@ -376,7 +373,7 @@ def test_the_targets_are_near_those_of_much_finer_cells():
     split = networks.darcy(4, 1, forcing=1.0)
     errors = []
     for a, u in zip(split.train_inputs[:, 0], split.train_targets[:, 0], strict=True):
-        fine = networks.solve_darcy(a.numpy().repeat(6, axis=0).repeat(6, axis=1))
+        fine = solve_darcy(a.numpy().repeat(6, axis=0).repeat(6, axis=1))
         fine = fine.reshape(32, 6, 32, 6).mean(axis=(1, 3))
         errors.append(np.linalg.norm(fine - u.numpy()) / np.linalg.norm(fine))
     assert max(errors) < 0.01

@@ -13,15 +13,17 @@ from eigenscape.errors import InputError
 from eigenscape.models import Objective, build
 from eigenscape_studies import networks
 from eigenscape_studies.networks import _pinn_training
+from eigenscape_studies.networks._pinn import PINN
+from eigenscape_studies.networks._pinn_problem import PINNProblem, reaction, reaction_diffusion
 from tests._properties import examples
 
 CONVECTION = networks.convection(3.0, n_collocation=40)
-REACTION = networks.reaction(2.0, n_collocation=40)
-MIXED = networks.reaction_diffusion(0.5, 2.0, n_collocation=40)
+REACTION = reaction(2.0, n_collocation=40)
+MIXED = reaction_diffusion(0.5, 2.0, n_collocation=40)
 
 
 def network(seed=0, hidden=(9, 8, 7)):
-    return build(lambda: networks.PINN(hidden), seed).double()
+    return build(lambda: PINN(hidden), seed).double()
 
 
 def points(count=50):
@@ -108,12 +110,12 @@ def test_an_objective_takes_a_problem_and_its_curvature_is_right(problem):
 
 
 def test_the_size_of_the_paper():
-    assert sum(weight.numel() for weight in networks.PINN().parameters()) == 7851
+    assert sum(weight.numel() for weight in PINN().parameters()) == 7851
 
 
 def test_a_width_below_one_is_refused():
     with pytest.raises(InputError, match=r"\[2, 5, 0, 1\].*give each 1 or more"):
-        networks.PINN([5, 0])
+        PINN([5, 0])
 
 
 # ---- the grid and the reference
@@ -144,16 +146,16 @@ def test_without_diffusion_each_place_is_logistic(rho):
     # Each step rounds, for small rates to one side only; and decay from near 1 is ill-conditioned:
     # du/dh = exp(-rho t) there.
     tolerance = EPS * (STEPS + 16 * math.exp(max(0.0, -rho)))
-    h = torch.exp(-((networks.reaction(rho).x - math.pi) ** 2) / (2 * (math.pi / 4) ** 2))
-    grown = h * torch.exp(rho * networks.reaction(rho).t[:, None])
+    h = torch.exp(-((reaction(rho).x - math.pi) ** 2) / (2 * (math.pi / 4) ** 2))
+    grown = h * torch.exp(rho * reaction(rho).t[:, None])
     expected = grown / (grown + 1 - h)
-    for problem in (networks.reaction(rho), networks.reaction_diffusion(0.0, rho)):
+    for problem in (reaction(rho), reaction_diffusion(0.0, rho)):
         assert (problem.reference() - expected).abs().max() < tolerance
 
 
 @pytest.mark.parametrize("nu", [0.1, 2.0])
 def test_without_reaction_the_gaussian_spreads_like_heat(nu):
-    problem = networks.reaction_diffusion(nu, 0.0)
+    problem = reaction_diffusion(nu, 0.0)
     u = problem.reference().numpy()
     waves = np.fft.fftfreq(256, 1 / 256)
     for row in (1, 50, 99):
@@ -179,7 +181,7 @@ def fine_solution(problem, steps=4000):
 
 
 def test_the_splitting_converges_to_the_solution_at_first_order_and_ends_at_time_one():
-    problem = networks.reaction_diffusion(2.0, 5.0)
+    problem = reaction_diffusion(2.0, 5.0)
     fine = fine_solution(problem)
     errors = [np.abs(problem.reference(n)[-1].numpy() - fine).max() for n in (1, 10, 20)]
     assert errors[1] < 5e-5
@@ -195,7 +197,7 @@ def test_the_reference_needs_a_step():
 # ---- the loss
 
 
-class Known(networks.PINN):
+class Known(PINN):
     """A function with its derivatives, in place of a network."""
 
     def __init__(self, u, u_x, u_t, u_xx):
@@ -234,7 +236,7 @@ def test_another_speed_has_the_loss_of_its_residual():
     loss = CONVECTION.loss_of(moving_sine(1.0), batch)
     expected = (2 * torch.cos(x - t)).square().mean()  # u_t + 3 u_x = (3 - 1) cos
     torch.testing.assert_close(loss, expected)
-    heavier = networks.PINNProblem(beta=3.0, n_collocation=40, residual_weight=5.0)
+    heavier = PINNProblem(beta=3.0, n_collocation=40, residual_weight=5.0)
     torch.testing.assert_close(heavier.loss(moving_sine(1.0)), 5 * expected)
 
 
@@ -289,9 +291,9 @@ def test_collocation_points_are_interior_and_drawn_once(count):
     assert interior[:, 0].min() > 0
     assert interior[:, 0].max() < 2 * math.pi
     assert interior[:, 1].min() > 0
-    assert torch.equal(interior, networks.reaction(5.0, n_collocation=count).batch()["interior"])
+    assert torch.equal(interior, reaction(5.0, n_collocation=count).batch()["interior"])
     if count == 1000:
-        other = networks.PINNProblem(beta=1.0, collocation_seed=1).batch()["interior"]
+        other = PINNProblem(beta=1.0, collocation_seed=1).batch()["interior"]
         assert not torch.equal(interior, other)
 
 
@@ -313,13 +315,13 @@ def test_single_precision_is_close_to_double():
 
 def test_bad_problems_list_everything():
     with pytest.raises(InputError) as caught:
-        networks.PINNProblem(beta=math.nan, nu=-1.0, n_collocation=25246, initial="step")
+        PINNProblem(beta=math.nan, nu=-1.0, n_collocation=25246, initial="step")
     words = ["beta=nan", "nu=-1.0", "n_collocation=25246", "1 to 25245", "initial='step'"]
     assert [word for word in words if word not in str(caught.value)] == []
     with pytest.raises(InputError, match="n_collocation=0"):
         networks.convection(1.0, n_collocation=0)
     with pytest.raises(InputError, match="blows up where u is negative"):
-        networks.PINNProblem(rho=1.0)
+        PINNProblem(rho=1.0)
     assert networks.convection(-3.0).beta == -3.0
 
 
@@ -356,7 +358,7 @@ def test_the_log_tells_what_happened():
     assert log.seconds > 0
     assert not model.training
     assert all(weight.grad is None for weight in model.parameters())
-    _, done = networks.train_pinn(networks.reaction(0.0), hidden=[4], tolerance=1e-2)
+    _, done = networks.train_pinn(reaction(0.0), hidden=[4], tolerance=1e-2)
     assert done.converged
 
 
@@ -406,7 +408,7 @@ def test_a_divergence_leaves_the_best_weights(monkeypatch):
 
 
 def test_a_loss_that_starts_infinite_is_an_error():
-    huge = networks.PINNProblem(beta=1e300, n_collocation=40)
+    huge = PINNProblem(beta=1e300, n_collocation=40)
     with pytest.raises(InputError, match=r"inf at its initial weights.*expected a finite"):
         networks.train_pinn(huge, hidden=[4], max_iterations=5)
 

@@ -6,6 +6,7 @@ import torch
 from eigenscape import zoo
 from eigenscape.errors import InputError
 from eigenscape.models import build
+from eigenscape.zoo._cifar_resnet import cifar_resnet
 from eigenscape_studies import networks
 
 
@@ -75,7 +76,7 @@ def test_shortcuts_help_a_deep_network():
 
 def test_the_plain_cifar_network_has_the_parameters_of_the_residual_one():
     residual, plain = (
-        build(lambda on=on: zoo.cifar_resnet(20, residual=on)).eval() for on in (True, False)
+        build(lambda on=on: cifar_resnet(20, residual=on)).eval() for on in (True, False)
     )
     images = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     plain.load_state_dict(residual.state_dict(), strict=True)
@@ -83,7 +84,7 @@ def test_the_plain_cifar_network_has_the_parameters_of_the_residual_one():
 
 
 def test_a_silenced_plain_block_passes_nothing():
-    block = zoo.cifar_resnet(20, residual=False).layer1[0].eval()
+    block = cifar_resnet(20, residual=False).layer1[0].eval()
     torch.nn.init.zeros_(block.bn2.weight)
     images = torch.rand(2, 16, 6, 6, generator=torch.Generator().manual_seed(0))
     assert block(images).abs().max() == 0

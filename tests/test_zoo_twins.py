@@ -6,6 +6,8 @@ import torch
 from eigenscape import zoo
 from eigenscape.errors import InputError
 from eigenscape.models import build
+from eigenscape.zoo._faults import PLANTED_FAULTS
+from eigenscape.zoo._twins import trained_twin
 
 
 @pytest.fixture(scope="module")
@@ -91,14 +93,14 @@ def test_accuracies_are_those_of_the_model(healthy):
 
 
 def test_label_noise_costs_accuracy_on_either_side(healthy):
-    noisy = zoo.trained_twin("label_noise")
+    noisy = trained_twin("label_noise")
     assert noisy.recipe == {**healthy.recipe, "label_noise": 0.4}
     assert noisy.train_accuracy < 0.95  # on the labels that it was trained with
     assert noisy.test_accuracy < healthy.test_accuracy - 0.1
 
 
 def test_too_large_a_learning_rate_costs_accuracy_and_shows(healthy):
-    thrown = zoo.trained_twin("too_large_learning_rate")
+    thrown = trained_twin("too_large_learning_rate")
     assert thrown.test_accuracy < healthy.test_accuracy - 0.02
     assert thrown.log.final_loss > 5 * healthy.log.final_loss
     for W, ours in zip(hidden(thrown.model), hidden(healthy.model), strict=True):
@@ -106,7 +108,7 @@ def test_too_large_a_learning_rate_costs_accuracy_and_shows(healthy):
 
 
 def test_every_planted_fault_has_a_test_here():
-    assert set(zoo.PLANTED_FAULTS) == {
+    assert set(PLANTED_FAULTS) == {
         "tiny_learning_rate",
         "too_large_learning_rate",
         "label_noise",

@@ -9,7 +9,6 @@ any of them; :func:`get_study` finds one by its name among those that installed 
     study.write_page(result, "md-tree/report.html")
 """
 
-from eigenscape_studies._claim import VERDICTS as VERDICTS
 from eigenscape_studies._claim import Claim as Claim
 from eigenscape_studies._claim import graded as graded
 from eigenscape_studies._claim import signed as signed
@@ -24,7 +23,6 @@ from eigenscape_studies._study import Plan as Plan
 from eigenscape_studies._study import Study as Study
 
 __all__ = [
-    "VERDICTS",
     "Claim",
     "Found",
     "Pictures",

@@ -2,30 +2,24 @@
 
 Balancing
     :class:`TempBalance` measures the spectra of a training network now and then, and multiplies
-    each layer's learning rate within ``optimizer.step()``; :class:`BalanceOptions` is what there is
-    to choose; :class:`BalanceCallback` does it within :func:`eigenscape.models.fit`,
-    :func:`balance_callback` within the Hugging Face Trainer.
+    each layer's learning rate within ``optimizer.step()``; :class:`BalanceCallback` does it within
+    :func:`eigenscape.models.fit`, :func:`balance_callback` within the Hugging Face Trainer.
 What it saw
-    A :class:`BalancingTrace` has one :class:`TraceRow` for each layer and update, a picture and a
-    file.
+    A :class:`BalancingTrace` has one row for each layer and update, a picture and a file.
 Beside it
     :class:`SpectralNormRegularizer` penalizes the largest singular value of every matrix.
 """
 
 from eigenscape.balancing._callbacks import BalanceCallback as BalanceCallback
 from eigenscape.balancing._callbacks import balance_callback as balance_callback
-from eigenscape.balancing._options import BalanceOptions as BalanceOptions
 from eigenscape.balancing._spectral_norm import SpectralNormRegularizer as SpectralNormRegularizer
 from eigenscape.balancing._tempbalance import TempBalance as TempBalance
 from eigenscape.balancing._trace import BalancingTrace as BalancingTrace
-from eigenscape.balancing._trace import TraceRow as TraceRow
 
 __all__ = [
     "BalanceCallback",
-    "BalanceOptions",
     "BalancingTrace",
     "SpectralNormRegularizer",
     "TempBalance",
-    "TraceRow",
     "balance_callback",
 ]

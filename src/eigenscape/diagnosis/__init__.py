@@ -14,83 +14,57 @@ After Zhou, Chen, Cao, Schürholt and Yang, MD tree (ICML 2024, arXiv 2406.16988
 
 from eigenscape.diagnosis._baselines import BASELINES as BASELINES
 from eigenscape.diagnosis._baselines import fit_baseline as fit_baseline
-from eigenscape.diagnosis._cv_score import CVScore as CVScore
 from eigenscape.diagnosis._cv_score import asked_questions as asked_questions
 from eigenscape.diagnosis._cv_score import cv_score as cv_score
 from eigenscape.diagnosis._cv_score import fitted_trees as fitted_trees
-from eigenscape.diagnosis._diagnosis import NO_FAILURE as NO_FAILURE
-from eigenscape.diagnosis._diagnosis import SEED_NOISE as SEED_NOISE
 from eigenscape.diagnosis._diagnosis import Diagnosis as Diagnosis
 from eigenscape.diagnosis._diagnosis import diagnose as diagnose
 from eigenscape.diagnosis._evaluate import evaluate as evaluate
 from eigenscape.diagnosis._evaluate import scores as scores
 from eigenscape.diagnosis._evaluation import EvaluationResult as EvaluationResult
-from eigenscape.diagnosis._health import Health as Health
 from eigenscape.diagnosis._health import check_health as check_health
 from eigenscape.diagnosis._labels import ACTIONS as ACTIONS
-from eigenscape.diagnosis._labels import ANSWERS as ANSWERS
-from eigenscape.diagnosis._leaves import LeafRecord as LeafRecord
 from eigenscape.diagnosis._metrics import METRICS as METRICS
 from eigenscape.diagnosis._metrics import PUBLISHED_PROTOCOL as PUBLISHED_PROTOCOL
-from eigenscape.diagnosis._metrics import protocol_differences as protocol_differences
 from eigenscape.diagnosis._policy import advised_actions as advised_actions
 from eigenscape.diagnosis._population import Population as Population
 from eigenscape.diagnosis._prescription import Prescription as Prescription
 from eigenscape.diagnosis._prescription import prescribe as prescribe
 from eigenscape.diagnosis._read import read_population as read_population
-from eigenscape.diagnosis._route import Step as Step
 from eigenscape.diagnosis._sampling import SEEDS as SEEDS
 from eigenscape.diagnosis._sampling import sample_cells as sample_cells
 from eigenscape.diagnosis._sampling import subset as subset
-from eigenscape.diagnosis._shapes import SHAPES as SHAPES
-from eigenscape.diagnosis._shapes import Leaf as Leaf
-from eigenscape.diagnosis._shapes import Split as Split
-from eigenscape.diagnosis._shapes import TreeShape as TreeShape
 from eigenscape.diagnosis._shapes import get_shape as get_shape
-from eigenscape.diagnosis._steps import RULES as RULES
 from eigenscape.diagnosis._steps import actions_of as actions_of
 from eigenscape.diagnosis._steps import step_gains as step_gains
 from eigenscape.diagnosis._tree import MDTree as MDTree
-from eigenscape.diagnosis.growing import Cost as Cost
-from eigenscape.diagnosis.growing import GrowPlan as GrowPlan
-from eigenscape.diagnosis.growing import estimate_cost as estimate_cost
-from eigenscape.diagnosis.growing import fit_budget as fit_budget
-from eigenscape.diagnosis.growing import gather_populations as gather_populations
-from eigenscape.diagnosis.growing import population_tasks as population_tasks
-from eigenscape.diagnosis.growing import resolve_plan as resolve_plan
-from eigenscape.diagnosis.growing import train_population as train_population
-from eigenscape.diagnosis.measuring import Measurement as Measurement
-from eigenscape.diagnosis.measuring import MeasureOptions as MeasureOptions
-from eigenscape.diagnosis.measuring import measure as measure
-from eigenscape.diagnosis.measuring import models_and_data as models_and_data
+from eigenscape.diagnosis.growing._cost import Cost as Cost
+from eigenscape.diagnosis.growing._cost import estimate_cost as estimate_cost
+from eigenscape.diagnosis.growing._cost import fit_budget as fit_budget
+from eigenscape.diagnosis.growing._folder import resolve_plan as resolve_plan
+from eigenscape.diagnosis.growing._plan import GrowPlan as GrowPlan
+from eigenscape.diagnosis.growing._train import gather_populations as gather_populations
+from eigenscape.diagnosis.growing._train import population_tasks as population_tasks
+from eigenscape.diagnosis.growing._train import train_population as train_population
+from eigenscape.diagnosis.measuring._measure import Measurement as Measurement
+from eigenscape.diagnosis.measuring._measure import measure as measure
+from eigenscape.diagnosis.measuring._measure import models_and_data as models_and_data
+from eigenscape.diagnosis.measuring._options import MeasureOptions as MeasureOptions
 
 __all__ = [
     "ACTIONS",
-    "ANSWERS",
     "BASELINES",
     "METRICS",
-    "NO_FAILURE",
     "PUBLISHED_PROTOCOL",
-    "RULES",
     "SEEDS",
-    "SEED_NOISE",
-    "SHAPES",
-    "CVScore",
-    "Cost",
     "Diagnosis",
     "EvaluationResult",
     "GrowPlan",
-    "Health",
-    "Leaf",
-    "LeafRecord",
     "MDTree",
     "MeasureOptions",
     "Measurement",
     "Population",
     "Prescription",
-    "Split",
-    "Step",
-    "TreeShape",
     "actions_of",
     "advised_actions",
     "asked_questions",
@@ -100,7 +74,6 @@ __all__ = [
     "estimate_cost",
     "evaluate",
     "fit_baseline",
-    "fit_budget",
     "fitted_trees",
     "gather_populations",
     "get_shape",
@@ -108,7 +81,6 @@ __all__ = [
     "models_and_data",
     "population_tasks",
     "prescribe",
-    "protocol_differences",
     "read_population",
     "resolve_plan",
     "sample_cells",

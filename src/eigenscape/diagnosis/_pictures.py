@@ -15,7 +15,7 @@ from eigenscape.diagnosis._metrics import COLUMNS
 from eigenscape.diagnosis._population import Population
 from eigenscape.diagnosis._prescription import Prescription
 from eigenscape.diagnosis._tree import MDTree
-from eigenscape.diagnosis.measuring import Measurement
+from eigenscape.diagnosis.measuring._measure import Measurement
 from eigenscape.errors import InputError
 from eigenscape.results import PALETTE, new_figure, picture_of
 

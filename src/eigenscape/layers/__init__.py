@@ -14,7 +14,6 @@ Eigenvalues
 """
 
 from eigenscape.layers import _convolution, _declared, _linear, _lora, _packed, _refused
-from eigenscape.layers._blocks import Block as Block
 from eigenscape.layers._blocks import blocks as blocks
 from eigenscape.layers._find import FoundLayers as FoundLayers
 from eigenscape.layers._find import find_layers as find_layers
@@ -30,7 +29,6 @@ from eigenscape.layers._solver import eigenvalues as eigenvalues
 
 __all__ = [
     "HANDLERS",
-    "Block",
     "Candidate",
     "FoundLayers",
     "LayerMatrix",

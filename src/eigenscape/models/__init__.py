@@ -37,7 +37,6 @@ from eigenscape.models._modes import twice_differentiable as twice_differentiabl
 from eigenscape.models._nested import Batch as Batch
 from eigenscape.models._nested import tensors_of as tensors_of
 from eigenscape.models._network_data import NetworkData as NetworkData
-from eigenscape.models._objective import MATRICES as MATRICES
 from eigenscape.models._objective import Matrix as Matrix
 from eigenscape.models._objective import Objective as Objective
 from eigenscape.models._parameters import ParameterSpace as ParameterSpace
@@ -53,7 +52,6 @@ from eigenscape.models._task import Task as Task
 from eigenscape.models._tokens import Tokens as Tokens
 
 __all__ = [
-    "MATRICES",
     "Batch",
     "BatchNormPolicy",
     "Callback",

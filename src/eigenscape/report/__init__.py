@@ -2,8 +2,10 @@
 
 from eigenscape.report._figure import inline_svg as inline_svg
 from eigenscape.report._page import Page as Page
-from eigenscape.report._page import render as render
 from eigenscape.report._page import write_page as write_page
-from eigenscape.report._panel import spectrum_panel as spectrum_panel
 
-__all__ = ["Page", "inline_svg", "render", "spectrum_panel", "write_page"]
+__all__ = [
+    "Page",
+    "inline_svg",
+    "write_page",
+]

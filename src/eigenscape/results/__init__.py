@@ -10,7 +10,6 @@ from eigenscape.results._hash import address as address
 from eigenscape.results._hash import canonical as canonical
 from eigenscape.results._hash import content_hash as content_hash
 from eigenscape.results._json import dumps as dumps
-from eigenscape.results._json import jsonable as jsonable
 from eigenscape.results._json import read_object as read_object
 from eigenscape.results._pictures import picture_of as picture_of
 from eigenscape.results._result import Result as Result
@@ -29,7 +28,6 @@ __all__ = [
     "decode",
     "dumps",
     "encode",
-    "jsonable",
     "load",
     "new_figure",
     "picture_of",

@@ -11,7 +11,6 @@ there, so that a run which was killed starts again with what was unfinished::
 """
 
 from eigenscape.runs._execute import execute as execute
-from eigenscape.runs._executors import ENGINES as ENGINES
 from eigenscape.runs._executors import Engine as Engine
 from eigenscape.runs._executors import open_executor as open_executor
 from eigenscape.runs._executors import usable_cores as usable_cores
@@ -28,7 +27,6 @@ from eigenscape.runs._task import raise_failures as raise_failures
 from eigenscape.runs._threads import single_thread as single_thread
 
 __all__ = [
-    "ENGINES",
     "CannotTravelError",
     "Engine",
     "Outcome",

@@ -8,44 +8,35 @@ from eigenscape.spectra._compare import LayerChange as LayerChange
 from eigenscape.spectra._compare import compare as compare
 from eigenscape.spectra._examine import examine as examine
 from eigenscape.spectra._layer import NUMBERS as NUMBERS
-from eigenscape.spectra._layer import Histogram as Histogram
 from eigenscape.spectra._layer import LayerSpectrum as LayerSpectrum
 from eigenscape.spectra._monitor import SpectralMonitor as SpectralMonitor
 from eigenscape.spectra._monitor import tensorboard_sink as tensorboard_sink
 from eigenscape.spectra._options import SpectraOptions as SpectraOptions
-from eigenscape.spectra._overlap import Overlap as Overlap
 from eigenscape.spectra._overlap import TopVectors as TopVectors
 from eigenscape.spectra._overlap import decompose as decompose
 from eigenscape.spectra._overlap import overlap as overlap
-from eigenscape.spectra._pictures import plot_spectrum as plot_spectrum
 from eigenscape.spectra._recorder import UpdateRecorder as UpdateRecorder
 from eigenscape.spectra._result import SpectraResult as SpectraResult
-from eigenscape.spectra._verdict import HEALTHY_ALPHA as HEALTHY_ALPHA
 from eigenscape.spectra._verdict import LABELS as LABELS
-from eigenscape.spectra._verdict import Verdict as Verdict
-from eigenscape.spectra.metrics import METRICS as METRICS
-from eigenscape.spectra.metrics import MetricContext as MetricContext
-from eigenscape.spectra.metrics import costly_metrics as costly_metrics
-from eigenscape.spectra.metrics import metric as metric
+from eigenscape.spectra.metrics._registry import METRICS as METRICS
+from eigenscape.spectra.metrics._registry import MetricContext as MetricContext
+from eigenscape.spectra.metrics._registry import costly_metrics as costly_metrics
+from eigenscape.spectra.metrics._registry import metric as metric
 
 __all__ = [
-    "HEALTHY_ALPHA",
     "LABELS",
     "METRICS",
     "NUMBERS",
     "ComparisonResult",
-    "Histogram",
     "LayerChange",
     "LayerSpectrum",
     "MetricContext",
     "MonitorCallback",
-    "Overlap",
     "SpectraOptions",
     "SpectraResult",
     "SpectralMonitor",
     "TopVectors",
     "UpdateRecorder",
-    "Verdict",
     "analyze",
     "compare",
     "costly_metrics",
@@ -53,7 +44,6 @@ __all__ = [
     "examine",
     "metric",
     "overlap",
-    "plot_spectrum",
     "tensorboard_sink",
     "trainer_callback",
 ]

@@ -10,7 +10,8 @@ from eigenscape.layers import LayerMatrix, NonFiniteError, Spectrum, eigenvalues
 from eigenscape.spectra._layer import LayerSpectrum, row_of
 from eigenscape.spectra._options import SpectraOptions
 from eigenscape.spectra._verdict import not_finite
-from eigenscape.spectra.metrics import MetricContext, PowerLawFit, fit_power_law, is_flat
+from eigenscape.spectra.metrics._power_law import PowerLawFit, fit_power_law
+from eigenscape.spectra.metrics._registry import MetricContext, is_flat
 from eigenscape.theory import alpha_hill
 
 

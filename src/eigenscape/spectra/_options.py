@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from eigenscape.layers import LayerOptions
-from eigenscape.spectra.metrics import costly_metrics
+from eigenscape.spectra.metrics._registry import costly_metrics
 
 FITS = ("ks", "peak", "peak-reference", "small")
 PRECISIONS = ("float64", "float32")

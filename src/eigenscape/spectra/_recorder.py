@@ -16,7 +16,8 @@ from eigenscape.checkpoints import open_checkpoint
 from eigenscape.errors import InputError
 from eigenscape.layers import LayerMatrix, LayerOptions, find_layers
 from eigenscape.spectra._overlap import Overlap, TopVectors, decompose, overlap
-from eigenscape.spectra.metrics import fit_bulk, stable_rank
+from eigenscape.spectra.metrics._bulk import fit_bulk
+from eigenscape.spectra.metrics._norms import stable_rank
 
 if TYPE_CHECKING:
     import pandas as pd

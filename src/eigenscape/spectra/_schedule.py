@@ -21,7 +21,7 @@ from eigenscape.runs import Engine, ProgressCallback, Task, execute, raise_failu
 from eigenscape.spectra._examine import examine
 from eigenscape.spectra._layer import LayerSpectrum
 from eigenscape.spectra._options import SpectraOptions
-from eigenscape.spectra.metrics import METRICS
+from eigenscape.spectra.metrics._registry import METRICS
 
 #: Peak memory is held to this many times the largest tensor, counted in float32.
 _MEMORY_FACTOR = 3

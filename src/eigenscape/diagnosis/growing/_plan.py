@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from eigenscape.diagnosis.growing._classification import check_task, pair_of
-from eigenscape.diagnosis.measuring import MeasureOptions
+from eigenscape.diagnosis.measuring._options import MeasureOptions
 from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
