@@ -19,14 +19,13 @@ from eigenscape_studies.laboratory import (
     SingleIndex,
     experiment_result,
     experiment_task,
-    features,
-    gradient,
     readout_losses,
     run_experiment,
     train,
 )
 from eigenscape_studies.laboratory._measure import spectrum_numbers
 from eigenscape_studies.laboratory._readout import kernel_alignment, ridge_weights
+from eigenscape_studies.laboratory._single_index import features, gradient
 
 SMALL = {"n": 400, "d": 200, "h": 300, "n_test": 200}
 TINY = {"n": 60, "d": 24, "h": 36, "n_test": 50, "dtype": "float64"}

@@ -10,7 +10,8 @@ from eigenscape.errors import InputError
 from eigenscape.theory import alpha_hill, first_step, hill_null, marchenko_pastur_alpha
 from eigenscape.theory._single_index import gaussian_mean, initial_gradient
 from eigenscape.theory._single_index_spike import sign_gain, spike_overlap, spiked_singular_value
-from eigenscape_studies.laboratory import LabOptions, SingleIndex, gradient, link_moments
+from eigenscape_studies.laboratory import LabOptions, SingleIndex, link_moments
+from eigenscape_studies.laboratory._single_index import gradient
 
 MOMENTS = link_moments("softplus")
 

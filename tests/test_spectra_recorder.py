@@ -9,7 +9,8 @@ from torch import nn
 
 from eigenscape.errors import InputError
 from eigenscape.spectra import UpdateRecorder, decompose, overlap
-from eigenscape_studies.laboratory import LabOptions, SingleIndex, gradient, run_experiment
+from eigenscape_studies.laboratory import LabOptions, SingleIndex, run_experiment
+from eigenscape_studies.laboratory._single_index import gradient
 
 
 def matrix(rows, cols, seed):

@@ -14,8 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from eigenscape.balancing._options import LIGHT, BalanceOptions
 from eigenscape.layers import LayerMatrix, NonFiniteError, Spectrum, eigenvalues
-from eigenscape.spectra import SpectraOptions, examine
-from eigenscape.spectra.metrics._registry import is_flat
+from eigenscape.spectra import SpectraOptions, examine, is_flat
 from eigenscape.theory import HillNull, alpha_hill, hill_null, hill_shift
 
 NOT_FINITE = "weights not finite"

@@ -18,9 +18,12 @@ from eigenscape.spectra._overlap import overlap as overlap
 from eigenscape.spectra._recorder import UpdateRecorder as UpdateRecorder
 from eigenscape.spectra._result import SpectraResult as SpectraResult
 from eigenscape.spectra._verdict import LABELS as LABELS
+from eigenscape.spectra.metrics._norms import stable_rank as stable_rank
+from eigenscape.spectra.metrics._power_law import fit_power_law as fit_power_law
 from eigenscape.spectra.metrics._registry import METRICS as METRICS
 from eigenscape.spectra.metrics._registry import MetricContext as MetricContext
 from eigenscape.spectra.metrics._registry import costly_metrics as costly_metrics
+from eigenscape.spectra.metrics._registry import is_flat as is_flat
 from eigenscape.spectra.metrics._registry import metric as metric
 
 __all__ = [
@@ -42,8 +45,11 @@ __all__ = [
     "costly_metrics",
     "decompose",
     "examine",
+    "fit_power_law",
+    "is_flat",
     "metric",
     "overlap",
+    "stable_rank",
     "tensorboard_sink",
     "trainer_callback",
 ]

@@ -16,8 +16,6 @@ from eigenscape_studies.laboratory._pictures import draw_edge as draw_edge
 from eigenscape_studies.laboratory._readout import readout_losses as readout_losses
 from eigenscape_studies.laboratory._result import LabResult as LabResult
 from eigenscape_studies.laboratory._single_index import SingleIndex as SingleIndex
-from eigenscape_studies.laboratory._single_index import features as features
-from eigenscape_studies.laboratory._single_index import gradient as gradient
 from eigenscape_studies.laboratory._train import State as State
 from eigenscape_studies.laboratory._train import train as train
 
@@ -29,8 +27,6 @@ __all__ = [
     "draw_edge",
     "experiment_result",
     "experiment_task",
-    "features",
-    "gradient",
     "link_moments",
     "readout_losses",
     "run_experiment",

@@ -11,9 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eigenscape.spectra import TopVectors, decompose, overlap
-from eigenscape.spectra.metrics._norms import stable_rank
-from eigenscape.spectra.metrics._power_law import fit_power_law
+from eigenscape.spectra import TopVectors, decompose, fit_power_law, overlap, stable_rank
 from eigenscape.theory import alpha_hill, marchenko_pastur_alpha, noise_edge
 from eigenscape_studies.laboratory._options import LabOptions
 from eigenscape_studies.laboratory._readout import kernel_alignment, readout_losses
