@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -398,3 +399,26 @@ def test_smollm2_has_the_perplexity_of_its_data_card():
     found = LanguageModel.of(folder, dtype=torch.float32).perplexity(tokens.take(8))
     assert found.nll == pytest.approx(3.16162, abs=1e-5)
     assert found.value == pytest.approx(23.609, abs=1e-3)
+
+
+def test_a_token_that_is_impossible_counts_only_where_it_is_scored():
+    class NeverThree(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one = nn.Parameter(torch.zeros(()))
+
+        def forward(self, ids):
+            logits = torch.zeros(*ids.shape, 5) + self.one
+            logits[..., 3] = -torch.inf
+            return logits
+
+    tokens = Tokens.of(torch.tensor([0, 1, 3, 1, 2, 0, 1, 2]), length=6, stride=1)
+    second = replace(tokens, windows=tokens.windows[1:2])
+    model = LanguageModel.of(NeverThree())
+    assert model.perplexity(second).value == pytest.approx(4)
+    assert model.perplexity(tokens).value == math.inf
+
+
+def test_prompts_of_other_than_whole_numbers_are_refused():
+    with pytest.raises(InputError, match=r"prompts are of torch.float32; expected whole numbers"):
+        LanguageModel.of(gpt()).continue_greedily([[1.5, 2.0]], 2)

@@ -303,3 +303,39 @@ def test_tokens_are_data():
     assert data.of_tokens
     assert data.count == tokens.count == 39
     assert data.examples == len(tokens)
+
+
+def test_labels_that_do_not_count_in_one_batch_are_counted_in_all():
+    tokens = torch.zeros(4, 10, dtype=torch.int64)
+    padded = tokens.clone()
+    padded[:, 5:] = -100
+    inputs = normal(4, 10, 3)
+    weights = [weight for _, weight in Data([(inputs, tokens), (inputs, padded)])]
+    assert weights == [40, 20]
+    together = Data((torch.cat([inputs, inputs]), torch.cat([tokens, padded])))
+    model = build(lambda: nn.Linear(3, 3))
+
+    def loss(outputs, targets):
+        return CE(outputs.flatten(0, 1), targets.flatten())
+
+    parts = Objective(model, loss, [(inputs, tokens), (inputs, padded)])
+    whole = Objective(model, loss, together)
+    assert parts.value() == pytest.approx(whole.value(), rel=1e-9)
+    assert [weight for _, weight in Data([(inputs, tokens)] * 2)] == [4, 4]
+    arrays = [(inputs.numpy(), tokens.numpy()), (inputs.numpy(), padded.numpy())]
+    assert [weight for _, weight in Data(arrays)] == [40, 20]
+
+
+def test_lists_beside_tensors_are_chosen_from_with_them():
+    names = [f"sample {number}" for number in range(30)]
+    batch = Data({"x": X, "y": Y, "more": {"names": names}, "classes": [0, 1, 2]}).take(5).whole()
+    found = [int(name.split()[1]) for name in batch["more"]["names"]]
+    assert torch.equal(X[found], batch["x"])
+    assert batch["classes"] == [0, 1, 2]
+
+
+def test_other_data_are_weighted_in_the_same_way():
+    data = [(X, Y), (X[:5], Y[:5])]
+    objective = Objective(build(lambda: nn.Linear(4, 3)), CE, data, size=lambda _: 1)
+    assert [weight for _, weight in objective.on(data).data] == [1, 1]
+    assert [weight for _, weight in objective.on(Data(data, size=lambda _: 2)).data] == [2, 2]

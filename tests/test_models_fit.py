@@ -11,9 +11,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.optim import SGD, Adagrad, Adam, AdamW, RMSprop
+from torch.utils.data import DataLoader, TensorDataset
 
 from eigenscape.errors import InputError
-from eigenscape.models import Callback, Schedule, build, clipped, fit, mode_restored
+from eigenscape.models import Callback, Data, Schedule, build, clipped, fit, mode_restored
 from eigenscape.zoo import MLP
 
 sgd = partial(SGD, lr=0.1)
@@ -771,3 +772,183 @@ def test_modes_are_restored_also_after_an_error():
     with mode_restored(model), pytest.raises(ValueError, match="mine"):
         fit(model, broken, problem(), optimizer=sgd, steps=1)
     assert not any(module.training for module in model.modules())
+
+
+# ---- loaders, labels that do not count, what is left behind
+
+
+class Shuffling:
+    """Examples with noise that is drawn from torch's generator at each call."""
+
+    def __len__(self):
+        return 50
+
+    def batch(self, numbers):
+        inputs, labels = problem()
+        return inputs[numbers] + torch.randn(len(numbers), 4), labels[numbers]
+
+
+def shuffled_loader(own):
+    generator = torch.Generator().manual_seed(3) if own else None
+    return DataLoader(TensorDataset(*problem()), batch_size=8, shuffle=True, generator=generator)
+
+
+@pytest.mark.parametrize("at", [3, 7, 9, 14])
+@pytest.mark.parametrize(
+    "make",
+    [partial(shuffled_loader, False), partial(shuffled_loader, True), Shuffling],
+    ids=["loader", "loader with a generator", "examples with noise"],
+)
+def test_resumes_what_draws_its_own_order_or_noise(make, at):
+    class Keep(Callback):
+        def on_step(self, fit):
+            if fit.step == at:
+                self.kept = fit.state()
+
+    options = {"optimizer": sgd, "epochs": 3}
+    if make is Shuffling:
+        options["batch_size"] = 8
+    whole, again, keep = network(dropout=0.3), network(dropout=0.3), Keep()
+    fit(whole, functional.cross_entropy, make(), callbacks=[keep], **options)
+    fit(again, functional.cross_entropy, make(), resume=keep.kept, **options)
+    assert equal(whole, again)
+
+
+def test_resumes_from_the_end_of_a_training_that_was_stopped():
+    class Stop(Callback):
+        def on_step(self, fit):
+            if fit.step == 4:
+                fit.stop()
+
+    options = {"optimizer": sgd, "epochs": 3, "batch_size": 16}
+    whole, again = network(dropout=0.3), network(dropout=0.3)
+    fit(whole, functional.cross_entropy, problem(), **options)
+    part = fit(again, functional.cross_entropy, problem(), callbacks=[Stop()], **options)
+    fit(again, functional.cross_entropy, problem(), resume=part.state(), **options)
+    assert equal(whole, again)
+
+
+def test_terms_of_labels_of_minus_100_do_not_count():
+    inputs, labels = problem()
+    labels[::2] = -100
+    terms = partial(functional.cross_entropy, reduction="none")
+    models = [network() for _ in range(4)]
+    fit(models[0], functional.cross_entropy, (inputs, labels), optimizer=sgd, steps=3)
+    done = fit(models[1], terms, (inputs, labels), optimizer=sgd, steps=3)
+    fit(models[2:], terms, (inputs, labels), optimizer=sgd, steps=3)
+    for model in models[1:]:
+        for first, second in zip(models[0].parameters(), model.parameters(), strict=True):
+            torch.testing.assert_close(first, second, rtol=1e-5, atol=1e-6)
+    one = functional.cross_entropy(network()(inputs), labels)
+    assert fit(network(), terms, (inputs, labels), optimizer=sgd, steps=1).loss.item() == (
+        pytest.approx(one.item(), rel=1e-6)
+    )
+    assert done.diverged == [None]
+
+
+class Asks(nn.Module):
+    """Batch norm before an operation that vmap does not know."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.head = nn.BatchNorm1d(4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        x = self.norm(x)
+        return self.head(x) if x.mean().item() < 1e9 else x
+
+
+@pytest.mark.parametrize(
+    "make",
+    [Asks, lambda: nn.Sequential(nn.BatchNorm1d(4, momentum=None), nn.Linear(4, 3))],
+    ids=["asks", "cumulative"],
+)
+def test_statistics_are_gathered_once_where_networks_cannot_run_side_by_side(make):
+    together, alone = ([build(make, seed) for seed in range(2)] for _ in range(2))
+    fit(together, functional.cross_entropy, problem(), optimizer=sgd, epochs=2, batch_size=10)
+    for model in alone:
+        fit(model, functional.cross_entropy, problem(), optimizer=sgd, epochs=2, batch_size=10)
+    for first, second in zip(together, alone, strict=True):
+        for one, other in zip(
+            first.state_dict().values(), second.state_dict().values(), strict=True
+        ):
+            torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_of_what_the_optimizer_leaves_alone_do_not_pile_up():
+    class Watch(Callback):
+        seen = ()
+
+        def on_step(self, fit):
+            self.seen += (fit.model[0].weight.grad.norm().item(),)
+
+    model, watch = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3)), Watch()
+    frozen = SGD(model[1].parameters(), lr=0.0)
+    fit(model, functional.cross_entropy, problem(), optimizer=frozen, steps=3, callbacks=[watch])
+    assert watch.seen[0] == watch.seen[1] == watch.seen[2] > 0
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_closure_differentiates_where_the_step_does_not():
+    class Plain(SGD):
+        needs_closure = True
+
+        @torch.no_grad()
+        def step(self, closure):
+            closure()
+            super().step()
+
+    first, second = network(), network()
+    fit(first, functional.cross_entropy, problem(), optimizer=partial(Plain, lr=0.1), steps=3)
+    fit(second, functional.cross_entropy, problem(), optimizer=sgd, steps=3)
+    assert equal(first, second)
+
+
+def test_networks_that_are_frozen_differently_are_refused():
+    models = [network(0), network(1)]
+    next(models[1].parameters()).requires_grad_(False)
+    with pytest.raises(InputError, match="frozen in different parameters"):
+        fit(models, functional.cross_entropy, problem(), optimizer=sgd, steps=1)
+
+
+def test_an_exception_in_a_callback_leaves_modes_and_random_numbers():
+    class Fail(Callback):
+        def __init__(self, moment):
+            setattr(self, moment, self.fail)
+
+        def fail(self, fit):
+            torch.rand(3)
+            raise KeyError(fit.step)
+
+    for moment in ("on_start", "on_step", "on_epoch", "on_end"):
+        model = network().eval()
+        before = torch.get_rng_state()
+        with pytest.raises(KeyError):
+            fit(
+                model,
+                functional.cross_entropy,
+                problem(),
+                optimizer=sgd,
+                steps=9,
+                callbacks=[Fail(moment)],
+            )
+        assert torch.equal(before, torch.get_rng_state())
+        assert not any(module.training for module in model.modules())
+
+
+def test_a_batch_that_was_given_is_not_cut_and_a_data_set_is():
+    with pytest.raises(InputError, match="cut into batches already"):
+        fit(
+            network(),
+            functional.cross_entropy,
+            Data([problem()]),
+            optimizer=sgd,
+            steps=1,
+            batch_size=8,
+        )
+    first, second = network(), network()
+    options = {"optimizer": sgd, "epochs": 1, "batch_size": 10}
+    done = fit(first, functional.cross_entropy, Data(TensorDataset(*problem())), **options)
+    fit(second, functional.cross_entropy, problem(), **options)
+    assert done.step == 5
+    assert equal(first, second)

@@ -254,3 +254,53 @@ def test_joining_names_every_tensor_that_does_not_fit():
     space = ParameterSpace.of(nn.Linear(2, 2))
     with pytest.raises(InputError, match=r"weight: \(3, 3\).*bias: missing"):
         space.join({"weight": torch.zeros(3, 3)}, torch.float64)
+
+
+def test_class_weights_of_float32_serve_a_model_in_float64():
+    weights = torch.tensor([1.0, 2.0, 3.0])
+    narrow = Objective(
+        classifier(torch.float32),
+        nn.CrossEntropyLoss(weight=weights),
+        data(dtype=torch.float32),
+        dtype=torch.float64,
+    )
+    wide = Objective(
+        classifier(torch.float32).double(),
+        nn.CrossEntropyLoss(weight=weights.double()),
+        [part.double() if part.is_floating_point() else part for part in data(dtype=torch.float32)],
+    )
+    vector = tensors(narrow.space.count, seed=5)
+    assert narrow.value() == wide.value()
+    assert torch.equal(narrow.gradient(), wide.gradient())
+    assert torch.equal(narrow.hvp(vector), wide.hvp(vector))
+    assert torch.equal(narrow.hvp(vector, kind="ggn"), wide.hvp(vector, kind="ggn"))
+
+
+def test_gauss_newton_products_say_what_the_outputs_are():
+    objective = Objective(
+        classifier(),
+        lambda outputs, targets: CE(outputs["logits"], targets),
+        data(),
+        forward=lambda model, batch: ({"logits": model(batch[0])}, batch[1]),
+    )
+    with pytest.raises(InputError, match="outputs of type dict"):
+        objective.hvp(torch.ones(objective.space.count), kind="ggn")
+
+
+def test_a_pass_that_fails_side_by_side_writes_statistics_once():
+    class Asks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.head = nn.BatchNorm1d(4), nn.Linear(4, 3)
+
+        def forward(self, x):
+            x = self.norm(x)
+            return self.head(x) if x.mean().item() < 1e9 else x
+
+    objective = Objective([Asks().double(), Asks().double()], CE, data())
+    fixed = {name: tensor.clone() for name, tensor in objective.fixed.items()}
+    objective.model.train()
+    objective.slopes(objective.center, data(), fixed)
+    assert fixed["model.norm.num_batches_tracked"].tolist() == [1, 1]
+    mean = 0.1 * data()[0].mean(dim=0)
+    torch.testing.assert_close(fixed["model.norm.running_mean"], mean.expand(2, -1))

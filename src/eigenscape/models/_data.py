@@ -16,6 +16,7 @@ from eigenscape.errors import InputError
 from eigenscape.models._nested import (
     Batch,
     content,
+    has_ignored,
     joined,
     moved,
     row_count,
@@ -53,6 +54,8 @@ class Data:
     Attributes:
         understood: a sentence: what the data were taken for.
         single: whether they were given as one batch.
+        divisible: whether training may cut them into batches of another size: one batch, or a
+            ``Dataset``.
         ambiguous: whether a reader might have meant something else; results then repeat
             ``understood``.
         count: the sum of the weights.
@@ -78,6 +81,7 @@ class Data:
 
     networks: int | None = None
     single: bool = False
+    divisible: bool = False
     of_tokens: bool = False
     sized: bool = False
 
@@ -89,6 +93,7 @@ class Data:
         self._device: torch.device | None = None
         self._dtype: torch.dtype | None = None
         self.ambiguous, self.single = kind.ambiguous, kind.single
+        self.divisible = self.single or isinstance(source, Dataset)
         self._survey(repeat=not kind.held)
         self.understood = self._sentence(kind)
 
@@ -212,16 +217,21 @@ class Data:
     def _survey(self, *, repeat: bool) -> None:
         """Hash all data and count them, twice where they might differ; keep them when small."""
         rows, weights, kept, used = [], [], [], 0
+        by_target, plain = [], self._size is term_count  # one batch's -100 decides for all
         state = ContentHash()
         for place, batch in enumerate(self._source):
             state.add(content(batch))
             weights.append(_checked_size(self._size(batch), place))
             rows.append(_rows_or(batch, weights[-1]))
+            if plain:
+                by_target.append((has_ignored(batch), term_count(batch, by_target=True)))
             used += sum(tensor.nbytes for tensor in tensors_of(batch))
             if used <= _CACHE_BYTES or not repeat:
                 kept.append(batch)
         if not weights:
             raise InputError("there is no batch. Try: give at least one batch of data")
+        if any(ignored for ignored, _ in by_target):
+            weights = [_checked_size(count, place) for place, (_, count) in enumerate(by_target)]
         self._rows, self._weights = tuple(rows), tuple(weights)
         self._kept: list[Batch] | None = kept if len(kept) == len(weights) else None
         self._hash = state.hexdigest()
@@ -240,7 +250,7 @@ class Data:
 
     def _of_same_kind(self, batches: list[Batch], *, single: bool = True) -> Data:
         other = copy.copy(self)
-        other.single = single
+        other.single, other.divisible = single, self.divisible or single
         other._source = batches
         other._survey(repeat=False)
         other.understood = f"{_amount(other)} chosen from {self.understood}"

@@ -131,9 +131,12 @@ def _outputs(
 ) -> tuple[Tensor, object]:
     outcome = objective.batch_answers(tensors, batch, index)
     if not (isinstance(outcome, tuple) and len(outcome) == 2 and isinstance(outcome[0], Tensor)):
+        pair = isinstance(outcome, tuple) and len(outcome) == 2
+        seen = f"outputs of type {type(outcome[0]).__name__}" if pair else "the loss alone"
         raise InputError(
-            "Gauss-Newton products need the outputs of the model, but forward returns the loss "
-            "alone. Try: let forward return (outputs, targets), and give the loss as loss="
+            "Gauss-Newton products need the outputs of the model as one tensor, but forward "
+            f"returns {seen}. Try: let forward return (outputs, targets), outputs a tensor, and "
+            "give the loss as loss="
         )
     return outcome
 

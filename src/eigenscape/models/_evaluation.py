@@ -169,13 +169,18 @@ class Evaluation:
                 if says_vmap(error):
                     raise
                 self._exact_loss = None
+        loss = self._loss
+        wide = isinstance(outputs, Tensor) and outputs.dtype == torch.float64
+        if wide and isinstance(loss, nn.Module) and self._exact_loss is not None:
+            loss = self._exact_loss  # its class weights are as wide
         try:
-            return self._loss(outputs, targets)
+            return loss(outputs, targets)
         except Exception as error:
             shapes = [tuple(x.shape) for x in (outputs, targets) if isinstance(x, Tensor)]
             raise InputError(
                 f"the loss failed with {type(error).__name__}: {error} (outputs and targets of "
-                f"shapes {shapes}). Try: check that loss(outputs, targets) runs on such a batch"
+                f"shapes {shapes}). Try: check that loss(outputs, targets) runs on such a batch, "
+                "and that its own tensors, such as class weights, are of the outputs' type"
             ) from error
 
     def renormed(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

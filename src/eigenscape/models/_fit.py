@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
@@ -27,7 +28,7 @@ from eigenscape.models._fit_networks import (
 )
 from eigenscape.models._fit_state import Fit
 from eigenscape.models._modes import mode_restored
-from eigenscape.models._random import seeded
+from eigenscape.models._random import random_states, seeded, set_random_states
 from eigenscape.models._recipe import OptimizerFactory, Schedule, ScheduleFunction, ScheduleName
 from eigenscape.runs import single_thread
 
@@ -65,10 +66,11 @@ def fit(
         model: one network, or a list of them; trained in place, modules are put back into the mode
             they were found in.
         loss: ``loss(outputs, targets)``: a scalar, or a term for each sample or token, of which
-            the mean is taken. One that has a parameter named ``numbers`` is given the example
-            numbers of the batch (rows of the data, ``(b,)``), ``batch`` the whole batch, and
-            ``parameters`` the trained tensors by name, for penalties. None where the model answers
-            a mapping with ``.loss``, or ``forward`` returns the loss.
+            the mean is taken (without those of integer targets of -100). One that has a parameter
+            named ``numbers`` is given the example numbers of the batch (rows of the data,
+            ``(b,)``), ``batch`` the whole batch, and ``parameters`` the trained tensors by name,
+            for penalties. None where the model answers a mapping with ``.loss``, or ``forward``
+            returns the loss.
         data: all examples as one batch (a tensor, a mapping, or a tuple of which the last part is
             the target), which ``batch_size`` cuts; an object with ``len`` and ``batch(numbers)``;
             or an iterable of batches that can be read again, such as a DataLoader.
@@ -141,6 +143,8 @@ class _Loop:
         self.fit, self.networks, self.feed = fit, networks, feed
         self.schedule, self.device = schedule, device
         self.optimizer = fit.optimizer
+        moved = {id(leaf) for group in fit.optimizer.param_groups for leaf in group["params"]}
+        self.others = [leaf for leaf in networks.leaves() if id(leaf) not in moved]
         self.closed = _needs_closure(fit.optimizer)
         for group in fit.optimizer.param_groups:
             if "lr" in group:
@@ -161,7 +165,7 @@ class _Loop:
                 stack.enter_context(mode_restored(model))
             while self._goes_on():
                 self._epoch()
-        self.optimizer.zero_grad()
+        self._zero_grad()
         self.networks.write_back()
         fit._spent, fit._ended = fit.seconds, True
         self._tell(Callback.on_end)
@@ -176,33 +180,34 @@ class _Loop:
             model.train()
         dropout_seed, batches = self.feed.epoch(fit.epoch)
         with seeded(dropout_seed, self.device):
-            if fit._random is not None:  # resumed within an epoch
-                _set_random(fit._random, self.device)
-            for place, drawn in enumerate(batches):
-                if place < fit._place:
-                    continue
+            for _ in range(fit._place):  # resumed within an epoch: a loader shuffles here
+                next(batches, None)
+            if fit._random is not None:
+                set_random_states(fit._random, self.device)
+            for drawn in batches:
                 if not self._step(drawn):
                     break
-                fit._place = place + 1
-                fit._random = _random(self.device)
-                self._tell(Callback.on_step)
+                fit._place += 1
+                if fit._callbacks:
+                    fit._random = random_states(self.device)
+                    self._tell(Callback.on_step)
                 if not self._goes_on():
                     break
-        fit._random = None
+            fit._random = random_states(self.device)  # to go on from where it is stopped
         if fit._place == fit._per_epoch and None in fit.diverged:
             self._finish_epoch()
         elif not fit.stopped:
-            self._note(self.networks.finite())
+            self._note(self.networks.finite().tolist())
 
     def _finish_epoch(self) -> None:
         fit = self.fit
-        self._note(self.networks.finite())
+        self._note(self.networks.finite().tolist())
         if None not in fit.diverged:
             return
         fit.losses.append(fit._total / fit._seen)
         fit.rates.append(fit._first_rate)
         fit.epoch, fit._place = fit.epoch + 1, 0
-        fit._total, fit._seen = torch.zeros_like(fit._total), 0
+        fit._total, fit._seen, fit._random = torch.zeros_like(fit._total), 0, None
         fit._order = self.feed.states()
         self._tell(Callback.on_epoch)
 
@@ -213,7 +218,7 @@ class _Loop:
         try:
             loss = self._closed_step(drawn) if self.closed else self._plain_step(drawn)
         except Diverged:
-            self._note(torch.zeros(len(fit.diverged), dtype=torch.bool))
+            self._note([False] * len(fit.diverged))
             return False
         fit.loss, fit.numbers = loss, drawn.numbers
         fit.step += 1
@@ -223,7 +228,7 @@ class _Loop:
 
     def _plain_step(self, drawn: Drawn) -> Tensor:
         loss = self._loss(drawn)
-        self.optimizer.zero_grad()
+        self._zero_grad()
         self.networks.backward()
         self.optimizer.step()
         return loss
@@ -233,13 +238,19 @@ class _Loop:
         seen: list[Tensor] = []
 
         def closure() -> Tensor:
-            self.optimizer.zero_grad()
-            seen.append(self._loss(drawn))
-            self.networks.backward()
+            with torch.enable_grad():  # steps of optimizers run without
+                self._zero_grad()
+                seen.append(self._loss(drawn))
+                self.networks.backward()
             return seen[-1].sum()
 
         self.optimizer.step(closure)  # type: ignore[arg-type]  # torch's own take a tensor too
         return seen[0]
+
+    def _zero_grad(self) -> None:
+        self.optimizer.zero_grad()
+        for leaf in self.others:
+            leaf.grad = None
 
     def _loss(self, drawn: Drawn) -> Tensor:
         """Return the loss of each network, ``(k,)`` in float64.
@@ -248,8 +259,8 @@ class _Loop:
             Diverged: none of them is finite.
         """
         loss = self.networks.losses(drawn).double().cpu()
-        finite = loss.isfinite()
-        if not bool(finite.any()):
+        finite = [math.isfinite(value) for value in loss.tolist()]
+        if not any(finite):
             raise Diverged
         self._note(finite)
         return loss
@@ -262,9 +273,9 @@ class _Loop:
         if fit._place == 0:
             fit._first_rate = float(self.optimizer.param_groups[0].get("lr", torch.nan))
 
-    def _note(self, finite: Tensor) -> None:
+    def _note(self, finite: Sequence[bool]) -> None:
         """Remember which networks diverged in this epoch."""
-        for i, fine in enumerate(finite.tolist()):
+        for i, fine in enumerate(finite):
             if not fine and self.fit.diverged[i] is None:
                 self.fit.diverged[i] = self.fit.epoch
 
@@ -272,10 +283,12 @@ class _Loop:
         """Call one method of every callback; what they draw at random is undone."""
         if not self.fit._callbacks:
             return
-        kept = _random(self.device)
-        for each in self.fit._callbacks:
-            getattr(each, moment.__name__)(self.fit)
-        _set_random(kept, self.device)
+        kept = random_states(self.device)
+        try:
+            for each in self.fit._callbacks:
+                getattr(each, moment.__name__)(self.fit)
+        finally:
+            set_random_states(kept, self.device)
 
     def _restore(self, saved: Mapping[str, Any]) -> None:
         fit = self.fit
@@ -331,14 +344,3 @@ def _needs_closure(optimizer: Optimizer) -> bool:
     parameter = inspect.signature(type(optimizer).step).parameters.get("closure")
     required = parameter is not None and parameter.default is inspect.Parameter.empty
     return required or bool(getattr(optimizer, "needs_closure", False))
-
-
-def _random(device: torch.device) -> list[Tensor]:
-    states = [torch.get_rng_state()]
-    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
-
-
-def _set_random(states: Sequence[Tensor], device: torch.device) -> None:
-    torch.set_rng_state(states[0])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(states[1], device)

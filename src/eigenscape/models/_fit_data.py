@@ -66,17 +66,21 @@ class Feed:
         self._device, self._seeds = device, tuple(seeds)
         self._generators = {seed: torch.Generator().manual_seed(seed) for seed in self._seeds}
         self._own_order, self._drop_last = order, drop_last
+        holders = (data, getattr(data, "sampler", None))  # a loader that draws its own order
+        found = [getattr(each, "generator", None) for each in holders]
+        own = {id(each): each for each in found if isinstance(each, torch.Generator)}
+        self._drawing = [*self._generators.values(), *own.values()]
         if isinstance(data, Data) and not isinstance(data, Examples):
-            batches = [batch for batch, _ in data]
-            data = batches[0] if len(batches) == 1 else batches
-        self._several = not (is_one_batch(data) or isinstance(data, Examples))
+            data = data.whole() if data.divisible else [batch for batch, _ in data]
+        self._asked = isinstance(data, Examples)
+        self._several = not (self._asked or is_one_batch(data))
         if self._several:
             self._data: Any = _check_several(data, batch_size, order)
             self.count: int | None = None
             self.per_epoch = len(data)
         else:
-            self._data = data if isinstance(data, Examples) else moved(data, device, None)
-            count = len(data) if isinstance(data, Examples) else _count(data)
+            self._data = data if self._asked else moved(data, device, None)
+            count = len(data) if self._asked else _count(data)
             self.count = count
             self._size = count if batch_size is None else batch_size
             self._in_order = batch_size is None
@@ -95,7 +99,7 @@ class Feed:
         """
         first = self._data[0] if self._several and isinstance(self._data, list | tuple) else None
         data = first if self._several else self._data
-        tensors = [] if isinstance(data, Examples) else [t for t in tensors_of(data) if t.ndim]
+        tensors = [] if self._asked else [t for t in tensors_of(data) if t.ndim]
         if not tensors:
             return math.inf
         shape = tensors[0].shape
@@ -106,11 +110,11 @@ class Feed:
 
     def states(self) -> list[Tensor]:
         """Return the states of the generators, for :meth:`set_states`."""
-        return [generator.get_state() for generator in self._generators.values()]
+        return [generator.get_state() for generator in self._drawing]
 
     def set_states(self, states: Sequence[Tensor]) -> None:
         """Go on from other states."""
-        for generator, state in zip(self._generators.values(), states, strict=True):
+        for generator, state in zip(self._drawing, states, strict=True):
             generator.set_state(state)
 
     def epoch(self, number: int) -> tuple[int, Iterator[Drawn]]:
@@ -150,7 +154,7 @@ class Feed:
 
     def _pick(self, numbers: Tensor) -> Drawn:
         numbers = numbers.to(self._device)
-        if isinstance(self._data, Examples):
+        if self._asked:
             batch = moved(self._data.batch(numbers), self._device, None)
         else:
             batch = self._data if self._in_order_whole(numbers) else taken(self._data, numbers)

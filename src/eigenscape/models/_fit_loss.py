@@ -6,10 +6,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from eigenscape.errors import InputError
-from eigenscape.models._nested import Batch
+from eigenscape.models._nested import IGNORED, Batch
 
 #: ``loss(outputs, targets)``, and by keyword what it names of :data:`GIVEN`.
 FitLoss = Callable[..., Tensor]
@@ -60,6 +61,8 @@ def mean_loss(
 ) -> Tensor:
     """Return the loss of what the forward pass returned, averaged over its terms.
 
+    Where there is a term for each of whole-number targets, those of targets of -100 do not count.
+
     Args:
         outcome: ``(outputs, targets)``; without a loss the terms, or what has them as ``.loss``.
         loss: see :func:`fit`.
@@ -69,6 +72,7 @@ def mean_loss(
     Raises:
         InputError: terms that are no real numbers.
     """
+    targets: Any = None
     if loss is None:
         if isinstance(outcome, tuple) and len(outcome) == 2:
             outcome = outcome[0]
@@ -86,4 +90,13 @@ def mean_loss(
             f"the loss is {seen}; expected a real number, or one for each sample or token. "
             "Try: a loss function, or a forward(model, batch) that returns the terms"
         )
-    return terms.mean() if terms.ndim else terms
+    if not terms.ndim:
+        return terms
+    if (
+        isinstance(targets, Tensor)
+        and targets.dtype == torch.int64
+        and targets.numel() == terms.numel()
+    ):
+        counted = (targets != IGNORED).reshape(terms.shape)
+        return torch.where(counted, terms, 0).sum() / counted.sum()
+    return terms.mean()

@@ -23,6 +23,7 @@ from eigenscape.models._side_by_side import (
     NotBatchedError,
     side_by_side,
     stacked_tensors,
+    undone,
     worth_it,
 )
 
@@ -131,11 +132,19 @@ class SeveralNetworks:
         self.models = tuple(models)
         self._bound = Bound(models[0], forward)
         self._space = ParameterSpace.of(models[0])
-        device, dtype = one_device_of(models), dtype_of(models[0])
-        points, fixed = stacked_tensors(models, self._space, device, dtype)
+        self._device, dtype = one_device_of(models), dtype_of(models[0])
+        points, fixed = stacked_tensors(models, self._space, self._device, dtype)
+        frozen = {tuple(leaf.requires_grad for leaf in model.parameters()) for model in models}
+        if len(frozen) > 1:
+            raise InputError(
+                "the models are frozen in different parameters; expected the same in each. "
+                "Try: requires_grad_ alike in all, or fit each network alone"
+            )
         if len(models) == 1:
             points, fixed = points[None], {name: tensor[None] for name, tensor in fixed.items()}
         self._points, self._fixed = nn.Parameter(points), fixed
+        buffers = [f"model.{name}" for name, _ in models[0].named_buffers()]
+        self._buffers = {name: fixed[name] for name in buffers}
         self._loss, self._wanted = loss, wanted_by(loss)
         self._slopes: Tensor | None = None
         self._batched = worth_it(models[0], self._space)
@@ -154,7 +163,8 @@ class SeveralNetworks:
         try:
             if self._batched:
                 try:
-                    found = side_by_side(step, stacked, given, each=each)
+                    with undone(self._buffers, self._device):
+                        found = side_by_side(step, stacked, given, each=each)
                 except NotBatchedError:
                     self._batched = False
             if not self._batched:

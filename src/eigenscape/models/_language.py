@@ -173,7 +173,7 @@ class LanguageModel:
         for ids, scored in windows.batches(self._rows(max(len(ids) for ids, _ in windows))):
             logprob, _ = self.token_logprobs(ids)
             wanted = scored[:, 1:]
-            sums = -(logprob.double() * wanted).sum(dim=1)
+            sums = -torch.where(wanted, logprob.double(), 0.0).sum(dim=1)  # 0 * inf is NaN
             counts = wanted.sum(dim=1)
             found += zip((sums / counts).tolist(), counts.tolist(), strict=True)
         # batches are in order of length: back to the windows' own
@@ -209,7 +209,9 @@ class LanguageModel:
             InputError: an empty prompt, ids that the model does not know, or more tokens than it
                 takes in a row.
         """
-        prompts = [torch.as_tensor(prompt, dtype=torch.int64).cpu() for prompt in tokens]
+        found = [torch.as_tensor(prompt) for prompt in tokens]
+        _check_whole([prompt for prompt in found if prompt.numel()])
+        prompts = [prompt.to("cpu", torch.int64) for prompt in found]
         lengths = {len(prompt) if prompt.ndim == 1 else 0 for prompt in prompts} or {0}
         if min(lengths) < 1 or n < 1:
             raise InputError(
@@ -241,8 +243,7 @@ class LanguageModel:
 
     def _ids(self, tokens: Tensor | Sequence[int]) -> tuple[Tensor, bool]:
         ids = torch.as_tensor(tokens)
-        whole = not (ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool)
-        if not whole or ids.ndim not in (1, 2) or not ids.numel():
+        if not _whole(ids) or ids.ndim not in (1, 2) or not ids.numel():
             raise InputError(
                 f"tokens are {tuple(ids.shape)} of {ids.dtype}; expected whole numbers (t,) or "
                 "(n, t), one or more"
@@ -263,6 +264,16 @@ class LanguageModel:
                 f"{length} tokens in a row; {type(self.model).__name__} takes {self.context}. "
                 f"Try: Tokens.of(..., length={self.context}) or less, or shorter prompts"
             )
+
+
+def _whole(ids: Tensor) -> bool:
+    return not (ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool)
+
+
+def _check_whole(prompts: Sequence[Tensor]) -> None:
+    strange = {str(prompt.dtype) for prompt in prompts if not _whole(prompt)}
+    if strange:
+        raise InputError(f"prompts are of {', '.join(sorted(strange))}; expected whole numbers")
 
 
 def _place(model: nn.Module) -> torch.device:

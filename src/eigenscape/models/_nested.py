@@ -102,20 +102,40 @@ def labels_of(batch: Batch) -> Tensor | None:
     return labels if known else None
 
 
-def term_count(batch: Batch) -> int:
+def targets_of(batch: Batch) -> Tensor | None:
+    """Return the whole-number targets that a pair ends with, or None."""
+    if not (isinstance(batch, tuple | list) and len(batch) == 2):
+        return None
+    if not isinstance(batch[1], Tensor | np.ndarray):
+        return None
+    targets = as_tensor(batch[1])
+    whole = not (targets.is_floating_point() or targets.is_complex())
+    return targets if whole and targets.ndim else None
+
+
+def has_ignored(batch: Batch) -> bool:
+    """Whether whole-number targets of a pair are -100 in places."""
+    targets = targets_of(batch)
+    return targets is not None and bool((targets == IGNORED).any())
+
+
+def term_count(batch: Batch, *, by_target: bool | None = None) -> int:
     """Return over how many terms the loss of a batch is a mean, as far as the batch says.
 
     The number of labels that are not -100, where a mapping has integer ``labels`` of two axes or
     more, or where a pair ends with integer targets some of which are -100; else the examples.
+
+    Args:
+        batch: one batch.
+        by_target: count a pair's integer targets also where none is -100, as another batch of the
+            same data has some; None to see by this batch alone.
     """
     labels = labels_of(batch)
     if labels is not None and (labels.ndim > 1 or bool((labels == IGNORED).any())):
         return int((labels != IGNORED).sum())
-    if isinstance(batch, tuple | list) and len(batch) == 2 and isinstance(batch[1], Tensor):
-        targets = batch[1]
-        whole = not (targets.is_floating_point() or targets.is_complex())
-        if whole and bool((targets == IGNORED).any()):
-            return int((targets != IGNORED).sum())
+    targets = targets_of(batch)
+    if targets is not None and (has_ignored(batch) if by_target is None else by_target):
+        return int((targets != IGNORED).sum())
     return row_count(batch)
 
 
@@ -154,7 +174,15 @@ def taken(batch: Batch, places: Tensor) -> Batch:
             )
         return value[places.to(value.device)]
 
-    return rebuilt(batch, rows, lambda value: value)
+    def chosen(part: Any) -> Any:
+        """Choose from lists of texts and the like, as long as the tensors."""
+        if isinstance(part, Mapping):
+            return {key: chosen(value) for key, value in part.items()}
+        if isinstance(part, list) and len(part) == count and next(tensors_of(part), None) is None:
+            return [part[place] for place in places.tolist()]
+        return part
+
+    return rebuilt(chosen(batch), rows, lambda value: value)
 
 
 def joined(batches: Sequence[Batch]) -> Batch:

@@ -34,7 +34,7 @@ from eigenscape.models._modes import (
 )
 from eigenscape.models._nested import Batch
 from eigenscape.models._parameters import ParameterSpace
-from eigenscape.models._side_by_side import NotBatchedError, stacked_tensors, worth_it
+from eigenscape.models._side_by_side import NotBatchedError, stacked_tensors, undone, worth_it
 from eigenscape.models._views import Views
 
 Matrix = Literal["hessian", "ggn"]
@@ -267,8 +267,10 @@ class Objective(Views):
         if fixed is None:
             fixed = self._spare()
         if self._batched:
+            written = {n: fixed[n] for n in {*self.norm_statistics, *self._live}}
             try:
-                return _derivatives.slopes_side_by_side(self, rows, batch, fixed)
+                with undone(written, self.device):
+                    return _derivatives.slopes_side_by_side(self, rows, batch, fixed)
             except NotBatchedError as error:
                 self._give_up_batching(error)
         found = []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch.func import vmap
 from eigenscape.errors import EigenscapeError, InputError
 from eigenscape.models._nested import Batch, rebuilt
 from eigenscape.models._parameters import ParameterSpace
+from eigenscape.models._random import random_states, set_random_states
 
 #: Networks of at most this many parameters are run by ``vmap``, larger ones one by one. Below it a
 #: step costs more in overhead than in arithmetic; far above it, ``vmap``'s grouped kernels lose.
@@ -62,6 +64,25 @@ def side_by_side(
     except (RuntimeError, ValueError, NotImplementedError) as error:
         if says_vmap(error):
             raise NotBatchedError(_sentence(error)) from error
+        raise
+
+
+@contextmanager
+def undone(written: Mapping[str, Tensor], device: torch.device) -> Iterator[None]:
+    """Put back what a pass wrote and drew when it is found that it cannot be run side by side.
+
+    Args:
+        written: the tensors that a forward pass may write to.
+        device: where it draws random numbers.
+    """
+    kept = {name: tensor.clone() for name, tensor in written.items()}
+    random = random_states(device)
+    try:
+        yield
+    except NotBatchedError:
+        for name, tensor in kept.items():
+            written[name].copy_(tensor)
+        set_random_states(random, device)
         raise
 
 

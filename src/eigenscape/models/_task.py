@@ -118,7 +118,7 @@ class Task:
             callbacks: told of the training.
         """
         model, options = self.build(seed, width), self.recipe.options()
-        if self.train.batches > 1:  # cut into batches already
+        if not self.train.divisible:  # cut into batches already
             del options["batch_size"]
         return fit(model, self.loss, self.train, seed=seed, callbacks=callbacks, **options)
 

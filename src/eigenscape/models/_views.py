@@ -63,9 +63,10 @@ class Views(Evaluation):
         return self._copy(self.models, points, self.fixed if fixed is None else fixed)
 
     def on(self, data: Any) -> Self:
-        """Return the same networks on other data."""
+        """Return the same networks on other data, weighted in the same way."""
         other = self._copy(self.models, self.center, self.fixed)
-        other.data = other._given(Data.of(data))
+        weighed = self.data.sized and not (isinstance(data, Data) and data.sized)
+        other.data = other._given(Data.of(data, size=self.data._size if weighed else None))
         return other
 
     def with_batch_norm(self, policy: BatchNormPolicy) -> Self:
