@@ -1,6 +1,6 @@
 """eigenscape: what state is a trained neural network in, why, and what to do about it.
 
-The rooms are imported on first use, so that ``import eigenscape`` stays cheap::
+The packages are imported on first use, so that ``import eigenscape`` stays cheap::
 
     import eigenscape as es
     result = es.analyze("model.safetensors")   # the layer table, with an interval on every alpha
