@@ -311,6 +311,13 @@ def test_usage_errors_leave_with_two():
     assert leave.value.code == 2
 
 
+def test_without_a_verb_the_verbs_are_listed(capsys):
+    code, out, err = run(capsys)
+    assert (code, out) == (2, "")
+    assert "checkup" in err
+    assert "doctor" in err
+
+
 def test_version(capsys):
     with pytest.raises(SystemExit) as leave:
         main(["--version"])

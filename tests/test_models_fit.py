@@ -952,3 +952,20 @@ def test_a_batch_that_was_given_is_not_cut_and_a_data_set_is():
     fit(second, functional.cross_entropy, problem(), **options)
     assert done.step == 5
     assert equal(first, second)
+
+
+def test_a_callback_outside_a_list_is_refused_in_words():
+    with pytest.raises(InputError, match="expected a list"):
+        fit(
+            network(),
+            functional.cross_entropy,
+            problem(),
+            optimizer=sgd,
+            steps=1,
+            callbacks=Callback(),
+        )
+
+
+def test_a_fit_says_where_it_stands():
+    done = fit(network(), functional.cross_entropy, problem(), optimizer=sgd, epochs=2)
+    assert "epoch 2 of 2, mean loss " in repr(done)

@@ -304,3 +304,18 @@ def test_a_pass_that_fails_side_by_side_writes_statistics_once():
     assert fixed["model.norm.num_batches_tracked"].tolist() == [1, 1]
     mean = 0.1 * data()[0].mean(dim=0)
     torch.testing.assert_close(fixed["model.norm.running_mean"], mean.expand(2, -1))
+
+
+def test_a_model_may_answer_a_mapping_with_a_plain_dict():
+    class Answers(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Linear(2, 3)
+
+        def forward(self, x, labels):
+            return {"loss": CE(self.net(x), labels)}
+
+    model, inputs, labels = Answers(), torch.ones(6, 2), torch.arange(6) % 3
+    objective = Objective(model, None, {"x": inputs, "labels": labels})
+    assert abs(objective.value() - CE(model.net(inputs), labels).item()) < 1e-6
+    assert "Answers, 9 parameters, one batch of 6" in repr(objective)

@@ -113,6 +113,7 @@ def test_a_name_twice_is_an_error():
         ({"alpha_hill": 1.0}, r"returns alpha_hill, which another metric has"),
         ({"x": "high"}, r"'bad' returned x='high'; expected a number. Try: float"),
         ({"x": True}, r"x=True; expected a number"),
+        (3.0, r"'bad' returned 3.0; expected numbers by name"),
     ],
 )
 def test_wrong_answers_are_errors(added, answer, words):

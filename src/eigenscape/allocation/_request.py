@@ -218,7 +218,9 @@ def _choices(group: str | None, weights: str | None) -> list[str]:
 def _total_problems(kind: Kind, total: float | None, weights: str) -> list[str]:
     if total is None:
         meaning = "the sum" if kind.adds_up else "the mean"
-        return [f"{kind.name} needs a total: {meaning} of the budgets"] if kind.needs_total else []
+        if not kind.needs_total:
+            return []
+        return [f"{kind.name} needs a total (--total X): {meaning} of the budgets"]
     if isinstance(total, bool) or not isinstance(total, int | float) or not math.isfinite(total):
         return [f"total must be a finite number; got {total!r}"]
     if total < 0 or (total == 0 and kind.name == "lr"):

@@ -161,8 +161,10 @@ def _print(allocation: Allocation, args: argparse.Namespace) -> None:
         table = table.drop(columns=idle).dropna(axis="columns", how="all")
     print_frame(table, args.format)
     asked = "" if allocation.target is None else f", {allocation.target:g} asked for"
+    meaning = "sum" if allocation.kind in ("experts", "ranks") else "mean"
     note(
-        f"{allocation.kind} by {allocation.rule}: {allocation.total:.10g}{asked}", quiet=args.quiet
+        f"{allocation.kind} by {allocation.rule}: {meaning} {allocation.total:.10g}{asked}",
+        quiet=args.quiet,
     )
     for line in allocation.notes:
         note(f"note: {line}", quiet=args.quiet)

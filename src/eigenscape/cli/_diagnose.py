@@ -100,7 +100,7 @@ def _add_fit(actions: Verbs) -> None:
         help="fit a tree to a population, and print what each of its leaves says",
         examples="  eigenscape diagnose fit population.csv --question width --out tree\n",
     )
-    parser.add_argument("population", help="a CSV table, or a population's JSON file")
+    parser.add_argument("population", help="what 'diagnose grow' made, or a CSV table")
     _add_tree_options(parser)
     _add_output(parser, "write tree.json and tree.png here")
 

@@ -48,7 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after ``eigenscape``; by default those of this process.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    args = make_parser().parse_args(_diagnose.with_action(words))
+    parser = make_parser()
+    if not words:
+        parser.print_help(sys.stderr)
+        return 2
+    args = parser.parse_args(_diagnose.with_action(words))
     try:
         code: int = args.verb(args)
         sys.stdout.flush()

@@ -96,4 +96,5 @@ def _show(patch: Patch, args: argparse.Namespace) -> None:
 def _summary(patch: Patch, *, kept: bool) -> str:
     entries = sum(edit.count for edit in patch.edits)
     how = "reverts alone" if kept and patch.revertible else "reverts with its base"
-    return f"{entries:,} entries of {len(patch.names)} tensors, {how}"
+    tensors = f"{len(patch.names)} tensor" + "s" * (len(patch.names) != 1)
+    return f"{entries:,} entries of {tensors}, {how}"

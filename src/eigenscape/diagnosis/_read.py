@@ -50,7 +50,10 @@ def read_population(
         content = path.read_bytes()
         frame = pd.read_csv(BytesIO(content), dtype=str)
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+        raise InputError(
+            f"cannot read {path}: {error.strerror or error}. Try: the folder or population.json "
+            "that 'eigenscape diagnose grow' wrote, or a CSV table"
+        ) from error
     except ValueError as error:
         raise InputError(
             f"{path} is no CSV table ({error}); expected one row for each configuration"

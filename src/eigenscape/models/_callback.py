@@ -84,6 +84,10 @@ def check_callbacks(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
     Raises:
         InputError: something else than a callback, or two of one name.
     """
+    if isinstance(callbacks, Callback):
+        raise InputError(
+            f"callbacks is a {type(callbacks).__name__}; expected a list. Try: callbacks=[...]"
+        )
     strange = [type(each).__name__ for each in callbacks if not isinstance(each, Callback)]
     if strange:
         raise InputError(

@@ -108,8 +108,8 @@ def _forward_pair(model: nn.Module, batch: Batch) -> Any:
     if not (isinstance(batch, tuple | list) and len(batch) == 2):
         raise InputError(
             f"a batch is a {type(batch).__name__}; expected a pair (inputs, targets). "
-            "Try: Objective(..., forward=lambda model, batch: (outputs, targets)), or loss=None "
-            "for mappings that the model answers with .loss"
+            "Try: Objective(..., forward=lambda model, batch: (outputs, targets)); or, where "
+            "model(**batch) returns the loss as its entry 'loss', None in the place of the loss"
         )
     return model(batch[0]), batch[1]
 
@@ -118,11 +118,11 @@ def _forward_keywords(model: nn.Module, batch: Batch) -> Any:
     if not isinstance(batch, Mapping):
         raise InputError(
             f"there is no loss and a batch is a {type(batch).__name__}; expected a mapping that "
-            "the model takes as keywords and answers with .loss. Try: give a loss, or "
+            "the model takes as keywords, and an answer with an entry 'loss'. Try: give a loss, or "
             "forward=lambda model, batch: the scalar loss"
         )
     answer = model(**batch)
-    loss = getattr(answer, "loss", None)
+    loss = answer.get("loss") if isinstance(answer, Mapping) else getattr(answer, "loss", None)
     if loss is None:
         raise InputError(
             f"the model answered with a {type(answer).__name__} that has no loss. Try: put the "

@@ -97,6 +97,9 @@ class Data:
         self._survey(repeat=not kind.held)
         self.understood = self._sentence(kind)
 
+    def __repr__(self) -> str:
+        return f"<Data: {self.understood}>"
+
     @classmethod
     def of(cls, source: Any, *, size: Size | None = None) -> Data:
         """Return data as they are, or what :class:`Data` makes of anything else."""

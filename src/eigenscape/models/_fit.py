@@ -332,7 +332,7 @@ def _check(
             "that makes it. Try: functools.partial(torch.optim.SGD, lr=0.1)"
         )
     if wrong:
-        raise InputError("fit has " + "; ".join(wrong))
+        raise InputError("fit: " + "; ".join(wrong))
 
 
 def _device(models: Sequence[nn.Module]) -> torch.device:

@@ -91,6 +91,11 @@ class Fit:
         self._order: list[Tensor] = []
         self._callbacks: tuple[Callback, ...] = ()
 
+    def __repr__(self) -> str:
+        done = f"step {self.step} of {self.steps}, epoch {self.epoch} of {self.epochs}"
+        loss = f", mean loss {float(self.losses[-1].mean()):.4g}" if self.losses else ""
+        return f"<Fit: {done}{loss}>"
+
     @property
     def models(self) -> tuple[nn.Module, ...]:
         """The networks with their present weights."""

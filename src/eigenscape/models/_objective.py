@@ -147,6 +147,11 @@ class Objective(Views):
         if check:
             _objective_checks.check(self, weigh=not held.sized)
 
+    def __repr__(self) -> str:
+        networks = "" if self.networks == 1 else f"{self.networks} networks of "
+        name, count = type(self.model).__name__, self.space.count
+        return f"<Objective: {networks}{name}, {count} parameters, {self.data.understood}>"
+
     # ------------------------------------------------------------------ k networks
 
     def values(self, points: Tensor | Sequence[Tensor] | None = None) -> Tensor:

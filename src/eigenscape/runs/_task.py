@@ -117,7 +117,9 @@ def raise_failures(outcomes: Sequence[Outcome]) -> None:
         return
     lines = [f"  {outcome.name}: {outcome.error}" for outcome in failed]
     head = f"{len(failed)} of {len(outcomes)} tasks failed:"
-    raise TaskError("\n".join([head, *lines, _rest(outcomes, len(outcomes) - len(failed))]))
+    finished = len(outcomes) - len(failed)
+    rest = [_rest(outcomes, finished)] if finished else []
+    raise TaskError("\n".join([head, *lines, *rest]))
 
 
 def _rest(outcomes: Sequence[Outcome], finished: int) -> str:

@@ -54,7 +54,8 @@ def read_grid(path: str | Path, *, value: str | None = None) -> Grid:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise InputError(
-            f"{path} ends in {path.suffix or 'nothing'}; grids are read from {', '.join(_READERS)}"
+            f"{path} ends in {path.suffix or 'nothing'}; grids are read from {', '.join(_READERS)}."
+            " Try: of a landscape of this package, its landscape.nc"
         )
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty. Try: write the grid again")

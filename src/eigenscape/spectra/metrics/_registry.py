@@ -147,7 +147,7 @@ def measure(context: MetricContext, *, few: bool) -> tuple[dict[str, Any], dict[
         ):
             continue
         seen = replace(context, numbers={**fields, **extras})
-        found = dict(chosen.function(positive, seen))
+        found = _found(entry.name, chosen.function(positive, seen))
         taken = sorted(found.keys() & seen.numbers.keys())
         if taken:
             raise InputError(
@@ -159,6 +159,15 @@ def measure(context: MetricContext, *, few: bool) -> tuple[dict[str, Any], dict[
         else:
             extras.update({key: _number(entry.name, key, value) for key, value in found.items()})
     return fields, extras
+
+
+def _found(metric_name: str, answer: Any) -> dict[str, Any]:
+    if not isinstance(answer, Mapping):
+        raise InputError(
+            f"the metric {metric_name!r} returned {answer!r}; expected numbers by name. "
+            f"Try: return {{{metric_name!r}: ...}}"
+        )
+    return dict(answer)
 
 
 def is_flat(values: NDArray[np.float64], dtype: torch.dtype) -> bool:
