@@ -19,7 +19,6 @@ from eigenscape.diagnosis import (
     Prescription,
     asked_questions,
     cv_score,
-    diagnose,
     prescribe,
     read_population,
 )
@@ -252,12 +251,6 @@ def test_the_box_of_a_grown_population_is_its_own():
     assert MDTree.fit(grown).thresholds[2] < 2
     with pytest.raises(InputError, match="box"):
         MDTree.fit(grown, box="mine")
-
-
-def test_a_diagnosis_names_its_own_action(population):
-    found = diagnose(MDTree.fit(population), HOT)
-    assert found.named_action == "lower temperature"
-    assert found.shape.question == "temperature"
 
 
 # ---------------------------------------------------------------- the command

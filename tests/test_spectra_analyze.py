@@ -304,15 +304,18 @@ def test_names_that_scripts_rely_on():
 
 
 def test_pictures_are_drawn(tmp_path):
-    from eigenscape.spectra._pictures import plot_spectrum
+    from eigenscape.results import new_figure
+    from eigenscape.spectra._pictures import draw_spectrum
 
     torch.manual_seed(0)
     result = analyze({"w": torch.randn(64, 64), "bad": torch.full((32, 32), float("nan"))})
-    for number, figure in enumerate((result.plot(), plot_spectrum(result["w"]))):
+    one = new_figure()
+    draw_spectrum(one.subplots(), result["w"])
+    for number, figure in enumerate((result.plot(), one)):
         target = tmp_path / f"{number}.png"
         figure.savefig(target)
         assert target.stat().st_size > 5_000
-    plot_spectrum(result["bad"]).savefig(tmp_path / "bad.png")
+    draw_spectrum(new_figure().subplots(), result["bad"])
 
 
 def test_unknown_layer_teaches():

@@ -18,7 +18,7 @@ from eigenscape.topology import (
     merge_tree,
     merge_tree_of_graph,
 )
-from eigenscape.topology._draw_diagram import draw_barcode, draw_betti_curve, draw_merge_tree
+from eigenscape.topology._draw_diagram import draw_barcode
 from eigenscape.topology._draw_topology import draw_topology
 from tests._properties import examples
 
@@ -234,10 +234,7 @@ def test_every_picture_renders(scale, shape, superlevel):
     tree = merge_tree(values, superlevel=superlevel)
     draw_topology(tree, scale=scale).draw_without_rendering()
     figure = new_figure()
-    for axes, draw in zip(
-        figure.subplots(1, 3), (draw_merge_tree, draw_betti_curve, draw_barcode), strict=True
-    ):
-        draw(axes, tree, scale=scale)
+    draw_barcode(figure.subplots(), tree, scale=scale)
     figure.draw_without_rendering()
 
 
@@ -261,14 +258,6 @@ def test_contour_marks_nodes_at_their_coordinates():
     np.testing.assert_allclose(axes.collections[-1].get_offsets(), [[0.5, 10]])
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("first", "second")
     assert axes.get_aspect() == "auto"
-
-
-def test_betti_curve_counts_components():
-    axes = new_figure().subplots()
-    draw_betti_curve(axes, merge_tree(WORKED))
-    line = axes.lines[0]
-    np.testing.assert_array_equal(line.get_xdata(), [0, 1, 2, 3, 4, 6])
-    np.testing.assert_array_equal(line.get_ydata(), [1, 2, 3, 2, 1, 1])
 
 
 # ---------------------------------------------------------------------------- the result

@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 class Interval(NamedTuple):
     """An estimate with its interval.
 
-    Args:
+    Attributes:
         mean: the estimate.
         low: lower end; NaN where there is none.
         high: upper end.
@@ -75,7 +75,7 @@ class RankCorrelation(NamedTuple):
 class Line(NamedTuple):
     """A line by ordinary least squares, and the 95 % interval of its slope (Student's t).
 
-    Args:
+    Attributes:
         slope: of y over x.
         low: of the slope.
         high: of the slope.
@@ -112,7 +112,7 @@ class Line(NamedTuple):
 class PairedTest(NamedTuple):
     """A mean difference of pairs, its interval, and how likely such a one is without any effect.
 
-    Args:
+    Attributes:
         difference: mean of first minus second.
         low: its 95 % interval by Student's t.
         high: likewise.

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from eigenscape.diagnosis._labels import ACTION_OF
 from eigenscape.diagnosis._leaves import LeafRecord
 from eigenscape.diagnosis._metrics import METRICS, Protocol, check_protocol
 from eigenscape.diagnosis._route import Step, find_leaves
-from eigenscape.diagnosis._shapes import Leaf, Node, Split, TreeShape, get_shape
+from eigenscape.diagnosis._shapes import TreeShape, get_shape
 from eigenscape.diagnosis._tree import MDTree
 from eigenscape.errors import InputError
 from eigenscape.results import Environment, Result
@@ -75,16 +74,6 @@ class Diagnosis(Result):
             raise InputError(f"the path has other metrics than {', '.join(self.shape.features)}")
         if self.leaf is not None:
             self.leaf.check(self.question)
-
-    @property
-    def named_action(self) -> str | None:
-        """The action of the leaf's own answer, whatever it gains; None where it names no knob."""
-        named: Node = self.shape.root
-        for step in self.path:
-            assert isinstance(named, Split)
-            named = named.below if step.below else named.above
-        assert isinstance(named, Leaf)
-        return ACTION_OF.get(named.label)
 
     @property
     def shape(self) -> TreeShape:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from eigenscape.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-Question = Literal["temperature", "width", "data"]
 Labels = NDArray[np.str_]
 
 #: Question to its two answers; a tie is ``"optimal"``.

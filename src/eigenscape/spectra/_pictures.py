@@ -59,13 +59,6 @@ def plot_layers(result: SpectraResult) -> Figure:
     return figure
 
 
-def plot_spectrum(layer: LayerSpectrum) -> Figure:
-    """Draw one layer's density of log10(eigenvalue), its fit, and the Marchenko-Pastur null."""
-    figure = new_figure(5.5, 3.8)
-    draw_spectrum(figure.subplots(), layer)
-    return figure
-
-
 def draw_spectrum(axes: Axes, layer: LayerSpectrum) -> None:
     """Draw one spectrum into existing axes, density and eigenvalue both logarithmic."""
     histogram = layer.histogram

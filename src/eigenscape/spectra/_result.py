@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -130,13 +130,6 @@ class SpectraResult(Result):
     def extra_columns(self) -> tuple[str, ...]:
         """The columns of costly metrics and of metrics of other packages."""
         return tuple(dict.fromkeys(name for layer in self.layers for name in layer.extras))
-
-    def skipped_frame(self) -> pd.DataFrame:
-        """Return the tensors that are in no row, each with its reason."""
-        import pandas as pd
-
-        rows = [asdict(item) for item in self.skipped]
-        return pd.DataFrame(rows, columns=["name", "shape", "reason", "aliases"])
 
     def save_eigenvalues(self, path: str | Path) -> Path:
         """Write every layer's eigenvalues to an ``.npz`` file, under the layer's name.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -78,40 +77,6 @@ def wasserstein_distance(
     rows, columns = linear_sum_assignment(cost)
     total = float(cost[rows, columns].sum() + (np.abs(ends_a - ends_b) ** p).sum())
     return float(total ** (1 / p))
-
-
-def distance_matrix(
-    diagrams: Sequence[Diagram],
-    metric: Literal["bottleneck", "wasserstein"] = "bottleneck",
-    *,
-    p: float = 2.0,
-    normalize: Normalize = None,
-) -> Floats:
-    """Return the distances between all diagrams, ``(n, n)``, symmetric with a zero diagonal.
-
-    Args:
-        diagrams: trees or arrays of pairs.
-        metric: which distance.
-        p: of the Wasserstein distance.
-        normalize: as for :func:`bottleneck_distance`.
-
-    Raises:
-        InputError: as for the distances, or another metric.
-
-    >>> distance_matrix([[[0, 2]], [[0, 3]], [[0, 2]]]).tolist()
-    [[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
-    """
-    if metric not in ("bottleneck", "wasserstein"):
-        raise InputError(f"metric is {metric!r}; expected bottleneck or wasserstein")
-    result = np.zeros((len(diagrams),) * 2)
-    for i, first in enumerate(diagrams):
-        for j in range(i + 1, len(diagrams)):
-            if metric == "bottleneck":
-                found = bottleneck_distance(first, diagrams[j], normalize=normalize)
-            else:
-                found = wasserstein_distance(first, diagrams[j], p, normalize=normalize)
-            result[i, j] = result[j, i] = found
-    return result
 
 
 def _points(diagram: Diagram, normalize: str | None) -> tuple[Floats, Floats]:

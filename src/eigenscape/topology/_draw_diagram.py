@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from eigenscape.results import PALETTE
 from eigenscape.topology._draw_scale import (
-    SADDLE,
     check_scale,
-    extremum_style,
     finite_range,
     loss_label,
     marker_size,
     set_loss_scale,
 )
-from eigenscape.topology._metrics import betti0_curve
-from eigenscape.topology._profile import Profile, landscape_profile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,46 +92,3 @@ def draw_barcode(axes: Axes, tree: MergeTree, *, scale: str = "linear", bars: in
     axes.set(xlabel=loss_label(scale), ylabel="bar", ylim=(-1, len(first) + shown))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(f"Barcode{more}", fontsize=9)
-
-
-def draw_betti_curve(axes: Axes, tree: MergeTree, *, scale: str = "linear") -> None:
-    """Draw the number of connected components of the sublevel set at every loss."""
-    low, high = finite_range(tree.values)
-    check_scale(scale, low)
-    births = tree.values.reshape(-1)[tree.essential]
-    levels = np.unique(np.concatenate((tree.births, births, tree.deaths, [low, high])))
-    levels = levels[np.isfinite(levels)]
-    counts = betti0_curve(tree, levels)
-    axes.step(
-        levels, counts, where="pre" if tree.superlevel else "post", color=PALETTE["blue"], lw=1.4
-    )
-    set_loss_scale(axes, scale, low, high, which="x")
-    axes.set(xlabel=loss_label(scale), ylabel="components (1)", ylim=(0, None))
-    axes.set_title("Betti-0 curve", fontsize=9)
-
-
-def draw_merge_tree(axes: Axes, tree: MergeTree | Profile, *, scale: str = "linear") -> None:
-    """Draw the tree: each arc from its lower node up to its parent's saddle.
-
-    Minima stand where the landscape profile has them, so that the two pictures line up.
-    """
-    profile = tree if isinstance(tree, Profile) else landscape_profile(tree)
-    low, high = finite_range(profile.heights)
-    check_scale(scale, low)
-    x = profile.centre / profile.n_samples
-    up = profile.parent >= 0
-    above = np.where(up, x[np.maximum(profile.parent, 0)], x)
-    top = np.clip(profile.top, low, high)
-    thin = max(0.4, min(1.4, 60 / profile.n_arcs))
-    style: dict[str, Any] = {"color": PALETTE["black"], "lw": thin, "zorder": 1}
-    axes.vlines(x, np.clip(profile.bottom, low, high), top, **style)
-    axes.hlines(top[up], np.minimum(x, above)[up], np.maximum(x, above)[up], **style)
-    leaf = extremum_style(profile.superlevel)
-    for kind, wanted in ((SADDLE, ~profile.is_minimum), (leaf, profile.is_minimum)):
-        shown = wanted & np.isfinite(profile.bottom)
-        axes.scatter(
-            x[shown], profile.bottom[shown], s=marker_size(int(shown.sum())), zorder=2, **kind
-        )
-    set_loss_scale(axes, scale, low, high)
-    axes.set(xlim=(-0.02, 1.02), xlabel="fraction of samples", ylabel=loss_label(scale))
-    axes.set_title("Merge tree", fontsize=9)

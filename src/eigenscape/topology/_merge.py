@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from eigenscape.errors import InputError
 from eigenscape.topology._graph import EdgeGraph, Graph, GridGraph, Neighborhood
-from eigenscape.topology._neighbours import Symmetry, nearest_neighbours
 from eigenscape.topology._simplify import cancel
 from eigenscape.topology._sweep import sweep
 from eigenscape.topology._tree import MergeTree, pair_heights
@@ -44,40 +43,6 @@ def merge_tree(
     """
     grid = real_values(values, superlevel=superlevel)
     return _tree(grid, GridGraph(grid.shape, connectivity), connectivity, superlevel)
-
-
-def merge_tree_of_points(
-    points: ArrayLike,
-    values: ArrayLike,
-    *,
-    k: int | None = None,
-    symmetry: Symmetry = "union",
-    superlevel: bool = False,
-) -> MergeTree:
-    """Return the merge tree of scattered samples, joined to their nearest neighbours.
-
-    All samples at the distance of the k-th neighbour are neighbours too: on a regular grid an
-    arbitrary choice among them would change the number of minima.
-
-    Args:
-        points: ``(N, n)`` coordinates.
-        values: ``(N,)``.
-        k: neighbours of a sample; 4 n by default (Geniesse et al. 2024, section 2).
-        symmetry: ``"union"`` joins two samples when either is near the other, ``"mutual"`` when
-            both are (as the paper does; it can leave the graph in several pieces).
-        superlevel: follow superlevel sets.
-
-    Raises:
-        InputError: points and values that do not fit, k below 1, or values that
-            :func:`merge_tree` refuses.
-
-    >>> line = [[0.0], [1.0], [2.0], [3.0], [4.0]]
-    >>> merge_tree_of_points(line, [1, 2, 0, 3, 1], k=1).minima.tolist()
-    [2, 0, 4]
-    """
-    heights = real_values(values, superlevel=superlevel)
-    edges, name = nearest_neighbours(points, len(heights.reshape(-1)), k, symmetry)
-    return _tree(heights.reshape(-1), EdgeGraph(edges), name, superlevel)
 
 
 def merge_tree_of_graph(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from eigenscape.topology._simplify import finite_values
 
@@ -133,22 +133,3 @@ def counts_above(tree: MergeTree, levels: Sequence[float]) -> list[int]:
     span = float(np.ptp(finite)) if len(finite) else 0.0
     heights = tree.persistence
     return [int((np.isfinite(heights) & (heights > level * span)).sum()) for level in levels]
-
-
-def betti0_curve(tree: MergeTree, levels: ArrayLike) -> NDArray[np.int64]:
-    """Return how many components the sublevel set has at each level (superlevel: superlevel set).
-
-    Args:
-        tree: a merge tree.
-        levels: ``(l,)`` values; a component counts from its birth on, up to but without its death.
-
-    >>> from eigenscape.topology import merge_tree
-    >>> betti0_curve(merge_tree([5, 1, 3, 0, 4, 2, 6]), [-1, 0, 1, 2, 3, 4]).tolist()
-    [0, 1, 2, 3, 2, 1]
-    """
-    sign = -1.0 if tree.superlevel else 1.0
-    flat = tree.values.reshape(-1)
-    born = np.sort(sign * flat[np.concatenate((tree.birth_index, tree.essential))])
-    died = np.sort(sign * tree.deaths)
-    at = sign * np.asarray(levels, dtype=np.float64)
-    return np.searchsorted(born, at, side="right") - np.searchsorted(died, at, side="right")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from eigenscape.errors import InputError
 from eigenscape.landscape.similarity._cka import linear_cka
 from eigenscape.landscape.similarity._features import features, probe_inputs
-from eigenscape.models import Batch, ParameterSpace
+from eigenscape.models import Batch
 
 
 @dataclass(frozen=True)
@@ -128,33 +128,6 @@ def _jackknife(x: Sequence[Tensor], y: Sequence[Tensor], unbiased: bool) -> floa
         both = (torch.cat([side[index] for index in rest]) for side in (x, y))
         left.append(linear_cka(*both, unbiased=unbiased))
     return float(np.sqrt((count - 1) * np.var(left)))
-
-
-def parameter_distance(model_a: nn.Module, model_b: nn.Module) -> float:
-    """Return the L2 distance between the trainable parameters of two models.
-
-    Args:
-        model_a: says which parameters are trainable.
-        model_b: has parameters of the same names and shapes.
-
-    Raises:
-        InputError: parameters that do not fit, or none.
-
-    >>> a, b = nn.Linear(3, 1, bias=False), nn.Linear(3, 1, bias=False)
-    >>> _ = nn.init.zeros_(a.weight), nn.init.constant_(b.weight, 2.0)
-    >>> round(parameter_distance(a, b) ** 2, 9)
-    12.0
-    """
-    space = ParameterSpace.of(model_a)
-    total, theirs = 0.0, dict(model_b.named_parameters())
-    for name, shape in zip(space.names, space.shapes, strict=True):
-        if name not in theirs or tuple(theirs[name].shape) != shape:
-            seen = tuple(theirs[name].shape) if name in theirs else "missing"
-            raise InputError(f"{name} has the shape {shape} in model_a; in model_b: {seen}")
-        mine = model_a.get_parameter(name).detach().cpu()
-        gap = mine - theirs[name].detach().cpu()
-        total += float(gap.abs().double().square().sum())
-    return math.sqrt(total)
 
 
 def mean_over_pairs(matrix: ArrayLike) -> float:
