@@ -18,6 +18,7 @@ from eigenscape.models import (
     Tokens,
     build,
     evaluating,
+    fit,
 )
 
 CE, MSE = functional.cross_entropy, functional.mse_loss
@@ -303,3 +304,35 @@ def test_a_language_model_and_tokens_are_an_objective():
     assert float(several.values()[0]) == pytest.approx(objective.value(), rel=1e-6)
     close_enough = {"rtol": 1e-4, "atol": 1e-6}
     torch.testing.assert_close(several.gradients()[0], objective.gradient(), **close_enough)
+
+
+class Scaled(nn.Module):
+    """A parameter without axes, as learned temperatures are."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.scale = nn.Linear(4, 3), nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, x):
+        return self.layer(x) * self.scale
+
+
+def test_a_parameter_without_axes_is_one_coordinate():
+    models = [build(Scaled, seed).double() for seed in range(K)]
+    data = normal(9, 4), torch.arange(9) % 3
+    together = Objective(models, CE, data)
+    place = together.space.slices["scale"]
+    assert (place.stop - place.start, together.space.count) == (1, 16)
+    for row, model in enumerate(models):
+        one = Objective(model, CE, data)
+        assert one.value() == pytest.approx(float(together.values()[row]), rel=1e-12)
+        torch.testing.assert_close(one.gradient(), together.gradients()[row])
+        loss = CE(model(data[0]), data[1])
+        (slope,) = torch.autograd.grad(loss, model.scale)
+        torch.testing.assert_close(one.gradient()[place.start], slope)
+    options = {"optimizer": lambda weights: torch.optim.SGD(weights, lr=0.1), "steps": 3}
+    alone = copy.deepcopy(models)
+    fit(models, CE, data, **options)
+    for model, other in zip(models, alone, strict=True):
+        fit(other, CE, data, **options)
+        torch.testing.assert_close(model.scale, other.scale)

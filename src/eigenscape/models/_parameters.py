@@ -120,7 +120,7 @@ class ParameterSpace:
                 aligned = part.clone() if odd else part
                 parts[name] = torch.view_as_complex(aligned.reshape(*lead, *shape, 2))
             else:
-                parts[name] = part.view(*lead, *shape)
+                parts[name] = part.view((*lead, *shape))
         return parts
 
     def join(self, tensors: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:

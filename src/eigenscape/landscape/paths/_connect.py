@@ -83,7 +83,7 @@ def connect(
     )
     held_out = None
     if test is not None:
-        held_out = Data.of(test).cut(batch_size).to(objective.device, objective.dtype)
+        held_out = objective.on(Data.of(test).cut(batch_size)).data
     start = objective.center
     end = objective.space.join(dict(model_b.named_parameters()), start.dtype).to(start.device)
     first = first_bend(objective, start, end, bend or options.init, options.seed)
