@@ -48,6 +48,11 @@ NETWORKS = {
     "weight norm, old, columns": lambda: quiet(nn.utils.weight_norm, nn.Linear(6, 8), dim=1),
     "weight norm, old, whole": lambda: quiet(nn.utils.weight_norm, nn.Linear(6, 8), dim=None),
     "weight norm": lambda: parametrizations.weight_norm(nn.Linear(6, 8)),
+    "weight norm, kernel": lambda: parametrizations.weight_norm(nn.Conv2d(4, 8, 3)),
+    "weight norm, old, kernel": lambda: quiet(nn.utils.weight_norm, nn.Conv3d(4, 8, 3)),
+    "weight norm, transposed": lambda: parametrizations.weight_norm(
+        nn.ConvTranspose2d(4, 8, 3), dim=1
+    ),
     "spectral norm, old": lambda: quiet(nn.utils.spectral_norm, nn.Linear(6, 8)),
     "spectral norm": lambda: parametrizations.spectral_norm(nn.Linear(6, 8)),
     "square spectral norm": lambda: parametrizations.spectral_norm(nn.Linear(6, 6)),

@@ -304,10 +304,13 @@ def rank_correlation(
         draws: bootstrap samples (Efron and Tibshirani 1993, chapter 13: 1000 or more for limits).
         seed: of the bootstrap.
 
+    Raises:
+        InputError: different lengths.
+
     >>> rank_correlation(list(range(12)), [v**3 for v in range(12)]).words()
     '+1.00 [+1.00, +1.00]'
     """
-    a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    a, b = _equal_lengths(x, y)
     known = ~(np.isnan(a) | np.isnan(b))
     a, b = a[known], b[known]
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
@@ -375,11 +378,16 @@ def _pairs(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
     Raises:
         InputError: different lengths.
     """
+    a, b = _equal_lengths(x, y)
+    known = np.isfinite(a) & np.isfinite(b)
+    return a[known], b[known]
+
+
+def _equal_lengths(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
     a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1:
         raise InputError(f"pairs of shapes {a.shape} and {b.shape}; expected two equal lengths")
-    known = np.isfinite(a) & np.isfinite(b)
-    return a[known], b[known]
+    return a, b
 
 
 def _upper(level: float) -> float:

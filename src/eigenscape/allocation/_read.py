@@ -85,6 +85,10 @@ def read_metric(path: str | Path) -> MetricSource:
         data = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=once)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except RecursionError:
+        raise InputError(
+            f"{path} is nested too deeply; expected an object of layer names"
+        ) from None
     except ValueError as error:
         raise InputError(
             f"{path} is not JSON ({error}); expected an object of layer names"

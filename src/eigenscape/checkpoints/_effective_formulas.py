@@ -43,7 +43,9 @@ def weight_normed(g: Tensor, v: Tensor) -> Tensor:
     axes = normed_axes(g.shape, v.shape)
     assert axes is not None
     wide = v.to(torch.float64)
-    return wide * (g.to(torch.float64) / wide.norm(dim=axes, keepdim=True) if axes else g.sign())
+    if not axes:
+        return wide * g.sign()
+    return wide * (g.to(torch.float64) / torch.linalg.vector_norm(wide, dim=axes, keepdim=True))
 
 
 def spectral_axes(

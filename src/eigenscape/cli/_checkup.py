@@ -137,6 +137,7 @@ def _write_page(result: CheckupResult, path: Path) -> None:
 
 def _print(result: CheckupResult, form: str) -> None:
     from eigenscape.cli._tables import layer_table, print_frame, print_json
+    from eigenscape.results import printable
 
     if form == "json":
         print_json(result.to_dict())
@@ -149,4 +150,4 @@ def _print(result: CheckupResult, form: str) -> None:
         print_frame(layer_table(examined), form, title)
         print()
     for number, sentence in enumerate(result.sentences, 1):
-        print(f"{number}. {sentence}")
+        print(f"{number}. {printable(sentence)}")

@@ -25,7 +25,7 @@ from eigenscape.cli import (
     _topology,
 )
 from eigenscape.cli._verb import VerbParser
-from eigenscape.errors import EigenscapeError
+from eigenscape.errors import EigenscapeError, TaskError
 
 _EXAMPLES = """\
 examples:
@@ -57,7 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = args.verb(args)
         sys.stdout.flush()
     except EigenscapeError as error:
-        print(f"eigenscape: {error}", file=sys.stderr)
+        from eigenscape.results import printable
+
+        lines = str(error).split("\n") if isinstance(error, TaskError) else [str(error)]
+        print("eigenscape: " + "\n".join(map(printable, lines)), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         keeps = args.verb in (_study.run, _diagnose_grow.run)

@@ -6,7 +6,7 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any
 
-from eigenscape.results import dumps
+from eigenscape.results import dumps, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _WIDE = 170
 _LONGEST_NUMBER = 40
+_LONGEST_WORD = 80
 
 
 def print_json(value: Any) -> None:
@@ -25,9 +26,9 @@ def print_json(value: Any) -> None:
 def print_frame(table: pd.DataFrame, form: str, title: str = "") -> None:
     """Print a table as ``table``, ``csv`` or ``md``."""
     if form == "csv":
-        print(table.to_csv(index=False), end="")
+        print(_one_line_each(table).to_csv(index=False), end="")
         return
-    columns = [str(name) for name in table.columns]
+    columns = [printable(str(name)) for name in table.columns]
     rows = [[cell(value) for value in row] for row in table.itertuples(index=False)]
     if form == "md":
         print("| " + " | ".join(columns) + " |")
@@ -97,8 +98,13 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, tuple | list):
-        return "×".join(str(item) for item in value)
-    return str(value)
+        return "×".join(cell(item) if isinstance(item, str) else str(item) for item in value)
+    return printable(str(value), _LONGEST_WORD)
+
+
+def _one_line_each(table: pd.DataFrame) -> pd.DataFrame:
+    """Escape what names from a file may hold; nothing is shortened."""
+    return table.map(lambda value: printable(value, None) if isinstance(value, str) else value)
 
 
 def _interval(low: float, high: float) -> str:

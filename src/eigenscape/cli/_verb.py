@@ -167,9 +167,11 @@ def spectra_options(args: argparse.Namespace, *, engine: bool = True) -> dict[st
 
 
 def note(text: str, *, quiet: bool = False) -> None:
-    """Say something on standard error."""
+    """Say something on standard error, on one line."""
     if not quiet:
-        print(text, file=sys.stderr)
+        from eigenscape.results import printable
+
+        print(printable(text), file=sys.stderr)
 
 
 def own_file(folder: str | Path, name: str, *inputs: str | Path) -> Path:

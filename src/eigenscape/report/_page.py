@@ -15,7 +15,7 @@ from eigenscape.report._figure import inline_svg
 from eigenscape.report._glossary import GLOSSARY
 from eigenscape.report._panel import spectrum_panel
 from eigenscape.report._strip import excess_colour, heat_strip
-from eigenscape.results import Result, write_text
+from eigenscape.results import Result, printable, write_text
 from eigenscape.spectra import LABELS, ComparisonResult, LayerSpectrum, SpectraResult
 
 if TYPE_CHECKING:
@@ -143,13 +143,22 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
+def _safe(value: Any) -> Any:
+    """Make text from a file fit for a page; markup is the page's own."""
+    return printable(value) if type(value) is str else value
+
+
 @lru_cache(maxsize=1)
 def _template() -> Template:
     from jinja2 import Environment, StrictUndefined
 
     text = files("eigenscape.report").joinpath("templates/page.html.j2").read_text("utf-8")
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_safe,
     )
     environment.filters.update(number=_number, shape=_shape, cell=_cell)
     return environment.from_string(text)

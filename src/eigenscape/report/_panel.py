@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eigenscape.report._scale import LogAxis
+from eigenscape.results import printable
 from eigenscape.spectra import LayerSpectrum
 from eigenscape.theory import MarchenkoPastur
 
@@ -24,7 +25,7 @@ def spectrum_panel(layer: LayerSpectrum, title: str | None = None) -> str:
     """Return the SVG of one layer's spectrum, on logarithmic axes with units."""
     parts = [
         f'<svg class="panel" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        f'aria-label="spectrum of {escape(layer.name)}">',
+        f'aria-label="spectrum of {escape(printable(layer.name))}">',
         f'<text class="name" x="4" y="13">{escape(_short(title or layer.name))}</text>',
     ]
     histogram = layer.histogram
@@ -116,4 +117,5 @@ def _caption(layer: LayerSpectrum) -> str:
 
 
 def _short(name: str, most: int = 44) -> str:
+    name = printable(name)
     return name if len(name) <= most else "…" + name[-most + 1 :]

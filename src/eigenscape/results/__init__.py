@@ -12,6 +12,7 @@ from eigenscape.results._hash import content_hash as content_hash
 from eigenscape.results._json import dumps as dumps
 from eigenscape.results._json import read_object as read_object
 from eigenscape.results._pictures import picture_of as picture_of
+from eigenscape.results._printable import printable as printable
 from eigenscape.results._result import Result as Result
 from eigenscape.results._result import load as load
 from eigenscape.results._style import PALETTE as PALETTE
@@ -31,6 +32,7 @@ __all__ = [
     "load",
     "new_figure",
     "picture_of",
+    "printable",
     "read_object",
     "replacing",
     "write_text",

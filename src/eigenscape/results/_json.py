@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from eigenscape.errors import InputError
+from eigenscape.results._printable import json_safe
 
 
 def jsonable(value: Any) -> Any:
@@ -42,12 +43,13 @@ def jsonable(value: Any) -> Any:
 
 
 def dumps(value: Any, *, indent: int | None = None) -> str:
-    """Return ``value`` as strict JSON text.
+    """Return ``value`` as strict JSON text that is safe on a terminal.
 
     >>> dumps({"x": float("inf")})
     '{"x": null}'
     """
-    return json.dumps(jsonable(value), indent=indent, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(jsonable(value), indent=indent, allow_nan=False, ensure_ascii=False)
+    return json_safe(text)
 
 
 def text_of(plain: Any) -> str:
