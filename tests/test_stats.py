@@ -152,3 +152,9 @@ def test_lines_are_those_of_scipy(seed, count):
 def test_what_cannot_be_is_refused(wrong):
     with pytest.raises(InputError, match="expected"):
         wrong()
+
+
+@pytest.mark.parametrize("function", [paired_test, rank_correlation, fit_line])
+def test_pairs_of_different_lengths_are_refused(function):
+    with pytest.raises(InputError, match="two equal lengths"):
+        function([1.0, 2.0, 3.0], [1.0, 2.0])
