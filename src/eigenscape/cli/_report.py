@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eigenscape.cli._verb import add_verb, note, own_file
-from eigenscape.errors import InputError
+from eigenscape.errors import EigenscapeError, InputError
 
 if TYPE_CHECKING:
     from eigenscape.cli._verb import Verbs
@@ -38,7 +38,15 @@ def run(args: argparse.Namespace) -> int:
 
     target = own_file(args.out, "report.html", *args.results)
     page, results = _read(args.results)
-    write_page(page, results, target)
+    try:
+        write_page(page, results, target)
+    except EigenscapeError:
+        raise
+    except Exception as error:  # each field is right in itself, and they contradict each other
+        raise InputError(
+            f"{', '.join(args.results)} cannot be drawn, the numbers in it do not fit together "
+            f"({type(error).__name__}: {error}). Try: make the result again"
+        ) from error
     note(f"wrote {target} ({target.stat().st_size / 1e3:.0f} kB)", quiet=args.quiet)
     return 0
 
