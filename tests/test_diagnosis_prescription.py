@@ -438,7 +438,10 @@ def test_a_checkup_has_the_diagnosis(grown, capsys, tmp_path):
         ]
     )
     assert code == 0
-    assert "Not diagnosed: the population does not state" in capsys.readouterr().out
+    assert (
+        "Not examined: the diagnosis, because of: the population does not state"
+        in capsys.readouterr().out
+    )
 
 
 def test_a_measurement_file_is_read_back(grown, capsys, tmp_path):

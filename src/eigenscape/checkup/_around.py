@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
+from eigenscape.errors import EigenscapeError
 from eigenscape.landscape import HessianResult, Landscape, hessian, sample
 from eigenscape.models import Objective
 from eigenscape.runs import single_thread
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 #: Samples along each direction: enough to see one basin or many, in a quarter of the time of 41.
 _STEPS = 21
 _TRACE_PROBES = 50
+_FoundT = TypeVar("_FoundT")
 
 
 def look_around(
@@ -26,7 +29,7 @@ def look_around(
     engine: Engine = "local",
     address: str | None = None,
     progress: ProgressCallback | None = None,
-) -> tuple[dict[str, Result], str]:
+) -> tuple[dict[str, Result], tuple[str, ...]]:
     """Measure the Hessian and a plane of filter-normalised random directions.
 
     Args:
@@ -38,28 +41,60 @@ def look_around(
         progress: told as the plane is sampled.
 
     Returns:
-        What was measured, by heading, and one sentence.
+        What was measured, by heading, and the sentences: what was found, and of each of the two
+        that failed its name and the reason.
     """
-    with single_thread(objective.space.count * objective.data.count):
-        curvature = hessian(objective, n_eigenvalues=3, trace_probes=_TRACE_PROBES, seed=seed)
-    plane = sample(
-        objective,
-        "random",
-        steps=_STEPS,
-        seed=seed,
-        jobs=jobs,
-        engine=engine,
-        address=address,
-        progress=progress,
+    few = min(3, objective.space.count)
+
+    def curve() -> HessianResult:
+        with single_thread(objective.space.count * objective.data.count):
+            return hessian(objective, n_eigenvalues=few, trace_probes=_TRACE_PROBES, seed=seed)
+
+    def plain() -> Landscape:
+        return sample(
+            objective,
+            "random",
+            steps=_STEPS,
+            seed=seed,
+            jobs=jobs,
+            engine=engine,
+            address=address,
+            progress=progress,
+        )
+
+    curvature, why_not = attempted("curvature of the loss", curve)
+    plane, nor = attempted("landscape of the loss", plain)
+    measured = {"Curvature of the loss": curvature, "Landscape of the loss": plane}
+    results: dict[str, Result] = {name: one for name, one in measured.items() if one is not None}
+    parts = [_of_curvature(curvature)] if curvature else []
+    parts += [_of_plane(plane)] if plane else []
+    place = f"loss {objective.loss_at_center:.4g} on {round(objective.data.count)} samples"
+    said = (f"Around it ({place}): {'; '.join(parts)}.",) if parts else ()
+    return results, (*said, *why_not, *nor)
+
+
+def attempted(name: str, examine: Callable[[], _FoundT]) -> tuple[_FoundT | None, tuple[str, ...]]:
+    """Return what an examination found, or None and a sentence with the reason.
+
+    The model, the loss and the data are the user's: whatever they raise, the rest stays.
+    """
+    try:
+        return examine(), ()
+    except Exception as error:
+        kind = "" if isinstance(error, EigenscapeError) else f"{type(error).__name__}: "
+        said = " ".join(str(error).split()).rstrip(".")
+        return None, (f"Not examined: the {name}, because of: {kind}{said}.",)
+
+
+def _of_curvature(curvature: HessianResult) -> str:
+    return (
+        f"largest Hessian eigenvalue {curvature.top_eigenvalues[0]:.4g}, trace "
+        f"{curvature.hessian_trace:.4g} ± {curvature.trace_stderr:.2g}, gradient norm "
+        f"{curvature.gradient_norm:.2g}"
     )
-    results: dict[str, Result] = {
-        "Curvature of the loss": curvature,
-        "Landscape of the loss": plane,
-    }
-    return results, _sentence(curvature, plane)
 
 
-def _sentence(curvature: HessianResult, plane: Landscape) -> str:
+def _of_plane(plane: Landscape) -> str:
     tree = plane.merge_tree()
     threshold = suggested_threshold(tree, plane.noise)
     deep = tree.simplify(threshold).n_minima
@@ -71,9 +106,6 @@ def _sentence(curvature: HessianResult, plane: Landscape) -> str:
         else f"a point of the plane lies {gap:.3g} below the model"
     )
     return (
-        f"Around it (loss {curvature.loss:.4g} on {curvature.samples} samples): largest Hessian "
-        f"eigenvalue {curvature.top_eigenvalues[0]:.4g}, trace {curvature.hessian_trace:.4g} ± "
-        f"{curvature.trace_stderr:.2g}, gradient norm {curvature.gradient_norm:.2g}; in a random "
-        f"filter-normalised plane {deep} {'minimum' if deep == 1 else 'minima'} deeper than "
-        f"{threshold:.2g}, and {place}."
+        f"in a random filter-normalised plane {deep} {'minimum' if deep == 1 else 'minima'} "
+        f"deeper than {threshold:.2g}, and {place}"
     )

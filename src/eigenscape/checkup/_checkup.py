@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from eigenscape.checkpoints import CheckpointLike
-from eigenscape.checkup._around import look_around
+from eigenscape.checkup._around import attempted, look_around
 from eigenscape.checkup._diagnosed import diagnosed, diagnosed_twin
 from eigenscape.checkup._result import CheckupResult
 from eigenscape.checkup._sentences import findings, labelled, named
@@ -31,6 +31,9 @@ def checkup(
     **options: Any,
 ) -> CheckupResult:
     """Examine a checkpoint and say in a few sentences what was found.
+
+    What fails of the examinations around the model (curvature, landscape, diagnosis) is named in
+    the sentences with its reason; the others stay.
 
     Args:
         source: as for :func:`eigenscape.spectra.analyze`.
@@ -62,13 +65,12 @@ def checkup(
             how["engine"] = "local"
         seed = options.get("seed", 0)
         around, said = look_around(objective, seed=seed, progress=progress, **how)
-        sentences = (*sentences, said)
+        sentences = (*sentences, *said)
     if population is not None and objective is not None:
-        try:
-            found = diagnosed(population, objective, models)
-        except InputError as error:  # the rest of the check-up is done, and stays
-            sentences = (*sentences, f"Not diagnosed: {error}")
-        else:
+        family, probed = population, objective
+        found, why_not = attempted("diagnosis", lambda: diagnosed(family, probed, models))
+        sentences = (*sentences, *why_not)
+        if found is not None:
             around["Diagnosis"] = found
             sentences = (found.brief[0], *sentences, *found.brief[1:])
     return CheckupResult(

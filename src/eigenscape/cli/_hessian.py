@@ -43,12 +43,20 @@ def add(verbs: Verbs) -> None:
     group.add_argument(
         "--tolerance", type=float, default=1e-3, metavar="T", help="of the residuals [0.001]"
     )
-    group.add_argument("--trace-samples", type=int, default=100, metavar="N", help="[100]")
+    group.add_argument(
+        "--trace-samples", type=int, default=100, metavar="N", help="0: no trace [100]"
+    )
     group.add_argument(
         "--trace-method",
         choices=("hutchinson", "hutch++"),
         default="hutchinson",
         help="[hutchinson]",
+    )
+    group.add_argument(
+        "--time-budget",
+        type=float,
+        metavar="SECONDS",
+        help="for the eigenvalues; the best so far is written",
     )
     group.add_argument("--groups", choices=("layer", "block"), default="layer", help="[layer]")
     group.add_argument("--density", action="store_true", help="the spectral density, 400 products")
@@ -97,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
             include=args.include,
             exclude=args.exclude,
             tolerance=args.tolerance,
+            time_budget=args.time_budget,
+            tell=lambda line: note(line, quiet=args.quiet),
             seed=args.seed,
             **_running(args),
             progress=progress,

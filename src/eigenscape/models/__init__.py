@@ -14,7 +14,7 @@ A user's own file
     answer.
 Seeds and modes
     :func:`build`, :func:`seeded`; :func:`evaluating`, :func:`mode_restored`,
-    :func:`twice_differentiable`, :func:`device_of`, :func:`batch_norms`,
+    :func:`twice_differentiable`, :func:`weight_normed`, :func:`device_of`, :func:`batch_norms`,
     :func:`batch_norm_statistics`; :func:`call_with` other tensors; :func:`tensors_of` a batch.
 """
 
@@ -34,6 +34,7 @@ from eigenscape.models._modes import device_of as device_of
 from eigenscape.models._modes import evaluating as evaluating
 from eigenscape.models._modes import mode_restored as mode_restored
 from eigenscape.models._modes import twice_differentiable as twice_differentiable
+from eigenscape.models._modes import weight_normed as weight_normed
 from eigenscape.models._nested import Batch as Batch
 from eigenscape.models._nested import tensors_of as tensors_of
 from eigenscape.models._network_data import NetworkData as NetworkData
@@ -84,4 +85,5 @@ __all__ = [
     "seeded",
     "tensors_of",
     "twice_differentiable",
+    "weight_normed",
 ]

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.parameter import is_lazy
 
 from eigenscape.errors import InputError
 from eigenscape.models._greedy import logits_of
@@ -62,6 +63,8 @@ def check_arguments(
             )
         elif not isinstance(model, nn.Module):
             wrong.append(f"model is a {type(model).__name__}; expected a torch.nn.Module")
+        else:
+            wrong += _without_shapes(model)
     if loss is not None and not callable(loss):
         wrong.append(f"loss is a {type(loss).__name__}; expected loss(outputs, targets) -> scalar")
     if batch_norm not in BATCH_NORM_POLICIES:
@@ -71,6 +74,15 @@ def check_arguments(
         wrong.append(f"dtype is {dtype}; expected torch.float32 or torch.float64")
     if wrong:
         raise InputError("; ".join(wrong))
+
+
+def _without_shapes(model: nn.Module) -> list[str]:
+    tensors = (*model.named_parameters(), *model.named_buffers())
+    lazy = [name for name, tensor in tensors if is_lazy(tensor)]
+    return lazy and [
+        f"the model has lazy parameters without a shape yet ({', '.join(lazy[:3])}). Try: call it "
+        "once on a batch before"
+    ]
 
 
 def one_device_of(models: Sequence[nn.Module]) -> torch.device:

@@ -15,7 +15,7 @@ from torch.func import grad_and_value
 
 from eigenscape.errors import InputError
 from eigenscape.models._modes import evaluating, twice_differentiable
-from eigenscape.models._side_by_side import side_by_side
+from eigenscape.models._side_by_side import says_vmap, side_by_side
 
 if TYPE_CHECKING:
     from eigenscape.models._nested import Batch
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # What one batch adds: from the leaf, the model's tensors, the batch and its number.
 _Piece = Callable[[Tensor, Mapping[str, Tensor], "Batch", int], Tensor]
+#: What torch says of operations that cannot be differentiated (again).
+_UNDIFFERENTIABLE = ("derivative for", "not implemented", "double backward", "differentiable twice")
 
 
 def gradient(objective: Objective, point: Tensor) -> Tensor:
@@ -49,19 +51,28 @@ def ggn_products(objective: Objective, columns: Sequence[Tensor], point: Tensor)
     """Return the Gauss-Newton matrix times vectors, as :func:`hessian_products` does."""
 
     def piece(leaf: Tensor, tensors: Mapping[str, Tensor], batch: Batch, index: int) -> Tensor:
-        outputs, targets = _outputs(objective, tensors, batch, index)
-        knob = torch.zeros_like(outputs, requires_grad=True)
-        pulled = _backward(outputs, leaf, knob, create=True)  # J^T knob, linear in knob
-        free = outputs.detach().requires_grad_()
-        slope = _backward(_losses_of(objective, free, targets).sum(), free, create=True)
-        products = []
-        for vector in columns:
-            pushed = _backward(pulled, knob, vector, retain=True)  # J v
-            bent = _backward(slope, free, pushed, retain=True)  # H_out J v
-            products.append(_backward(outputs, leaf, bent, retain=True))
-        return torch.stack(products, dim=1)
+        product = _gauss_newton(objective, leaf, tensors, batch, index)
+        return torch.stack([product(vector) for vector in columns], dim=1)
 
     return _mean(objective, point, piece)
+
+
+def _gauss_newton(
+    objective: Objective, leaf: Tensor, tensors: Mapping[str, Tensor], batch: Batch, index: int
+) -> Callable[[Tensor], Tensor]:
+    """Return the product with ``J^T H_out J`` of one batch, from one forward pass."""
+    outputs, targets = _outputs(objective, tensors, batch, index)
+    knob = torch.zeros_like(outputs, requires_grad=True)
+    pulled = _backward(outputs, leaf, knob, create=True)  # J^T knob, linear in knob
+    free = outputs.detach().requires_grad_()
+    slope = _backward(_losses_of(objective, free, targets).sum(), free, create=True)
+
+    def product(vector: Tensor) -> Tensor:
+        pushed = _backward(pulled, knob, vector, retain=True)  # J v
+        bent = _backward(slope, free, pushed, retain=True)  # H_out J v
+        return _backward(outputs, leaf, bent, retain=True)
+
+    return product
 
 
 PRODUCTS = {"hessian": hessian_products, "ggn": ggn_products}
@@ -93,22 +104,35 @@ def slopes_side_by_side(
 
 
 class HeldGraph:
-    """Hessian products of one network on a single batch, all from one first backward pass."""
+    """Products of one network on a single batch, all from one first backward pass.
 
-    def __init__(self, objective: Objective) -> None:
+    Args:
+        objective: of one network.
+        kind: ``"hessian"`` or ``"ggn"``.
+    """
+
+    def __init__(self, objective: Objective, kind: str = "hessian") -> None:
         batch, _ = next(iter(objective.data))
         train_norms = objective.batch_norm == "batch"
         evaluation = evaluating(objective.model, train_norms=train_norms)
-        with twice_differentiable(), evaluation, torch.enable_grad():
-            self._leaf = objective.center.detach().clone().requires_grad_()
-            loss = objective.batch_loss(objective.tensors(self._leaf), batch)
-            self._slope = _backward(attached(loss), self._leaf, create=True)
+        with twice_differentiable(objective.model), evaluation, torch.enable_grad():
+            leaf = self._leaf = objective.center.detach().clone().requires_grad_()
+            if kind == "ggn":
+                self._held = _gauss_newton(objective, leaf, objective.tensors(leaf), batch, 0)
+                return
+            loss = objective.batch_loss(objective.tensors(leaf), batch)
+            slope = _backward(attached(loss), leaf, create=True)
+            self._held = lambda vector: _backward(slope, leaf, vector, retain=True)
 
     def __call__(self, vectors: Tensor) -> Tensor:
         """Return the products with ``(P,)`` or ``(P, m)`` in float64."""
         columns = vectors.reshape(self._leaf.shape[0], -1).to(self._leaf.dtype).T
-        products = [_backward(self._slope, self._leaf, column, retain=True) for column in columns]
+        products = [self.plain(column) for column in columns]
         return torch.stack(products, dim=1).double().reshape(vectors.shape)
+
+    def plain(self, vector: Tensor) -> Tensor:
+        """Return one product ``(P,)`` in the precision of the model, and no copy of it."""
+        return self._held(vector)
 
 
 def attached(loss: Tensor) -> Tensor:
@@ -158,7 +182,10 @@ def _mean(objective: Objective, point: Tensor, piece: _Piece) -> Tensor:
         )
     total = torch.zeros((), dtype=torch.float64, device=objective.device)
     train_norms = objective.batch_norm == "batch"
-    with twice_differentiable(), evaluating(objective.model, train_norms=train_norms):
+    with (
+        twice_differentiable(objective.model),
+        evaluating(objective.model, train_norms=train_norms),
+    ):
         for index, (batch, weight) in enumerate(objective.data):
             with torch.enable_grad():
                 leaf = point.detach().to(objective.device, objective.dtype, copy=True)
@@ -179,12 +206,28 @@ def _backward(
     """Return ``vector^T d output / d source``; zero where output does not depend on source."""
     if not output.requires_grad:
         return torch.zeros_like(source)
-    (answer,) = torch.autograd.grad(
-        output,
-        source,
-        vector,
-        create_graph=create,
-        retain_graph=create or retain,
-        allow_unused=True,
-    )
+    try:
+        (answer,) = torch.autograd.grad(
+            output,
+            source,
+            vector,
+            create_graph=create,
+            retain_graph=create or retain,
+            allow_unused=True,
+        )
+    except RuntimeError as error:  # NotImplementedError too
+        raise _no_derivative(error) or error from error
     return torch.zeros_like(source) if answer is None else answer
+
+
+def _no_derivative(error: RuntimeError) -> InputError | None:
+    """Return a sentence on an operation without a derivative; None for any other error."""
+    said = " ".join(str(error).split())
+    if says_vmap(error) or not any(word in said for word in _UNDIFFERENTIABLE):
+        return None
+    return InputError(
+        f"an operation of the model or the loss has no second derivative in torch: {said[:200]}. "
+        "Try: write it out in operations that have one (nn.Embedding and a mean for "
+        "nn.EmbeddingBag, differences and a norm for torch.cdist), or hold its parameters fixed "
+        "by exclude="
+    )

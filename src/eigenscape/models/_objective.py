@@ -29,6 +29,7 @@ from eigenscape.models._language import LanguageModel
 from eigenscape.models._modes import (
     BatchNormPolicy,
     batch_norm_statistics,
+    eager,
     evaluating,
     twice_differentiable,
 )
@@ -83,7 +84,8 @@ class Objective(Views):
     Attributes:
         space: names and shapes of the parameters that are moved (a :class:`ParameterSpace`).
         center: the models' own parameters: ``(P,)`` for one model, ``(k, P)`` for several.
-        models: as they were given; the first of them serves as the architecture of all.
+        models: as they were given (of ``torch.compile`` the module that it wraps); the first of
+            them serves as the architecture of all.
         networks: k.
         noise: the difference between two evaluations at the center, the largest of the networks.
         data: the :class:`Data`.
@@ -122,7 +124,7 @@ class Objective(Views):
         if data is None and loss is not None and not callable(loss):
             loss, data = None, loss
         given: list[Any] = list(model) if isinstance(model, list | tuple) else [model]
-        models = [one.model if isinstance(one, LanguageModel) else one for one in given]
+        models = [eager(one.model if isinstance(one, LanguageModel) else one) for one in given]
         check_arguments(models, loss, batch_norm, dtype)
         if data is None:
             raise InputError("there are no data. Try: Objective(model, loss, data)")
@@ -300,8 +302,8 @@ class Objective(Views):
         if kind not in MATRICES:
             raise InputError(f"matrix is {kind!r}; expected one of {', '.join(MATRICES)}")
         self._point(None)
-        if kind == "hessian" and self.data.batches == 1 and self.batch_norm != "recompute":
-            return _derivatives.HeldGraph(self)
+        if self.data.batches == 1 and self.batch_norm != "recompute":
+            return _derivatives.HeldGraph(self, kind)
         return partial(self.hvp, kind=kind)
 
     # ------------------------------------------------------------------ one model

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
 Grouping = Literal["layer", "block"]
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
+_SYMMETRIC: dict[str, WeakSet[Objective]] = {"hessian": WeakSet(), "ggn": WeakSet()}
 
 
 class Curvature:
@@ -24,20 +29,37 @@ class Curvature:
     Args:
         objective: whose curvature.
         matrix: ``"hessian"``, or ``"ggn"`` for the generalised Gauss-Newton matrix.
+        checked: find out, once for each objective, by two products that are not counted, whether
+            the matrix is symmetric. False for callers that see it by themselves.
 
     Attributes:
         count: the number of rows P.
+        dtype: in which the model is evaluated.
         products: matrix-vector products so far.
 
     Raises:
-        InputError: another word for the matrix.
+        InputError: another word for the matrix, or products that are not symmetric: a wrong second
+            derivative.
     """
 
-    def __init__(self, objective: Objective, matrix: Matrix = "hessian") -> None:
+    def __init__(
+        self, objective: Objective, matrix: Matrix = "hessian", *, checked: bool = True
+    ) -> None:
         self._product = objective.operator(matrix)
-        self.count, self.device = objective.space.count, objective.device
+        self.count, self.device, self.dtype = (
+            objective.space.count,
+            objective.device,
+            objective.dtype,
+        )
         self.precision = torch.finfo(objective.dtype).eps
         self.products = 0
+        if checked and objective not in _SYMMETRIC[matrix]:
+            generator = torch.Generator().manual_seed(0)
+            v, w = self.random(generator), self.random(generator)
+            on_v, on_w = self._product(torch.stack((v, w), dim=1)).T
+            longer = max(float(on_v.norm()), float(on_w.norm()))
+            asymmetric(float(v @ on_w), float(w @ on_v), longer, self)
+            _SYMMETRIC[matrix].add(objective)
 
     def __call__(self, vectors: Tensor) -> Tensor:
         """Return the products with ``vectors`` ``(P,)`` or ``(P, k)``, in float64.
@@ -47,13 +69,17 @@ class Curvature:
         """
         answer = self._product(vectors)
         self.products += 1 if vectors.ndim == 1 else vectors.shape[1]
-        if not bool(torch.isfinite(answer).all()):
-            raise InputError(
-                "a Hessian-vector product is not finite: the loss has no second derivative here. "
-                "Try: look for square roots of zero, norms at zero or an overflow; "
-                "Objective(..., dtype=torch.float64)"
-            )
-        return answer
+        return _finite(answer)
+
+    def plain(self, vector: Tensor) -> Tensor:
+        """Return the product with one vector ``(P,)`` in the precision of the model.
+
+        Raises:
+            InputError: a product that is not finite.
+        """
+        self.products += 1
+        direct = getattr(self._product, "plain", None)
+        return _finite(direct(vector) if direct else self._product(vector).to(self.dtype))
 
     def dense(self) -> Tensor:
         """Return the whole matrix ``(P, P)``, symmetric to rounding; P products."""
@@ -64,6 +90,52 @@ class Curvature:
         """Draw a Gaussian vector ``(P,)`` on the CPU, so that every device gets the same."""
         drawn = torch.randn(self.count, generator=generator, dtype=torch.float64)
         return drawn.to(self.device)
+
+
+def _finite(answer: Tensor) -> Tensor:
+    low, high = torch.aminmax(answer)  # NaN comes through; no copy of P numbers is made
+    if not (math.isfinite(float(low)) and math.isfinite(float(high))):
+        raise InputError(
+            "a Hessian-vector product is not finite: the loss has no second derivative here. "
+            "Try: look for square roots of zero, norms at zero or an overflow; "
+            "Objective(..., dtype=torch.float64)"
+        )
+    return answer
+
+
+def asymmetric(one: float, other: float, scale: float, curvature: Curvature) -> None:
+    """Refuse a matrix for which v'Hw and w'Hv differ by more than rounding can explain.
+
+    Args:
+        one: v'Hw.
+        other: w'Hv.
+        scale: of both; ``||Hw||`` for Gaussian v.
+        curvature: in whose precision they were taken. Allowed are 30 of its square roots: rounding
+            of deep models stays below a tenth of it, a wrong derivative does not.
+
+    Raises:
+        InputError: with both figures.
+    """
+    if math.isfinite(scale) and abs(one - other) > 30 * curvature.precision**0.5 * scale:
+        raise InputError(
+            f"the matrix is not symmetric: v'Hw = {one:.6g}, w'Hv = {other:.6g} for two vectors. "
+            "An operation of the model or the loss has a wrong second derivative (the fused weight "
+            "norm of torch on the CPU has; so may a torch.autograd.Function). Try: write it out in "
+            "other operations, or hold its parameters fixed by exclude="
+        )
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the bytes that are free for programs, 0 where the system does not tell."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 0
 
 
 def whole_number(name: str, value: object, lowest: int) -> list[str]:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from eigenscape.models import evaluating, twice_differentiable
+from eigenscape.models import evaluating, twice_differentiable, weight_normed
 
 if TYPE_CHECKING:
     from eigenscape.landscape.curvature._density import SpectralDensity
+    from eigenscape.landscape.curvature._eigenpairs import Eigenpairs
     from eigenscape.landscape.curvature._trace import TraceEstimate
     from eigenscape.models import Objective
 
@@ -91,9 +92,25 @@ def estimate_notes(found: TraceEstimate, density: SpectralDensity | None) -> lis
     return notes
 
 
+def route_notes(objective: Objective, pairs: Eigenpairs) -> list[str]:
+    """Return notes on how the products and the eigenvalues were found."""
+    notes = []
+    if weight_normed(objective.model):
+        notes.append(
+            "weight norms are written out as v (g / ||v||): the fused operation of torch has a "
+            "wrong second derivative on the CPU"
+        )
+    if pairs.method == "recurrence":
+        notes.append(
+            "the largest eigenvalue is by the three-term recurrence without a stored basis: "
+            "whether it is repeated was not looked for"
+        )
+    return notes
+
+
 def _kinks(objective: Objective) -> list[str]:
     """Name the piecewise linear operations in the graph of the first batch's loss."""
-    with twice_differentiable(), evaluating(objective.model):
+    with twice_differentiable(objective.model), evaluating(objective.model):
         leaf = objective.center.clone().requires_grad_()
         batch, _ = next(iter(objective.data))
         loss = objective.batch_loss(objective.tensors(leaf), batch)

@@ -14,6 +14,7 @@ from torch import Tensor
 from eigenscape.errors import InputError
 from eigenscape.landscape.curvature._curvature import Curvature, whole_number
 from eigenscape.landscape.curvature._lanczos import Lanczos
+from eigenscape.landscape.curvature._recurrence import refuse_beyond_memory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,7 +112,8 @@ def spectral_density(
         width: of the Gaussian around each node, in units of eigenvalues. None for
             :math:`(\lambda_{max} - \lambda_{min}) / ((m - 1) \sqrt{8 \ln \kappa})` with m steps and
             :math:`\kappa = 3`, the choice of Lin, Saad and Yang (2016) as Papyan (2018) uses
-            it: narrow enough that two neighbouring Ritz values can be told apart.
+            it: narrow enough that two neighbouring Ritz values can be told apart. Of a single
+            eigenvalue, a millionth of it.
 
     Raises:
         InputError: an argument out of range, or a product that is not finite.
@@ -129,6 +131,8 @@ def spectral_density(
         wrong.append(f"width is {width!r}; expected a positive number")
     if wrong:
         raise InputError("; ".join(wrong))
+    vectors = min(steps, curvature.count) + 6
+    refuse_beyond_memory(curvature.count, curvature.device, 8 * vectors, "the density")
     generator = torch.Generator().manual_seed(seed)
     rules = [_quadrature(curvature, steps, generator) for _ in range(probes)]
     return density_of(objective, rules, steps=steps, width=width)
@@ -142,7 +146,7 @@ def density_of(
     nodes = tuple(rule[0] for rule in rules)
     span = max(map(max, nodes)) - min(map(min, nodes))
     largest = max(abs(node) for row in nodes for node in row)
-    narrow = span / ((min(steps, count) - 1) * math.sqrt(8 * math.log(_KAPPA)))
+    narrow = span / (max(min(steps, count) - 1, 1) * math.sqrt(8 * math.log(_KAPPA)))
     return SpectralDensity(
         nodes=nodes,
         weights=tuple(rule[1] for rule in rules),

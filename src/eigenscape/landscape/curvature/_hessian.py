@@ -14,11 +14,13 @@ from eigenscape.landscape.curvature._curvature_notes import (
     eigenvalue_notes,
     estimate_notes,
     point_notes,
+    route_notes,
 )
 from eigenscape.landscape.curvature._density import spectral_density
 from eigenscape.landscape.curvature._eigenpairs import top_eigenpairs
 from eigenscape.landscape.curvature._hessian_result import HessianResult
 from eigenscape.landscape.curvature._hessian_tasks import measured_in_tasks
+from eigenscape.landscape.curvature._recurrence import Tell
 from eigenscape.landscape.curvature._trace import TraceMethod, hessian_trace
 from eigenscape.models import Matrix
 from eigenscape.results import Environment
@@ -45,6 +47,8 @@ def hessian(
     exclude: Sequence[str] | None = None,
     tolerance: float = 1e-3,
     seed: int = 0,
+    time_budget: float | None = None,
+    tell: Tell | None = None,
     jobs: int | None = 1,
     engine: Engine = "local",
     address: str | None = None,
@@ -65,6 +69,8 @@ def hessian(
         exclude: globs over names of parameters that are held fixed.
         tolerance: of the eigenvalues' residuals; see :func:`top_eigenpairs`.
         seed: of everything random.
+        time_budget: seconds for the eigenvalues; the best so far is returned.
+        tell: told a line for each product of a model too large for a stored basis.
         jobs: parts at once: the eigenvalues, every ten probes of the trace, every probe of the
             density. 1 is this process, with all its threads; None is one for each usable core.
         engine: ``"local"`` processes, ``"threads"``, ``"dask"`` or ``"ray"``.
@@ -96,12 +102,12 @@ def hessian(
         "n_eigenvalues": 2 * n if both else n,
         "which": "both" if both else "largest",
     }
-    pairs_of["tolerance"] = tolerance
+    pairs_of |= {"tolerance": tolerance, "time_budget": time_budget}
     traces: dict[str, Any] = {"probes": trace_probes, "method": trace_method, "groups": groups}
     same: dict[str, Any] = {"seed": seed, "matrix": matrix}
     if jobs == 1 and engine in ("local", "threads"):
         told = _Told(progress, 2 + density, start)
-        pairs = top_eigenpairs(objective, **pairs_of, **same)
+        pairs = top_eigenpairs(objective, **pairs_of, **same, tell=tell)
         told.step("eigenvalues")
         found = hessian_trace(objective, **traces, **same)
         told.step("trace")
@@ -126,6 +132,7 @@ def hessian(
         *point_notes(objective, gradient_norm, float(top[0])),
         *eigenvalue_notes(top, torch.cat((residuals, low_residuals)), low, tolerance, matrix),
         *estimate_notes(found, spectrum),
+        *route_notes(objective, pairs),
     ]
     spent = pairs.products + found.products + (spectrum.products if spectrum else 0)
     return HessianResult(

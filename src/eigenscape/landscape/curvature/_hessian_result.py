@@ -35,7 +35,7 @@ class HessianResult(Result):
         gradient_norm: at the point.
         tolerance: that the residuals were to meet.
         trace_probes: products that it took.
-        trace_method: ``"hutchinson"``, ``"hutch++"`` or ``"exact"``.
+        trace_method: ``"hutchinson"``, ``"hutch++"``, ``"exact"``, or ``"none"``: the trace is NaN.
         products: matrix-vector products in all.
         seconds: the time that the examination took.
         notes: what to keep in mind when reading the numbers.

@@ -67,7 +67,7 @@ def measured_in_tasks(
     )
     same = {"objective": shared, "matrix": matrix, "seed": seed}
     tasks = [Task("eigenvalues", top_eigenpairs, {**same, **pairs})]
-    cut = method == "hutchinson" and probes < objective.space.count
+    cut = method == "hutchinson" and 0 < probes < objective.space.count
     if cut:
         tasks += [
             Task(

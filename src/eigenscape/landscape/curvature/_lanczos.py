@@ -51,6 +51,11 @@ class Lanczos:
         return self.size == len(self._basis)
 
     @property
+    def complete(self) -> bool:
+        """Whether the basis spans the whole space, so that there is no next vector."""
+        return self.size == self._curvature.count
+
+    @property
     def broken(self) -> bool:
         """Whether the basis spans an invariant subspace, to rounding."""
         scale = float(self.projected.abs().max()) if self.size else 0.0
@@ -77,7 +82,7 @@ class Lanczos:
         for _ in range(2):
             vector = vector - (known @ vector) @ known
         rest = float(vector.norm())
-        if self.size == self._curvature.count or rest <= 1e-10 * length:
+        if self.complete or rest <= 1e-10 * length:
             return False
         self._next = vector / rest
         return True

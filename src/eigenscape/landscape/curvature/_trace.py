@@ -11,6 +11,7 @@ from torch import Tensor
 
 from eigenscape.errors import InputError
 from eigenscape.landscape.curvature._curvature import Curvature, Grouping, Groups, whole_number
+from eigenscape.landscape.curvature._recurrence import refuse_beyond_memory
 
 if TYPE_CHECKING:
     from eigenscape.models import Matrix, Objective
@@ -49,7 +50,8 @@ class TraceEstimate:
         standard_error: of the estimate; zero where it is exact.
         products: matrix-vector products that were spent.
         per_probe: one unbiased estimate for each probe of the random part.
-        method: ``"hutchinson"``, ``"hutch++"``, or ``"exact"`` where every coordinate was probed.
+        method: ``"hutchinson"``, ``"hutch++"``, ``"exact"`` where every coordinate was probed, or
+            ``"none"``.
         groups: the shares of layers or blocks; they add up to ``value``.
     """
 
@@ -84,8 +86,8 @@ def hessian_trace(
 
     Args:
         objective: the loss around its center.
-        probes: matrix-vector products, 2 or more (6 for Hutch++). The default, 100, is the most
-            that PyHessian takes (Yao et al. 2020).
+        probes: matrix-vector products, 2 or more (6 for Hutch++), or 0: no trace, which is then
+            NaN. The default, 100, is the most that PyHessian takes (Yao et al. 2020).
         method: ``"hutchinson"`` or ``"hutch++"``.
         seed: of the probes.
         groups: ``"layer"`` or ``"block"`` for their shares, None for the total alone.
@@ -104,8 +106,16 @@ def hessian_trace(
     >>> round(hessian_trace(objective).value, 5)  # 2/3 for each of the weights, 2 for the bias
     4.0
     """
-    curvature = Curvature(objective, matrix)
     check_trace(probes, method, relative_error, max_probes)
+    if probes == 0:
+        none = torch.zeros(0, dtype=torch.float64)
+        nan = math.nan
+        return TraceEstimate(
+            value=nan, standard_error=nan, products=0, per_probe=none, method="none"
+        )
+    each = 8 * 4 * min(probes, CHUNK)
+    refuse_beyond_memory(objective.space.count, objective.device, each, "the trace")
+    curvature = Curvature(objective, matrix)
     members = Groups(objective.space, groups)
     if probes >= curvature.count:
         return _exact(curvature, members)
@@ -277,7 +287,8 @@ def check_trace(
     wrong = []
     if method not in TRACE_METHODS:
         wrong.append(f"method is {method!r}; expected one of {', '.join(TRACE_METHODS)}")
-    wrong += whole_number("probes", probes, 6 if method == "hutch++" else 2)
+    if type(probes) is not int or probes != 0:
+        wrong += whole_number("probes", probes, 6 if method == "hutch++" else 2)
     wrong += whole_number("max_probes", max_probes, 2)
     if relative_error is not None and not 0 < relative_error < 1:
         wrong.append(f"relative_error is {relative_error!r}; expected a number between 0 and 1")

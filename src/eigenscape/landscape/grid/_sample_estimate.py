@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +10,10 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+import torch
+
 from eigenscape.errors import InputError
+from eigenscape.landscape.curvature._curvature import free_memory
 
 if TYPE_CHECKING:
     from eigenscape.landscape.grid._sample_walk import Walk
@@ -137,11 +139,4 @@ def duration(seconds: float) -> str:
 
 
 def _memory() -> int:
-    """Return the bytes that are free for programs, 0 where the system does not tell."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024 * int(line.split()[1])
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 0
+    return free_memory(torch.device("cpu"))
