@@ -177,7 +177,7 @@ def _orthogonalise(
     product.sub_(vector, alpha=alpha)
     if before is not None:
         product.sub_(before, alpha=known.betas[-1])
-    return dot(product, product) ** 0.5
+    return math.sqrt(dot(product, product))
 
 
 def _start(curvature: Curvature, generator: torch.Generator) -> Tensor:
