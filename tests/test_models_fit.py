@@ -11,7 +11,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.optim import SGD, Adagrad, Adam, AdamW, RMSprop
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    RandomSampler,
+    SequentialSampler,
+    TensorDataset,
+)
 
 from eigenscape.errors import InputError
 from eigenscape.models import Callback, Data, Schedule, build, clipped, fit, mode_restored
@@ -969,3 +975,34 @@ def test_a_callback_outside_a_list_is_refused_in_words():
 def test_a_fit_says_where_it_stands():
     done = fit(network(), functional.cross_entropy, problem(), optimizer=sgd, epochs=2)
     assert "epoch 2 of 2, mean loss " in repr(done)
+
+
+@pytest.mark.parametrize(
+    ("options", "known"),
+    [
+        ({"batch_size": 9}, True),
+        ({"batch_size": 9, "drop_last": True}, True),
+        ({"batch_size": 9, "shuffle": True}, False),
+        ({"batch_sampler": BatchSampler(SequentialSampler(range(50)), 9, False)}, True),
+        ({"batch_sampler": BatchSampler(RandomSampler(range(50)), 9, False)}, False),
+        ({"batch_sampler": [[3, 1], [2, 0]]}, False),
+    ],
+)
+def test_numbers_of_a_loader_are_the_examples_or_unknown(options, known):
+    inputs, labels = problem()
+    seen = []
+
+    def loss(outputs, targets, batch, numbers):
+        seen.append(numbers is not None)
+        assert numbers is None or torch.equal(batch[0], inputs[numbers])
+        return functional.cross_entropy(outputs, targets)
+
+    loader = DataLoader(TensorDataset(inputs, labels), **options)
+    fit(network(), loss, loader, optimizer=sgd, epochs=2)
+    assert set(seen) == {known}
+
+
+def test_a_model_without_parameters_is_refused():
+    for model in (nn.ReLU(), nn.Linear(4, 3).requires_grad_(False)):
+        with pytest.raises(InputError, match="no parameter that requires a gradient"):
+            fit(model, functional.cross_entropy, problem(), optimizer=sgd, steps=1)

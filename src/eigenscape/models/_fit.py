@@ -115,7 +115,13 @@ def fit(
         if isinstance(model, nn.Module)
         else SeveralNetworks(models, loss, call)
     )
-    made = optimizer if isinstance(optimizer, Optimizer) else optimizer(networks.leaves())
+    if isinstance(optimizer, Optimizer):
+        made = optimizer
+    elif not any(leaf.requires_grad for leaf in networks.leaves()):
+        name = type(models[0]).__name__
+        raise InputError(f"{name} has no parameter that requires a gradient, so nothing to train")
+    else:
+        made = optimizer(networks.leaves())
     if isinstance(networks, SeveralNetworks):
         check_elementwise(made)
     total = steps if steps is not None else cast(int, epochs) * feed.per_epoch

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
 
 from eigenscape.errors import InputError
 from eigenscape.models._data import Data, is_one_batch
@@ -66,7 +67,7 @@ class Feed:
         self._device, self._seeds = device, tuple(seeds)
         self._generators = {seed: torch.Generator().manual_seed(seed) for seed in self._seeds}
         self._own_order, self._drop_last = order, drop_last
-        holders = (data, getattr(data, "sampler", None))  # a loader that draws its own order
+        holders = (data, _sampler_of(data))  # a loader that draws its own order
         found = [getattr(each, "generator", None) for each in holders]
         own = {id(each): each for each in found if isinstance(each, torch.Generator)}
         self._drawing = [*self._generators.values(), *own.values()]
@@ -191,9 +192,18 @@ def _check_several(data: Any, batch_size: int | None, order: Order | None) -> An
 
 
 def _keeps_order(data: Any) -> bool:
-    """Tell whether every pass has the same order; a DataLoader says so by its sampler."""
-    sampler = getattr(data, "sampler", None)
-    return sampler is None or isinstance(sampler, torch.utils.data.SequentialSampler)
+    """Tell whether every pass surely has the same order: batches in memory, or a plain loader."""
+    if isinstance(data, list | tuple):
+        return True
+    return isinstance(data, DataLoader) and isinstance(_sampler_of(data), SequentialSampler)
+
+
+def _sampler_of(data: Any) -> Any:
+    """Return what draws a loader's examples; it may stand in a batch sampler."""
+    by_batch = getattr(data, "batch_sampler", None)
+    if type(by_batch) is BatchSampler:
+        return by_batch.sampler
+    return getattr(data, "sampler", None) if by_batch is None else by_batch
 
 
 def _count(data: Batch) -> int:
