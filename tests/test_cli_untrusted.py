@@ -1,5 +1,6 @@
 """Names from a stranger's file: nothing of them reaches the terminal or the page as a command."""
 
+import io
 import json
 import re
 
@@ -7,8 +8,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from eigenscape.allocation import allocate
 from eigenscape.cli import main
 from eigenscape.results import dumps, printable
+from eigenscape.spectra import analyze, compare
+from tests._results import EXAMPLES
 
 EVIL = (
     "\x1b[31mred\x1b]0;title\x07\nrow2.weight",
@@ -73,6 +77,32 @@ def test_the_page_holds_names_as_text(files, tmp_path, capsys):
         assert "&lt;script&gt;alert" in page
         assert "n" * 201 not in page
     capsys.readouterr()
+
+
+@pytest.mark.parametrize("kind", ["spectra", "comparison", "allocation"])
+def test_a_picture_takes_no_name_for_a_formula(kind):
+    names = ("x$\\bad{$", "_$^$", "\x1b[31m", "n" * 10_000)
+    weights = {f"{name}.weight": torch.randn(32, 32) for name in names}
+    spectra = analyze(weights)
+    result = {
+        "spectra": lambda: spectra,
+        "comparison": lambda: compare(weights, weights),
+        "allocation": lambda: allocate(spectra, kind="lr", rule="tb_linear"),
+    }[kind]()
+    drawn = io.StringIO()
+    result.plot().savefig(drawn, format="svg")
+    assert "\x1b" not in drawn.getvalue()
+
+
+def test_a_result_whose_numbers_contradict_each_other_is_said(tmp_path, capsys):
+    data = EXAMPLES["HessianResult"]().to_dict()
+    data["density"]["weights"][0] = [1.0]
+    (tmp_path / "hessian.json").write_text(json.dumps(data))
+    capsys.readouterr()
+    assert main(["report", str(tmp_path / "hessian.json"), "--out", str(tmp_path / "page")]) == 2
+    error = capsys.readouterr().err
+    assert "do not fit together" in error
+    assert len(error.splitlines()) == 1
 
 
 @pytest.mark.parametrize("verb", [["allocate", "lr"], ["report"], ["spectra"]])

@@ -8,7 +8,7 @@ import numpy as np
 
 from eigenscape.allocation._allocation import Allocation
 from eigenscape.allocation._request import KINDS
-from eigenscape.results import PALETTE, new_figure, picture_of
+from eigenscape.results import PALETTE, label_text, new_figure, picture_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +58,7 @@ def plot_allocation(allocation: Allocation) -> Figure:
     below.margins(y=0.25)
     below.legend(frameon=False, fontsize=8, ncols=3, loc="upper left")
     if len(names) <= _NAMED:
-        below.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
+        below.set_xticks(range(len(names)), list(map(label_text, names)), rotation=90, fontsize=7)
     else:
         below.set_xlabel("group of layers, in the order of the network")
     for axes in (above, below):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from eigenscape.balancing._trace import BalancingTrace, TraceRow
-from eigenscape.results import PALETTE, new_figure, picture_of
+from eigenscape.results import PALETTE, label_text, new_figure, picture_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ def plot_trace(trace: BalancingTrace) -> Figure:
         steps = np.array([row.step for row in rows])
         values = np.array([row.average for row in rows])
         factors = np.array([row.factor for row in rows])
-        label = name if len(name) <= _SHORT else f"...{name[-_SHORT:]}"
+        label = label_text(name if len(name) <= _SHORT else f"...{name[-_SHORT:]}")
         above.plot(steps, values, color=colour, lw=1.3, marker=mark, ms=2.5, label=label)
         below.step(steps, factors, where="post", color=colour, lw=1.3, marker=mark, ms=2.5)
     metric = str(trace.options.get("metric", "metric"))

@@ -17,7 +17,7 @@ from eigenscape.diagnosis._prescription import Prescription
 from eigenscape.diagnosis._tree import MDTree
 from eigenscape.diagnosis.measuring._measure import Measurement
 from eigenscape.errors import InputError
-from eigenscape.results import PALETTE, new_figure, picture_of
+from eigenscape.results import PALETTE, label_text, new_figure, picture_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +61,7 @@ def draw_population(population: Population) -> Figure:
         _ticks(axis.yaxis, grid.index)
     for row in axes:
         row[0].set_ylabel("temperature (lr / batch size)")
-    figure.suptitle(f"{population.name}, data {table['data'].max():g}", fontsize=10)
+    figure.suptitle(f"{label_text(population.name)}, data {table['data'].max():g}", fontsize=10)
     return figure
 
 

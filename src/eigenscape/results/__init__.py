@@ -16,6 +16,7 @@ from eigenscape.results._printable import printable as printable
 from eigenscape.results._result import Result as Result
 from eigenscape.results._result import load as load
 from eigenscape.results._style import PALETTE as PALETTE
+from eigenscape.results._style import label_text as label_text
 from eigenscape.results._style import new_figure as new_figure
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "decode",
     "dumps",
     "encode",
+    "label_text",
     "load",
     "new_figure",
     "picture_of",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from eigenscape.results._printable import printable
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_LONGEST_LABEL = 48
 #: Okabe and Ito's palette (2008), safe for the common colour-vision deficiencies.
 PALETTE = {
     "blue": "#0072B2",
@@ -18,6 +21,15 @@ PALETTE = {
     "grey": "#7F7F7F",
     "black": "#1A1A1A",
 }
+
+
+def label_text(name: str) -> str:
+    r"""Return a name from a file as the text of a label: no formula, no control character, short.
+
+    >>> label_text("a$x$\n"), len(label_text("x" * 10_000))
+    ('a\\$x\\$\\n', 48)
+    """
+    return printable(name, _LONGEST_LABEL).replace("$", r"\$")
 
 
 def new_figure(width: float = 7.0, height: float = 4.0) -> Figure:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from eigenscape.results import PALETTE, new_figure, picture_of
+from eigenscape.results import PALETTE, label_text, new_figure, picture_of
 from eigenscape.spectra._compare import ComparisonResult
 from eigenscape.spectra._layer import LayerSpectrum
 from eigenscape.spectra._result import SpectraResult
@@ -51,7 +51,9 @@ def plot_layers(result: SpectraResult) -> Figure:
     )
     axes.set_ylabel("PL_Alpha_Hill")
     if len(layers) <= _NAMED:
-        axes.set_xticks(place, [layer.name for layer in layers], rotation=90, fontsize=7)
+        axes.set_xticks(
+            place, [label_text(layer.name) for layer in layers], rotation=90, fontsize=7
+        )
     else:
         axes.set_xlabel("layer, in the order of the checkpoint")
     axes.legend(frameon=False, fontsize=8)
@@ -62,7 +64,7 @@ def plot_layers(result: SpectraResult) -> Figure:
 def draw_spectrum(axes: Axes, layer: LayerSpectrum) -> None:
     """Draw one spectrum into existing axes, density and eigenvalue both logarithmic."""
     histogram = layer.histogram
-    axes.set_title(layer.name, fontsize=9)
+    axes.set_title(label_text(layer.name), fontsize=9)
     if histogram is None:
         axes.text(0.5, 0.5, "no spectrum", ha="center", transform=axes.transAxes)
         return
@@ -100,7 +102,7 @@ def plot_changes(result: ComparisonResult) -> Figure:
     colours = [PALETTE["vermilion"] if moved else PALETTE["grey"] for moved in clear]
     left.barh(place, [c.weight_change for c in changes], color=PALETTE["blue"])
     right.barh(place, [c.alpha_hill_change for c in changes], color=colours)
-    left.set_yticks(place, [c.name for c in changes], fontsize=7)
+    left.set_yticks(place, [label_text(c.name) for c in changes], fontsize=7)
     left.invert_yaxis()
     left.set_xlabel("relative change of the weights (Frobenius)")
     right.set_xlabel("change of PL_Alpha_Hill (vermilion: clear)")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eigenscape.landscape.curvature._hessian_result import HessianResult
-from eigenscape.results import PALETTE, new_figure, picture_of
+from eigenscape.results import PALETTE, label_text, new_figure, picture_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ def plot_hessian(result: HessianResult) -> Figure:
     figure = new_figure(4.6 * columns + 0.5, tall + 3.4 * (rows - 1))
     name = "Gauss-Newton matrix" if result.matrix == "ggn" else "Hessian"
     figure.suptitle(
-        f"{name} of the loss of {result.model}: {result.parameters:,} parameters, "
+        f"{name} of the loss of {label_text(result.model)}: {result.parameters:,} parameters, "
         f"{result.samples:,} samples",
         fontsize=10,
     )
@@ -70,7 +70,7 @@ def _draw_groups(axes: Axes, result: HessianResult) -> None:
     chosen = set(ranked[:_MOST_BARS])
     groups = [group for group in result.groups if group in chosen]
     axes.barh(
-        [group.name for group in groups],
+        [label_text(group.name) for group in groups],
         [group.value for group in groups],
         xerr=[group.standard_error for group in groups],
         color=PALETTE["sky"],

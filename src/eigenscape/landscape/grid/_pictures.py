@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eigenscape.landscape.grid._landscape import Landscape
-from eigenscape.results import PALETTE, new_figure, picture_of
+from eigenscape.results import PALETTE, label_text, new_figure, picture_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +59,7 @@ def _scale(landscape: Landscape) -> str:
 
 
 def _label(landscape: Landscape, axis: int) -> str:
-    return f"{landscape.names[axis]}, {_UNITS[landscape.unit]}"
+    return f"{label_text(landscape.names[axis])}, {_UNITS[landscape.unit]}"
 
 
 def _draw_curve(panel: Axes, landscape: Landscape, scale: str) -> None:

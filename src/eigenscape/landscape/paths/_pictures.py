@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eigenscape.landscape.paths._path_result import PathResult
-from eigenscape.results import PALETTE, new_figure, picture_of
+from eigenscape.results import PALETTE, label_text, new_figure, picture_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +29,7 @@ def plot_connectivity(result: PathResult) -> Figure:
                 if values:
                     axes.plot(*(result.t, values), color=colour, ls=style, marker="o", markersize=5)
                     axes.lines[-1].set(markerfacecolor=fill, label=f"{name}, {part}")
-        label = "loss" if kind == "loss" else result.error_name
+        label = "loss" if kind == "loss" else label_text(result.error_name)
         axes.set(xlabel="t, from the first model to the second", ylabel=label)
         axes.set_xlim(-_MARGIN, 1 + _MARGIN)
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
