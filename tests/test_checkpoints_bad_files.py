@@ -136,7 +136,7 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\
         (b"\x08\x07\x12\x07pytorch", "a.onnx", "ONNX.*state dict of the model"),
         (b"\x1f\x8b\x08", "a.pt.gz", "gzip.*unpack"),
         (b"\x00\x01\x02\x03", "a.pt", r"begins with b'\\x00\\x01\\x02\\x03'; expected"),
-        (b"cos\nmkdir\n(S'x'\ntR.", "a.pt", "no checkpoint that is known"),
+        (b"cos\nmkdir\n(S'x'\ntR.", "a.pt", "not a supported checkpoint"),
         (torchscript, "a.pt", "TorchScript.*state_dict"),
         (exported, "a.pt2", r"torch\.export"),
         (compressed, "a.pt", "compressed after"),
@@ -321,7 +321,7 @@ def test_what_cannot_be_saved_is_named_at_once_and_nothing_is_written(tmp_path):
 def test_a_file_is_replaced_only_when_asked(tmp_path):
     path = save_checkpoint(weights(), tmp_path / "a.safetensors")
     before = path.read_bytes()
-    with pytest.raises(OutputError, match=r"exists, and was left as it is.*overwrite=True"):
+    with pytest.raises(OutputError, match=r"exists and was not overwritten.*overwrite=True"):
         save_checkpoint({"w": torch.zeros(1)}, path)
     assert path.read_bytes() == before
     save_checkpoint({"w": torch.zeros(1)}, path, overwrite=True)

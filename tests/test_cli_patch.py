@@ -65,7 +65,7 @@ def test_nothing_is_overwritten_and_other_models_are_refused(files, capsys):
     assert main(["patch", "diff", before, after, "--out", patch]) == 0
     for target in (before, patch):
         assert main(["patch", "apply", patch, before, "--out", target]) == 2
-        assert "exists, and was left as it is" in capsys.readouterr().err
+        assert "exists and was not overwritten" in capsys.readouterr().err
     assert main(["patch", "apply", patch, after, "--out", str(folder / "x.safetensors")]) == 2
     assert "has the edit already" in capsys.readouterr().err
     assert main(["patch", "show", before]) == 2

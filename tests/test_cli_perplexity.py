@@ -75,7 +75,7 @@ def test_ids_need_no_tokenizer_and_a_short_text_is_one_window(files, capsys):
         ("probe.py:pair", ["--text", "t.txt", "--length", "1"], "length is 1"),
         ("probe.py:pair", ["--text", "t.txt", "--windows", "999"], "expected 1 to"),
         ("probe.py:pair", ["--text", "t.txt", "--device", "warp"], "--device warp"),
-        ("t.txt", ["--text", "t.txt"], "no checkpoint"),
+        ("t.txt", ["--text", "t.txt"], "not a supported checkpoint"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(files, capsys, monkeypatch, model, options, words):

@@ -306,10 +306,10 @@ def test_several_faults_are_told_together(tmp_path):
         ('{"schema": "tests.everything/3", "whole"', "is not JSON"),
         ("[" * 100_000, "nested too deeply"),
         ('{"schema": "tests.everything/3", "anything": ' + '{"a":' * 100_000, "nested too deeply"),
-        ('{"number": NaN}', "NaN is no JSON number"),
-        ('{"number": -Infinity}', "-Infinity is no JSON number"),
+        ('{"number": NaN}', "NaN is not a JSON number"),
+        ('{"number": -Infinity}', "-Infinity is not a JSON number"),
         ('{"whole": ' + "9" * 5000 + "}", "is not JSON"),
-        ('{"a": 1, "a": 2}', "the key 'a' stands there twice"),
+        ('{"a": 1, "a": 2}', "the key 'a' occurs twice"),
         ("[]", "holds a JSON list"),
         ("3", "holds a JSON int"),
         ("{}", "states the schema None"),
@@ -372,7 +372,7 @@ def test_a_result_of_another_class(tmp_path):
 def test_a_schema_belongs_to_one_class():
     with pytest.raises(TypeError, match=r"both have the schema tests.everything"):
         type("Second", (Result,), {"schema": "tests.everything/4", "__module__": __name__})
-    with pytest.raises(TypeError, match="no 'name/version'"):
+    with pytest.raises(TypeError, match="is not 'name/version'"):
         type("Third", (Result,), {"schema": "tests.third", "__module__": __name__})
 
 

@@ -393,7 +393,7 @@ def test_raise_failures_names_every_failed_task(tmp_path):
         "2 of 5 tasks failed:",
         "  t0: ZeroDivisionError: division by 0",
         "  t1: ZeroDivisionError: division by 1",
-        f"3 finished and are kept in {tmp_path / 'run'}; try: remove the cause and run the same "
+        f"3 finished and are kept in {tmp_path / 'run'}. Try: remove the cause and run the same "
         "again, only the failed ones are computed",
     ]
     raise_failures(outcomes[2:])

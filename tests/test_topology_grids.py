@@ -199,7 +199,7 @@ OBJECTS = saved(np.array([{"a": 1}, None], dtype=object), allow_pickle=True)
         ("a.csv", b"\xff\xfe\x00\x01,2\n", "not text"),
         ("a.csv", b"x,y,loss\n0,0,1\n0,1,2\n1,0,3\n", "1 samples missing"),
         ("a.csv", b"x,y,loss\n0,0,1\n0,1,2\n1,0,3\n1,1,4\n1,1,5\n", "1 more than once"),
-        ("a.csv", b"x,y,loss\n0,nan,1\n0,1,2\n", "no finite number"),
+        ("a.csv", b"x,y,loss\n0,nan,1\n0,1,2\n", "not a finite number"),
         ("a.csv", b"x,y,error,accuracy\n0,0,1,2\n0,1,1,2\n", "which is the loss"),
         ("a.csv", b"loss\n1\n2\n", "no coordinates"),
         ("a.csv", b"x,y,loss,acc\n0,0,1\n0,1,1\n", "4 names in its header and 3 columns"),

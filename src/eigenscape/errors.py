@@ -13,7 +13,7 @@ class EigenscapeError(Exception):
 
 
 class InputError(EigenscapeError, ValueError):
-    """An argument or a file does not hold what was asked of it."""
+    """An argument or a file is not as required."""
 
 
 class CheckpointError(InputError):
@@ -21,20 +21,20 @@ class CheckpointError(InputError):
 
 
 class UnsafeCheckpointError(CheckpointError):
-    """Reading the file would run code that the file brings along; it was not read."""
+    """Reading the file would run code that it contains; it was not read."""
 
 
 class OutputError(EigenscapeError, OSError):
-    """A result could not be written; nothing that was there before has been changed."""
+    """A result could not be written; no existing file has been changed."""
 
 
 class MissingExtraError(EigenscapeError, ImportError):
-    """An optional dependency is needed for this, and absent.
+    """An optional dependency is needed and not installed.
 
     Args:
         package: the import name that was looked for.
         extra: the extra of this package that installs it.
-        purpose: what it was needed for.
+        purpose: what it is needed for.
 
     >>> print(MissingExtraError("ray", "ray", "the engine 'ray'"))
     the engine 'ray' needs the package 'ray', which is not installed. Try: pip install ...

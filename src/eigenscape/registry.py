@@ -1,4 +1,4 @@
-"""Named parts that others can add: in their own process by a decorator, for all by entry points."""
+"""Named parts that others can add: in one process by a decorator, in all by entry points."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Registry(Generic[T]):
             self._sorted = None
 
     def remove(self, name: str) -> None:
-        """Take a part out again.
+        """Remove a part.
 
         Raises:
             InputError: no such part.

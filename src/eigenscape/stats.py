@@ -1,4 +1,4 @@
-"""Ranks, intervals and paired tests: thin names over scipy, with one treatment of missing values.
+"""Ranks, intervals and paired tests: wrappers around scipy with one treatment of missing values.
 
 Every interval is at 95 % unless ``level`` says otherwise; values that are not finite are left out,
 of pairs both. scipy is imported where it is used: it costs 0.5 s.
@@ -39,7 +39,7 @@ class Interval(NamedTuple):
         return self.low > 0 or self.high < 0
 
     def words(self, digits: int = 3) -> str:
-        """Write it down.
+        """Return it as text.
 
         >>> Interval(1.0, 0.5, 1.5, 3).words(1)
         '1.0 [0.5, 1.5]'
@@ -61,7 +61,7 @@ class RankCorrelation(NamedTuple):
         return self.low > 0 or self.high < 0
 
     def words(self) -> str:
-        """Write it down.
+        """Return it as text.
 
         >>> RankCorrelation(0.5, -0.1, 0.9, 12).words()
         '+0.50 [-0.10, +0.90], not significant'
@@ -95,11 +95,11 @@ class Line(NamedTuple):
         return self.low > 0 or self.high < 0
 
     def turned(self) -> Line:
-        """Return the line over the negative of x."""
+        """Return the line as a function of the negative of x."""
         return self._replace(slope=-self.slope, low=-self.high, high=-self.low)
 
     def words(self, digits: int = 1, unit: str = "") -> str:
-        """Write the slope down.
+        """Return the slope as text.
 
         >>> Line(2.0, -1.0, 5.0, 0.0, 9).words(1, " points")
         '+2.0 [-1.0, +5.0] points, not significant'
@@ -110,7 +110,7 @@ class Line(NamedTuple):
 
 
 class PairedTest(NamedTuple):
-    """A mean difference of pairs, its interval, and how likely such a one is without any effect.
+    """A mean difference of pairs, its interval, and its probability without any effect.
 
     Attributes:
         difference: mean of first minus second.
@@ -343,7 +343,7 @@ def ranks(values: ArrayLike) -> Floats:
 
 
 def fit_line(x: ArrayLike, y: ArrayLike) -> Line:
-    """Fit a line to runs that are taken for independent; pairs that are not finite are left out.
+    """Fit a line to runs that are assumed independent; pairs that are not finite are left out.
 
     Args:
         x: ``(n,)``.

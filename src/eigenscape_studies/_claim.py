@@ -1,4 +1,4 @@
-"""A paper's claim as data next to what was measured, and the words and verdicts of claims."""
+"""A paper's claim as data next to what was measured, with verdicts and text helpers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Claim:
 
     Args:
         name: a short handle.
-        statement: what the paper says, in our words.
+        statement: what the paper states, paraphrased.
         figure: where the paper shows it.
         measured: the numbers, with intervals.
         verdict: one of ``VERDICTS``.
@@ -42,7 +42,7 @@ class Claim:
 
 
 def verdict(*parts: bool) -> str:
-    """Say what parts that hold, and parts that do not, make of a claim.
+    """Return the verdict on a claim from the parts that hold and those that do not.
 
     >>> verdict(True, True), verdict(True, False), verdict(False), verdict()
     ('holds', 'in part', 'fails', 'not tested here')
@@ -62,7 +62,7 @@ def graded(holds: bool, in_part: bool) -> str:
 
 
 class Bounded(Protocol):
-    """What has a 95 % interval: a mean, a slope, a correlation."""
+    """A value with a 95 % interval: a mean, a slope, a correlation."""
 
     @property
     def low(self) -> float:
@@ -82,7 +82,7 @@ class Mean(Bounded, Protocol):
 
 
 def unless_significant(found: Bounded, null: float = 0.0) -> str:
-    """Return the words for an interval that holds the null value, and nothing for another.
+    """Return a remark if the interval contains the null value, else an empty text.
 
     >>> from types import SimpleNamespace as Pair
     >>> unless_significant(Pair(low=-1.0, high=2.0)), unless_significant(Pair(low=1.0, high=2.0))
@@ -92,7 +92,7 @@ def unless_significant(found: Bounded, null: float = 0.0) -> str:
 
 
 def signed(found: Mean, unit: str = "", digits: int = 1) -> str:
-    """Write a difference down with its interval, and say where that has zero in it.
+    """Return a difference with its interval as text, with a remark if that contains zero.
 
     >>> from types import SimpleNamespace as Pair
     >>> signed(Pair(mean=2.0, low=-1.0, high=5.0), " %")
@@ -103,7 +103,7 @@ def signed(found: Mean, unit: str = "", digits: int = 1) -> str:
 
 
 def rate_words(value: float) -> str:
-    """Write a learning rate: three digits, and no exponent where none is needed.
+    """Return a learning rate as text: three digits, and no exponent where none is needed.
 
     >>> rate_words(0.04664), rate_words(1174.2), rate_words(27841.0)
     ('0.0466', '1174', '27841')

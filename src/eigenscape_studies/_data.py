@@ -1,4 +1,4 @@
-"""Data that studies read and do not bring: files below the folder that EIGENSCAPE_DATA names."""
+"""Data that studies read but do not ship: files below the folder that EIGENSCAPE_DATA names."""
 
 from __future__ import annotations
 

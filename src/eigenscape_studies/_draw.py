@@ -70,7 +70,7 @@ def dots(axes: Axes, table: pd.DataFrame, x: str, y: str) -> None:
 
 
 def label(axes: Axes, title: str, x: str, y: str) -> None:
-    """Set the words of one panel."""
+    """Set the labels of one panel."""
     axes.set_title(title)
     axes.set_xlabel(x)
     axes.set_ylabel(y)

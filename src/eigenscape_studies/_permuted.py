@@ -1,4 +1,4 @@
-"""A control for trees: metrics that were dealt out anew."""
+"""A control for trees: permuted metrics."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from eigenscape.diagnosis import MDTree, Population, scores
 def permuted_scores(
     part: Population, test: Population, question: str, seed: int
 ) -> dict[str, float]:
-    """Score a tree whose training metrics were dealt out at random among the configurations.
+    """Score a tree whose training metrics were permuted among the configurations.
 
     Args:
         part: what is fitted to; its labels stay.
         test: what is diagnosed.
         question: of the tree.
-        seed: of the deal.
+        seed: of the permutation.
     """
     table = part.table.copy()
     order = np.random.default_rng(seed).permutation(len(table))

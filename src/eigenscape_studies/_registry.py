@@ -25,7 +25,7 @@ def get_study(name: str) -> Study[Any, Any]:
     """Return an installed study by name.
 
     Raises:
-        InputError: no such study, two packages offer one of this name, or what is offered is no
+        InputError: no such study, two packages offer one of this name, or what is offered is not a
             study of this name.
 
     >>> get_study("heavy_tails").paper.startswith("Kothapalli")

@@ -48,14 +48,14 @@ Stage = Callable[[PlanT, Found], Sequence[Task]]
 
 @dataclass(frozen=True, kw_only=True)
 class Study(Generic[PlanT, NumbersT]):
-    """A paper, its claims, and how they are put to the test.
+    """A paper, its claims, and how they are tested.
 
     Args:
         name: what the command calls it.
         title: the heading of its page.
         paper: the citation.
         scales: name to plan, from small to large.
-        stages: name to what lists its tasks, in order. A stage is told the plan and what the
+        stages: name to what lists its tasks, in order. A stage receives the plan and what the
             earlier ones found (stage to task to value); its tasks run side by side.
         collect: from the plan and all that was found to the numbers that claims are made from.
         claims: each one from the numbers to a :class:`Claim`.
@@ -89,14 +89,14 @@ class Study(Generic[PlanT, NumbersT]):
         address: str | None = None,
         progress: ProgressCallback | None = None,
     ) -> StudyResult:
-        """Compute every stage, and hold the claims against the numbers.
+        """Compute every stage, and judge the claims by the numbers.
 
         Args:
             scale: one of ``scales``: ``"small"`` (minutes), or the study's large one: ``"paper"``
                 (the paper's own sizes) or ``"full"`` (the largest that a small machine finishes).
             seeds: how many repeats; None for the scale's own number.
             seed_list: the seeds themselves, in place of their number.
-            folder: where finished tasks are kept, so that a killed study goes on from them.
+            folder: where finished tasks are kept, so that an interrupted study resumes from them.
             engine: where tasks run. ``"threads"`` runs one at a time in this process, since
                 torch's generator is shared.
             jobs: tasks at a time; None for one on each core.

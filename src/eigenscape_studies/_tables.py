@@ -41,7 +41,7 @@ def means(
 
     Args:
         rows: the measurements.
-        keys: columns that tell the groups apart.
+        keys: columns that identify the groups.
         score: the column that is averaged.
         beside: columns of which the mean alone is given, where they are known.
         each: a column whose equal values are averaged first: repeats with several draws.
@@ -58,7 +58,7 @@ def means(
 
 
 def rounded(values: Any, digits: int = 5) -> Any:
-    """Return nested numbers to so many digits: what a page draws needs no more.
+    """Return nested numbers rounded to so many digits.
 
     >>> rounded([[1 / 3, 2.0]], 3)
     [[0.333, 2.0]]

@@ -86,7 +86,7 @@ class Entries:
         """Return a set as a file holds it, checked.
 
         Raises:
-            ValueError: it is no set of entries of such a tensor.
+            ValueError: it is not a set of entries of such a tensor.
         """
         if not packed:
             ascending = bool((stored[1:] > stored[:-1]).all())

@@ -25,15 +25,15 @@ class Checkpoint(Mapping[str, Tensor]):
     """The weights of a network by name; each is read anew whenever it is asked for.
 
     ``checkpoint[name]`` is a detached tensor on the CPU, in memory of its own: change it freely,
-    and let go of it before the next one to keep only one in memory. Tied tensors are listed once;
-    their other names are found too. A checkpoint of a path pickles in a few kilobytes.
+    and delete it before reading the next one to keep only one in memory. Tied tensors are listed
+    once; their other names are found too. A checkpoint of a path pickles in a few kilobytes.
 
     Get one from :func:`~eigenscape.checkpoints.open_checkpoint`.
 
     Args:
         reader: reads a tensor by its stored name.
         listing: the tensors, by the names to show.
-        source: where they come from, for people.
+        source: where they come from, for messages.
         stored: the stored name of each tensor whose name was shortened.
         config: the model's config, as JSON has it; empty where there is none.
         module: the module, where it came from one.

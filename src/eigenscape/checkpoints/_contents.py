@@ -1,4 +1,4 @@
-"""Finds the state dict inside whatever a program saved."""
+"""Find the state dict inside a saved object."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Contents:
 
     Args:
         tensors: by name.
-        notes: where they were found, and what was left aside.
+        notes: where they were found, and what was left out.
     """
 
     tensors: dict[str, Tensor]
@@ -63,7 +63,7 @@ class _Candidate:
 def find_tensors(content: Any, source: str) -> Contents:
     """Find the state dict in a saved object: the object itself, or an entry of it.
 
-    An entry under a customary name goes first, then the one with the most weights.
+    An entry under a customary name is preferred, then the one with the most weights.
 
     Args:
         content: what was saved.

@@ -114,7 +114,7 @@ def _keys(names: list[str]) -> Iterator[dict[str, str]]:
 def _records(path: Path, text: str | None) -> list[dict[str, Any]]:
     if text is None:
         raise CheckpointError(
-            f"{path} is no patch: its metadata have no key '{PATCH_KEY}'. "
+            f"{path} is not a patch: its metadata have no key '{PATCH_KEY}'. "
             "Try: Patch.diff(before, after) makes one of two checkpoints"
         )
     try:

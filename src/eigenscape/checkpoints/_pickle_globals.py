@@ -1,4 +1,4 @@
-"""Reads the names that a pickle asks for, without obeying it."""
+"""Read the names that a pickle refers to, without executing it."""
 
 from __future__ import annotations
 

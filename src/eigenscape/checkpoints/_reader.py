@@ -41,7 +41,7 @@ class Reader(Protocol):
 
     @property
     def format(self) -> str:
-        """The format's name for people."""
+        """The format's name, for messages."""
 
     def listing(self) -> Listing:
         """List the tensors without keeping their data.

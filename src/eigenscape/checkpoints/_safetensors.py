@@ -1,4 +1,4 @@
-"""Reads one ``.safetensors`` file."""
+"""Read one ``.safetensors`` file."""
 
 from __future__ import annotations
 

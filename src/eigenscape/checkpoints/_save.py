@@ -1,4 +1,4 @@
-"""Writes tensors to a new ``.safetensors`` file."""
+"""Write tensors to a new ``.safetensors`` file."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def new_target(path: Path, *, overwrite: bool) -> Path:
         raise OutputError(f"{path} is a folder. Try: give the path of a file in it")
     if path.exists() and not overwrite:
         raise OutputError(
-            f"{path} exists, and was left as it is. Try: choose another name, or overwrite=True"
+            f"{path} exists and was not overwritten. Try: choose another name, or overwrite=True"
         )
     return path
 

@@ -1,4 +1,4 @@
-"""Reads a checkpoint that is split over several files."""
+"""Read a checkpoint that is split over several files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from eigenscape.errors import CheckpointError
 
 @dataclass(frozen=True)
 class ShardedReader:
-    """Several files that make one checkpoint.
+    """Several files that form one checkpoint.
 
     Args:
         shards: a reader for each file.

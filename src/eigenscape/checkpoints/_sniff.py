@@ -1,4 +1,4 @@
-"""Tells what a file is by its bytes; its suffix is only believed where bytes say nothing."""
+"""Tell what a file is by its bytes; the suffix is used only if the bytes do not decide."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _kind(path: Path, head: bytes) -> Kind:
     raise CheckpointError(
         unsupported_bytes(path, head)
         or unsupported(path, path.suffix.lower())
-        or f"{path} is no checkpoint that is known here: it begins with {head[:16]!r}; expected "
+        or f"{path} is not a supported checkpoint: it begins with {head[:16]!r}; expected "
         "a .safetensors file or a file of torch.save (.pt, .pth, .th, .ckpt, .bin). "
         "Try: check that the download is whole, or convert it to safetensors"
     )

@@ -1,4 +1,4 @@
-"""What is known of a stored tensor before it is read."""
+"""What is known about a stored tensor before it is read."""
 
 from __future__ import annotations
 

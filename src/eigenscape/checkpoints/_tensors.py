@@ -1,4 +1,4 @@
-"""Tensors in memory: which are the same, and copies that stand alone."""
+"""Tensors in memory: which are the same, and independent copies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small pieces of the sentences that notes and errors are made of."""
+"""Helpers for the text of notes and errors."""
 
 from __future__ import annotations
 

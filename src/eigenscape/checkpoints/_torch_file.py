@@ -1,4 +1,4 @@
-"""Reads one file of ``torch.save``, never running what it may ask for."""
+"""Read one file of ``torch.save`` without running any code in it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TorchFileReader:
         self._stamp: tuple[int, int] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the tensors behind: whoever unpickles a reader opens the file again."""
+        """Leave the tensors out: an unpickled reader opens the file again."""
         return {**self.__dict__, "_contents": None, "_passed": 0}
 
     def listing(self) -> Listing:

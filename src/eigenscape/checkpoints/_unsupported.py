@@ -1,4 +1,4 @@
-"""Formats that are not read here, and the shortest way to something that is."""
+"""Formats that are not supported, and how to convert them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that training wrappers put in front of a network's own."""
+"""Prefixes that training wrappers add to a network's parameter names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Check-up: examine, say what was found, and put it on one page."""
+"""Check-up: examine a checkpoint and report the findings on one page."""
 
 from eigenscape.checkup._checkup import checkup as checkup
 from eigenscape.checkup._checkup import checkup_twins as checkup_twins

@@ -1,4 +1,4 @@
-"""The loss around a model: curvature and landscape, with what they say."""
+"""The loss around a model: curvature and landscape, with a summary."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def look_around(
         jobs: points of the plane at once; see :func:`eigenscape.landscape.sample`.
         engine: see there.
         address: see there.
-        progress: told as the plane is sampled.
+        progress: called while the plane is sampled.
 
     Returns:
         What was measured, by heading, and the sentences: what was found, and of each of the two

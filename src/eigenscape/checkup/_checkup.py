@@ -1,4 +1,4 @@
-"""The main job: examine a checkpoint; without one, a healthy and a sick network side by side."""
+"""Examine a checkpoint; without one, a healthy and a faulty network side by side."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def checkup(
     progress: ProgressCallback | None = None,
     **options: Any,
 ) -> CheckupResult:
-    """Examine a checkpoint and say in a few sentences what was found.
+    """Examine a checkpoint and return the findings in a few sentences.
 
     What fails of the examinations around the model (curvature, landscape, diagnosis) is named in
     the sentences with its reason; the others stay.
@@ -41,7 +41,7 @@ def checkup(
         population: of networks of the same family, grown on the same data: adds a diagnosis; needs
             an objective, whose data are the training data.
         models: further networks of the same recipe from other seeds, for the full diagnosis.
-        progress: called as the examination goes on.
+        progress: called while the examination runs.
         **options: as for :func:`eigenscape.spectra.analyze`.
 
     Raises:
@@ -86,12 +86,12 @@ def checkup(
 def checkup_twins(
     healthy: Twin, sick: Twin, *, progress: ProgressCallback | None = None, **options: Any
 ) -> CheckupResult:
-    """Examine two networks that differ in one planted fault, and say what sets them apart.
+    """Examine two networks that differ in one planted fault, and return how they differ.
 
     Args:
         healthy: the well-trained network.
-        sick: its twin with the fault.
-        progress: called as each examination goes on.
+        sick: the same network with the fault.
+        progress: called while each examination runs.
         **options: as for :func:`eigenscape.spectra.analyze`.
     """
     examined = {

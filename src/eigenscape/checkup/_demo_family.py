@@ -1,4 +1,4 @@
-"""The family of the demonstration's two networks: what its shipped population was grown from.
+"""The family of the demonstration's two networks: the task of its shipped population.
 
 eigenscape diagnose grow --probe src/eigenscape/checkup/_demo_family.py:family --out POP \
     --data 336 673 1347 --rates 2e-6 2e-5 2e-4 2e-3 0.02 0.2 1

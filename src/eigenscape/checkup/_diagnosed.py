@@ -1,4 +1,4 @@
-"""The diagnosis: measured as the population was, and prescribed by it."""
+"""The diagnosis: measured by the population's protocol."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def diagnosed(
         more: networks of the same recipe from other seeds.
 
     Raises:
-        InputError: the data are no pairs of inputs and labels, or the population does not say how
+        InputError: the data are not pairs of inputs and labels, or the population does not say how
             it was measured.
     """
     options = MeasureOptions.from_protocol(population.protocol)

@@ -1,4 +1,4 @@
-"""What a check-up looks like."""
+"""The picture of a check-up."""
 
 from __future__ import annotations
 

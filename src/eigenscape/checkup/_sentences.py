@@ -1,4 +1,4 @@
-"""From a layer table to plain sentences, with nothing in them that the table does not show."""
+"""Sentences that summarise a layer table."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from eigenscape.spectra import LayerSpectrum, SpectraResult
 
-#: The gravest first; the first of these that a network shows is the one to act on.
-_GRAVITY = (
+#: Most severe first; the first of these in a network is the one to act on.
+_SEVERITY = (
     "not-finite",
     "all-zero",
     "rank-collapsed",
@@ -50,7 +50,7 @@ def _state(result: SpectraResult) -> str:
 
 
 def _advice(result: SpectraResult) -> str:
-    for label in _GRAVITY:
+    for label in _SEVERITY:
         found = labelled(result, label)
         if found:
             verdict = found[0].verdict

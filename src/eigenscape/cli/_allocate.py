@@ -71,9 +71,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "multiplicative, additive, power ...; or a control: uniform, reversed, shuffled, "
         "depth_ramp [the method made for the kind]",
     )
-    group.add_argument("--of", metavar="RULE", help="the rule whose budgets a control hands round")
+    group.add_argument("--of", metavar="RULE", help="the rule whose budgets a control permutes")
     group.add_argument("--column", metavar="NAME", help="the metric [alpha_hill; alpha in JSON]")
-    group.add_argument("--group", help="who shares a budget: matrix, block or kind [the method's]")
+    group.add_argument("--group", help="what shares a budget: matrix, block or kind [the method's]")
     group.add_argument("--weights", help="what counts in the total: parameters or plain")
     group.add_argument("--floor", type=float, metavar="X", help="the smallest budget")
     group.add_argument("--cap", type=float, metavar="X", help="the largest budget")

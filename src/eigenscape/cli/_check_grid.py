@@ -1,4 +1,4 @@
-"""``eigenscape check-grid GRID``: is a sampled landscape fit to count minima on?"""
+"""``eigenscape check-grid GRID``: find sampling faults in a landscape grid."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def add(verbs: Verbs) -> None:
     )
     parser.add_argument("grid", help=".npy, .npz, .csv, .h5 or .nc")
     parser.add_argument("--value", metavar="NAME", help="which array or column holds the loss")
-    parser.add_argument("--fail-on-fault", action="store_true", help="leave with 1 on a fault")
+    parser.add_argument(
+        "--fail-on-fault", action="store_true", help="exit with status 1 on a fault"
+    )
     group = parser.add_argument_group("common options")
     group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
     group.add_argument("--out", metavar="DIR", help="write grid_report.json here")
@@ -33,7 +35,7 @@ def add(verbs: Verbs) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read, check, print; 1 on a fault where that was asked for."""
+    """Read, check, print; return 1 on a fault with ``--fail-on-fault``."""
     from eigenscape.topology import check_grid, read_grid
 
     path = own_file(args.out, "grid_report.json", args.grid) if args.out else None

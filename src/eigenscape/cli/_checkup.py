@@ -1,4 +1,4 @@
-"""``eigenscape checkup [PATH]``: the main job."""
+"""``eigenscape checkup [PATH]``: the whole report."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def add(verbs: Verbs) -> None:
         verbs,
         "checkup",
         run,
-        help="examine a checkpoint and write a page; without one, a healthy and a sick network",
+        help="examine a checkpoint and write a page; without one, two demonstration networks",
         examples="  eigenscape checkup\n"
         "  eigenscape checkup model.safetensors --out report\n"
         "  eigenscape checkup folder/ --fail-on not-finite,random-like\n"
@@ -47,7 +47,7 @@ def add(verbs: Verbs) -> None:
     parser.add_argument(
         "--fault",
         default="tiny_learning_rate",
-        help="what is wrong with the sick network: tiny_learning_rate, too_large_learning_rate, "
+        help="the fault of the demonstration network: tiny_learning_rate, too_large_learning_rate, "
         "label_noise [tiny_learning_rate]",
     )
     add_probe(parser, required=False)
@@ -56,7 +56,7 @@ def add(verbs: Verbs) -> None:
         metavar="POP",
         help="with --probe: diagnose by this population (see 'eigenscape diagnose grow')",
     )
-    parser.add_argument("--fail-on", metavar="LABELS", help="leave with 1 on these verdicts")
+    parser.add_argument("--fail-on", metavar="LABELS", help="exit with status 1 on these verdicts")
     add_spectra_options(parser)
     add_common(parser)
 

@@ -1,4 +1,4 @@
-"""``eigenscape compare A B``: what moved between two checkpoints."""
+"""``eigenscape compare A B``: what changed between two checkpoints."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def add(verbs: Verbs) -> None:
         verbs,
         "compare",
         run,
-        help="say what moved between two checkpoints of one network",
+        help="list what changed between two checkpoints of one network",
         examples="  eigenscape compare base.safetensors tuned.safetensors\n"
         "  eigenscape compare dense/ pruned/ --fail-on alpha_excess=0.2,unreadable\n",
     )
     parser.add_argument("before", help="a file, a Hugging Face folder, or a hub id")
-    parser.add_argument("after", help="likewise")
+    parser.add_argument("after", help="as the first")
     parser.add_argument(
         "--fail-on",
         metavar="GATES",
-        help="leave with 1 when a layer's change is larger: weights=L, alpha_hill=L, "
+        help="exit with status 1 if a layer's change is larger: weights=L, alpha_hill=L, "
         "alpha_excess=L, alpha_ks=L, z=L; or when a layer is: spectrum, shape, removed, added, "
         "unreadable; or on: verdict (any verdict that changed)",
     )
@@ -56,7 +56,7 @@ def add(verbs: Verbs) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare, print, and hold the changes against the gate."""
+    """Compare, print, and check the changes against the limits."""
     from eigenscape.cli._tables import change_table, print_frame, print_json
     from eigenscape.runs import progress_bar
     from eigenscape.spectra import compare
@@ -84,7 +84,7 @@ def parse_gates(text: str | None) -> dict[str, float]:
     """Read ``alpha_excess=0.2,unreadable`` into limits; a state's limit is 0.
 
     Raises:
-        InputError: naming every gate that is not one.
+        InputError: naming every unknown limit.
 
     >>> parse_gates("z=3,removed")
     {'z': 3.0, 'removed': 0.0}

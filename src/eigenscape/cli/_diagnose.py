@@ -1,4 +1,4 @@
-"""``eigenscape diagnose``: fit a tree to a population, and hold it against another."""
+"""``eigenscape diagnose``: fit a tree to a population, and test it on another."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def add(verbs: Verbs) -> None:
         verbs,
         "diagnose",
         lambda _: 2,
-        help="find the knob that is wrong, from a population of trained networks",
+        help="find the hyperparameter to change, from a population of trained networks",
         examples="  eigenscape diagnose grow --probe family.py:build --out population\n"
         "  eigenscape diagnose probe.py:model --population population\n"
         "  eigenscape diagnose fit population.csv --out tree\n"
@@ -51,7 +51,7 @@ def add(verbs: Verbs) -> None:
 
 
 def with_action(words: Sequence[str]) -> list[str]:
-    """Return a command's words with the action that ``diagnose MODEL`` leaves out.
+    """Return the arguments with the action that ``diagnose MODEL`` omits.
 
     >>> with_action(["diagnose", "probe.py:model", "--population", "folder"])[:3]
     ['diagnose', 'model', 'probe.py:model']
@@ -69,7 +69,7 @@ def _add_evaluate(actions: Verbs) -> None:
         actions,
         "evaluate",
         run_evaluate,
-        help="fit to one population, diagnose another, and print the controls beside the score",
+        help="fit to one population, diagnose another, and print the score beside its controls",
         examples="  eigenscape diagnose evaluate --train F.csv --test G.csv --search paper\n"
         "  eigenscape diagnose evaluate --train F.csv --test G.csv --max-width 8\n",
     )
@@ -88,7 +88,7 @@ def _add_evaluate(actions: Verbs) -> None:
         metavar="X",
         help="leave out narrower networks (the paper: 32 for the question data)",
     )
-    parser.add_argument("--no-baselines", action="store_true", help="the tree alone")
+    parser.add_argument("--no-baselines", action="store_true", help="without the baselines")
     _add_output(parser, "write evaluation.json and evaluation.png here")
 
 

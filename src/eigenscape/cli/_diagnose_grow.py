@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from eigenscape.models import Task
 
 
-#: The columns that a terminal has room for.
+#: The columns that fit a terminal.
 _SHOWN = (
     "width",
     "data",
@@ -65,10 +65,13 @@ def add(actions: Verbs) -> None:
         "--out",
         required=True,
         metavar="POP",
-        help="the population's folder; finished cells are kept there, and a killed run goes on",
+        help="the population's folder; finished cells are kept there, and an interrupted run "
+        "resumes from them",
     )
-    group = parser.add_argument_group("what to grow")
-    group.add_argument("--widths", type=int, nargs="+", metavar="W", help="[the task's]")
+    group = parser.add_argument_group("the population")
+    group.add_argument(
+        "--widths", type=int, nargs="+", metavar="W", help="widths of the networks [the task's]"
+    )
     group.add_argument(
         "--data", type=int, nargs="+", metavar="N", help="training samples [1/8, 1/4, 1/2 of all]"
     )
@@ -79,17 +82,19 @@ def add(actions: Verbs) -> None:
         metavar="LR",
         help="learning rates [1/9, 1/3, 1, 3, 9 times the task's]",
     )
-    group.add_argument("--seeds", type=int, default=2, metavar="N", help="of each [2]")
-    group.add_argument("--epochs", type=int, metavar="N", help="[the task's]")
-    group.add_argument("--batch-size", type=int, metavar="N", help="[the task's]")
     group.add_argument(
-        "--label-noise", type=float, default=0.0, metavar="SHARE", help="of wrong labels [0]"
+        "--seeds", type=int, default=2, metavar="N", help="networks of each configuration [2]"
+    )
+    group.add_argument("--epochs", type=int, metavar="N", help="of each training [the task's]")
+    group.add_argument("--batch-size", type=int, metavar="N", help="of each training [the task's]")
+    group.add_argument(
+        "--label-noise", type=float, default=0.0, metavar="SHARE", help="share of wrong labels [0]"
     )
     group.add_argument("--seed", type=int, default=0, help="the first seed [0]")
     group = add_running(parser, "cells (a width and an amount of data)")
-    group.add_argument("--estimate", action="store_true", help="say what it would cost, and stop")
+    group.add_argument("--estimate", action="store_true", help="print the cost, and exit")
     group.add_argument(
-        "--budget", metavar="TIME", help="trim to this much time, such as 90s, 10m, 2h"
+        "--budget", metavar="TIME", help="reduce the grid to fit this time, such as 90s, 10m, 2h"
     )
     group = parser.add_argument_group("common options")
     group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
@@ -97,7 +102,7 @@ def add(actions: Verbs) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Say the cost, grow, write the population, and say what it is worth."""
+    """Print the cost, train and write the population, and print its held-out scores."""
     from eigenscape.diagnosis import resolve_plan, train_population
     from eigenscape.models import Task, load_probe
     from eigenscape.runs import progress_bar, usable_cores
@@ -136,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def seconds_of(text: str) -> float:
-    """Read a time.
+    """Return a duration in seconds.
 
     >>> seconds_of("90s"), seconds_of("10m"), seconds_of("2h"), seconds_of("45")
     (90.0, 600.0, 7200.0, 45.0)

@@ -47,7 +47,7 @@ def add(actions: Verbs) -> None:
     parser.add_argument(
         "--probe", metavar="FILE.py:FUNCTION", help="the family of networks, for checkpoints"
     )
-    parser.add_argument("--width", type=int, metavar="W", help="of the checkpoints' network")
+    parser.add_argument("--width", type=int, metavar="W", help="width of the checkpoints' network")
     parser.add_argument(
         "--data",
         type=int,
@@ -59,7 +59,7 @@ def add(actions: Verbs) -> None:
         "--on-mismatch",
         choices=("refuse", "warn"),
         default="refuse",
-        help="metrics.json that was measured in another way than the population [refuse]",
+        help="what to do if metrics.json was measured in another way than the population [refuse]",
     )
     group = parser.add_argument_group("common options")
     group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
@@ -122,7 +122,7 @@ def _from_json(path: str) -> tuple[dict[str, float], dict[str, Any] | None, Meas
     if wrong or not known:
         said = f"no numbers: {', '.join(wrong)}" if wrong else f"it has {', '.join(data) or 'none'}"
         raise InputError(
-            f"{path} holds no metrics of a model ({said}); expected numbers by the names "
+            f"{path} has no metrics of a model ({said}); expected numbers by the names "
             f"{', '.join(METRICS)}"
         )
     return {name: float(value) for name, value in known.items()}, data.get("protocol"), None
@@ -139,7 +139,7 @@ def _subject(args: argparse.Namespace) -> tuple[list[nn.Module], tuple[Tensor, T
     if args.probe is None or args.width is None:
         raise InputError(
             f"{first} alone cannot be measured: its network and its training data are needed. "
-            "Try: --probe FILE.py:FUNCTION (the family) and --width W; or hand over "
+            "Try: --probe FILE.py:FUNCTION (the family) and --width W; or give "
             "FILE.py:FUNCTION that returns (model, loss, batches)"
         )
     return _checkpoints(args)

@@ -1,4 +1,4 @@
-"""``eigenscape doctor``: is this installation sound, and what could it do with more?"""
+"""``eigenscape doctor``: check this installation, and list its optional parts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def add(verbs: Verbs) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what is there, and leave with 1 when the arithmetic is not sound."""
+    """Print what is installed; return 1 if an arithmetic check fails."""
     checks = {**_packages(), **_machine(), **_arithmetic()}
     if args.format == "json":
         from eigenscape.cli._tables import print_json

@@ -26,8 +26,8 @@ def add_flags(
 
     A bool that is false becomes a switch, a ``Literal`` a choice, a tuple a flag that may be
     repeated, a mapping a repeated ``KEY=VALUE``. The help is the first sentence of the field's
-    entry under ``Args:``, and the default in brackets. A flag that is not given leaves no trace, so
-    that the dataclass keeps its own default.
+    entry under ``Args:``, and the default in brackets. A flag that is not given is absent from the
+    result, so that the dataclass keeps its own default.
 
     Args:
         group: a parser or an argument group.

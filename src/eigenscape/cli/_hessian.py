@@ -41,7 +41,11 @@ def add(verbs: Verbs) -> None:
     group.add_argument("--top", type=int, default=5, metavar="K", help="eigenvalues [5]")
     group.add_argument("--ends", choices=("largest", "both"), default="largest", help="[largest]")
     group.add_argument(
-        "--tolerance", type=float, default=1e-3, metavar="T", help="of the residuals [0.001]"
+        "--tolerance",
+        type=float,
+        default=1e-3,
+        metavar="T",
+        help="relative tolerance of the residuals [0.001]",
     )
     group.add_argument(
         "--trace-samples", type=int, default=100, metavar="N", help="0: no trace [100]"
@@ -65,10 +69,10 @@ def add(verbs: Verbs) -> None:
         "--include",
         action="append",
         metavar="GLOB",
-        help="the diagonal block of these parameters alone",
+        help="parameters of the diagonal block, as globs [all]",
     )
     group.add_argument(
-        "--exclude", action="append", metavar="GLOB", help="parameters that are held fixed"
+        "--exclude", action="append", metavar="GLOB", help="parameters that stay fixed, as globs"
     )
     add_running(
         parser,
@@ -79,7 +83,7 @@ def add(verbs: Verbs) -> None:
     group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
     group.add_argument("--out", metavar="DIR", help="a folder for result.json and hessian.png")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... [auto]")
-    group.add_argument("--seed", type=int, default=0, help="of everything random [0]")
+    group.add_argument("--seed", type=int, default=0, help="random seed [0]")
     group.add_argument("--quiet", action="store_true", help="no notes, no progress")
 
 

@@ -57,10 +57,10 @@ def add(verbs: Verbs) -> None:
         "--normalize", help="filter, layer, model or none [random: filter, hessian: none]"
     )
     group.add_argument(
-        "--include", action="append", metavar="GLOB", help="move these parameters alone"
+        "--include", action="append", metavar="GLOB", help="parameters that move, as globs [all]"
     )
     group.add_argument(
-        "--exclude", action="append", metavar="GLOB", help="parameters that stay fixed"
+        "--exclude", action="append", metavar="GLOB", help="parameters that stay fixed, as globs"
     )
     group.add_argument(
         "--connectivity",
@@ -74,13 +74,16 @@ def add(verbs: Verbs) -> None:
         run=True,
     )
     group.add_argument(
-        "--time-budget", type=float, metavar="S", help="refuse what would take more seconds"
+        "--time-budget",
+        type=float,
+        metavar="S",
+        help="stop with an error if it would take more seconds",
     )
     group = parser.add_argument_group("common options")
     group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
     group.add_argument("--out", metavar="DIR", help=f"a folder for {', '.join(_FILES)}")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... [auto]")
-    group.add_argument("--seed", type=int, default=0, help="of everything random [0]")
+    group.add_argument("--seed", type=int, default=0, help="random seed [0]")
     group.add_argument("--quiet", action="store_true", help="no notes, no progress")
 
 

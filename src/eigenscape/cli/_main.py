@@ -1,4 +1,4 @@
-"""The command: parse, hand over to a verb, turn every error into one sentence."""
+"""The command: parse, call a verb, turn every error into one sentence."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def make_parser() -> VerbParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     for verb in (
         _checkup,

@@ -1,4 +1,4 @@
-"""``eigenscape patch diff|apply|revert|show``: edits of a network, apart from the network."""
+"""``eigenscape patch diff|apply|revert|show``: edits of a network as separate files."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def add(verbs: Verbs) -> None:
         verbs,
         "patch",
         run,
-        help="keep what an edit changed as a small file; apply it, take it back",
+        help="save what an edit changed as a small file; apply it, revert it",
         examples="  eigenscape patch diff base.safetensors pruned.pt --out patch.safetensors\n"
         "  eigenscape patch show patch.safetensors\n"
         "  eigenscape patch apply patch.safetensors base.safetensors --out edited.safetensors\n"
         "  eigenscape patch revert patch.safetensors edited.safetensors --out again.safetensors\n",
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
-    diff = actions.add_parser("diff", help="make the patch that leads from one to the other")
+    diff = actions.add_parser("diff", help="make the patch that turns one model into the other")
     diff.add_argument("before", help=_MODEL)
     diff.add_argument("after", help="likewise, of the same names, shapes and types")
     diff.add_argument(
@@ -39,22 +39,25 @@ def add(verbs: Verbs) -> None:
     apply.add_argument("patch", help="a file that 'patch diff' or Patch.save wrote")
     apply.add_argument("model", help=_MODEL)
     revert = actions.add_parser("revert", help="write a model as it was before the patch")
-    revert.add_argument("patch", help="likewise")
+    revert.add_argument("patch", help="as the first")
     revert.add_argument("model", help=f"{_MODEL}, with the patch in it")
     revert.add_argument("--base", metavar="MODEL", help="the model that the patch was made for")
     show = actions.add_parser("show", help="list what a patch changes")
-    show.add_argument("patch", help="likewise")
+    show.add_argument("patch", help="as the first")
     show.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
     for action in (diff, apply, revert):
         action.add_argument(
-            "--out", metavar="FILE", required=True, help="a new .safetensors file; never one there"
+            "--out",
+            metavar="FILE",
+            required=True,
+            help="a new .safetensors file; existing files are not overwritten",
         )
     for action in (diff, apply, revert, show):
         action.add_argument("--quiet", action="store_true", help="no notes")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do one action; files are only ever made, never replaced."""
+    """Do one action; files are created, never replaced."""
     from eigenscape.checkpoints import Patch
 
     if args.action == "diff":

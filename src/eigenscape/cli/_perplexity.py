@@ -1,4 +1,4 @@
-"""``eigenscape perplexity MODEL --text FILE``: how well a language model guesses a text."""
+"""``eigenscape perplexity MODEL --text FILE``: how well a language model predicts a text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def add(verbs: Verbs) -> None:
         verbs,
         "perplexity",
         run,
-        help="say how well a language model guesses a text",
+        help="measure how well a language model predicts a text",
         examples="  eigenscape perplexity folder/ --text wikitext.txt --length 2048\n"
         "  eigenscape perplexity folder/ --text notes.jsonl --field body --windows 40\n"
         "  eigenscape perplexity probe.py:model --text ids.npy --format json\n",
@@ -41,7 +41,9 @@ def add(verbs: Verbs) -> None:
     parser.add_argument(
         "--tokenizer", metavar="PATH", help="tokenizer.json or its folder [the model's folder]"
     )
-    parser.add_argument("--field", default="text", help="of a line of .jsonl [text]")
+    parser.add_argument(
+        "--field", default="text", help="the field of each .jsonl line that holds the text [text]"
+    )
     parser.add_argument(
         "--length", type=int, metavar="N", help="tokens in a window [the model's context, or 2048]"
     )
@@ -53,8 +55,15 @@ def add(verbs: Verbs) -> None:
         "[length - 1: every token is scored]",
     )
     parser.add_argument("--windows", type=int, metavar="N", help="take N windows only [all]")
-    parser.add_argument("--seed", type=int, metavar="N", help="draw these; otherwise the first N")
-    parser.add_argument("--dtype", choices=_TYPES, default="float32", help="of weights [float32]")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="draw the windows at random with this seed [the first N]",
+    )
+    parser.add_argument(
+        "--dtype", choices=_TYPES, default="float32", help="type of the weights [float32]"
+    )
     group = parser.add_argument_group("common options")
     group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
     group.add_argument("--out", metavar="DIR", help="write perplexity.json and .png here")

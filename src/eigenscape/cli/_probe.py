@@ -1,4 +1,4 @@
-"""``--probe FILE.py:FUNCTION``: the user's own function, which builds what is to be examined."""
+"""``--probe FILE.py:FUNCTION``: the user's function, which builds what is examined."""
 
 from __future__ import annotations
 

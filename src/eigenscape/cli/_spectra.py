@@ -36,7 +36,7 @@ def add(verbs: Verbs) -> None:
         "  eigenscape spectra folder/ --engine local --run spectra-run\n",
     )
     parser.add_argument("path", help="a file, a Hugging Face folder, or a hub id")
-    parser.add_argument("--fail-on", metavar="LABELS", help="leave with 1 on these verdicts")
+    parser.add_argument("--fail-on", metavar="LABELS", help="exit with status 1 on these verdicts")
     parser.add_argument("--save-eigenvalues", metavar="FILE.npz", help="write every spectrum")
     add_spectra_options(parser)
     add_common(parser)

@@ -1,4 +1,4 @@
-"""``eigenscape study NAME``: a paper's claims, put to the test.
+"""``eigenscape study NAME``: test a paper's claims.
 
 Studies are found through the entry points of installed packages; nothing here imports one.
 """
@@ -32,7 +32,7 @@ def add(verbs: Verbs) -> None:
         verbs,
         "study",
         run,
-        help="put a paper's claims to the test, and write a page about it",
+        help="test a paper's claims, and write a page of the results",
         examples="  eigenscape study --list\n"
         "  eigenscape study heavy_tails\n"
         "  eigenscape study heavy_tails --scale paper --out heavy-tails\n"
@@ -41,7 +41,7 @@ def add(verbs: Verbs) -> None:
     )
     parser.add_argument("name", nargs="?", help="which study (installed ones: see below)")
     parser.formatter_class = _Formatter
-    parser.add_argument("--list", action="store_true", help="list the installed studies, and end")
+    parser.add_argument("--list", action="store_true", help="list the installed studies, and exit")
     parser.add_argument(
         "--scale",
         default="small",

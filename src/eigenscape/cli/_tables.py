@@ -1,4 +1,4 @@
-"""Tables on standard output: for people, for JSON readers, for spreadsheets, for pasting."""
+"""Tables on standard output: tables, JSON, CSV, Markdown."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def layer_table(result: SpectraResult) -> pd.DataFrame:
 
 
 def change_table(result: ComparisonResult) -> pd.DataFrame:
-    """Return what moved, in columns that fit a terminal."""
+    """Return the changes, in columns that fit a terminal."""
     import pandas as pd
 
     rows = [
@@ -88,7 +88,7 @@ def change_table(result: ComparisonResult) -> pd.DataFrame:
 
 
 def cell(value: Any) -> str:
-    """Write one value: numbers short, what is missing as a dash.
+    """Return one value as text: numbers short, a missing one as a dash.
 
     >>> cell(2.34567), cell(float("nan")), cell((3, 4)), cell(1234567.0)
     ('2.346', '–', '3×4', '1.235e+06')

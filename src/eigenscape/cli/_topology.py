@@ -82,7 +82,7 @@ def parse_threshold(text: str) -> tuple[float, bool]:
     """Read ``0.01`` or ``1%``: the threshold, and whether it is a fraction of the range.
 
     Raises:
-        InputError: no number, negative, or more than all.
+        InputError: not a number, negative, or above 100 %.
 
     >>> parse_threshold("2%"), parse_threshold("1e-3")
     ((0.02, True), (0.001, False))

@@ -22,7 +22,7 @@ FORMATS = ("table", "json", "csv", "md")
 
 
 class VerbParser(argparse.ArgumentParser):
-    """A parser that makes some of its options when it is asked: their defaults need torch."""
+    """A parser that adds some options only when it is used: their defaults need torch."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -33,7 +33,7 @@ class VerbParser(argparse.ArgumentParser):
         self._later.append(fill)
 
     def fill(self) -> None:
-        """Make the options that wait."""
+        """Add the deferred options."""
         later, self._later = self._later, []
         for fill in later:
             fill()
@@ -65,7 +65,7 @@ def add_common(parser: argparse.ArgumentParser, *, engine: bool = True) -> None:
     group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
     group.add_argument("--out", metavar="DIR", help="a folder for the files that are written")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... [auto]")
-    group.add_argument("--seed", type=int, default=0, help="of everything random [0]")
+    group.add_argument("--seed", type=int, default=0, help="random seed [0]")
     if engine:
         add_running(parser, "layers", engine="threads", run=True)
     else:
@@ -87,7 +87,7 @@ def add_running(
         parser: of the verb.
         what: a task is about.
         engine: by default.
-        jobs: what the default number is, in words.
+        jobs: the default number, in words.
         run: add ``--run``, the folder that keeps finished tasks; for verbs without one of theirs.
 
     Returns:
@@ -167,7 +167,7 @@ def spectra_options(args: argparse.Namespace, *, engine: bool = True) -> dict[st
 
 
 def note(text: str, *, quiet: bool = False) -> None:
-    """Say something on standard error, on one line."""
+    """Print one line on standard error."""
     if not quiet:
         from eigenscape.results import printable
 
@@ -175,7 +175,7 @@ def note(text: str, *, quiet: bool = False) -> None:
 
 
 def own_file(folder: str | Path, name: str, *inputs: str | Path) -> Path:
-    """Return a path to write to, refusing what this command did not write itself.
+    """Return a path to write to, refusing files that eigenscape did not write.
 
     Raises:
         OutputError: the path is one of the inputs, or holds something else.
@@ -202,7 +202,7 @@ def own_file(folder: str | Path, name: str, *inputs: str | Path) -> Path:
 
 
 def save_picture(result: Result, path: Path) -> Path:
-    """Draw a result into a PNG file, in one move."""
+    """Draw a result into a PNG file, atomically."""
     from eigenscape.results import replacing
 
     with replacing(path) as temporary:
@@ -253,7 +253,7 @@ def gate_labels(fail_on: str | None) -> set[str]:
     """Read the verdicts of ``--fail-on``.
 
     Raises:
-        InputError: naming every word that is no verdict: a mistyped gate would never fire.
+        InputError: naming every word that is not a verdict.
     """
     from eigenscape.spectra import LABELS
 
@@ -267,6 +267,6 @@ def gate_labels(fail_on: str | None) -> set[str]:
 
 
 def failing(labels: dict[str, int], fail_on: str | None) -> list[str]:
-    """Return the verdicts among ``labels`` that the gate forbids."""
+    """Return the verdicts among ``labels`` that ``--fail-on`` forbids."""
     wanted = gate_labels(fail_on)
     return [f"{count} {name}" for name, count in labels.items() if name in wanted]

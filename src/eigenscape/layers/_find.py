@@ -1,4 +1,4 @@
-"""Every tensor of a checkpoint has a place: in a layer matrix, or on the skipped list."""
+"""Assign every tensor of a checkpoint to a layer matrix or to the skipped list."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from eigenscape.layers._options import LayerOptions, matches
 
 @dataclass(frozen=True)
 class FoundLayers:
-    """The layers of a checkpoint, and what is none.
+    """The layers of a checkpoint, and the other tensors.
 
     Args:
         layers: in the order of the checkpoint.
@@ -35,7 +35,7 @@ class FoundLayers:
 
 
 def find_layers(checkpoint: Checkpoint, options: LayerOptions | None = None) -> FoundLayers:
-    """Decide for every tensor of a checkpoint what it is; no tensor is read.
+    """Find the layers of a checkpoint; no tensor is read.
 
     Args:
         checkpoint: from :func:`eigenscape.checkpoints.open_checkpoint`.

@@ -1,4 +1,4 @@
-"""Which handler reads which tensor: the one with the smallest order is asked first."""
+"""Which handler reads which tensor: the one with the smallest order is tried first."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def handler(name: str, order: float) -> Callable[[Handler], Handler]:
 
     Args:
         name: unique among all handlers.
-        order: the smallest is asked first. What the user declared has 0, tensors that are no
-            weights 100 to 140, the families 200 to 800, and any other 2-D weight 900: 50 is asked
+        order: the smallest is tried first. What the user declared has 0, tensors that are not
+            weights 100 to 140, the families 200 to 800, and any other 2-D weight 900: 50 is tried
             before all of them.
 
     Raises:
@@ -49,7 +49,7 @@ def handler(name: str, order: float) -> Callable[[Handler], Handler]:
 
 
 def read_tensor(candidate: Candidate, options: LayerOptions) -> list[LayerMatrix] | Skipped:
-    """Ask each handler in turn; a tensor that no one takes is skipped with that as the reason."""
+    """Try each handler in turn; a tensor that none of them reads is skipped with that reason."""
     for entry in HANDLERS:
         reading = entry.value(candidate, options)
         if reading is not None:

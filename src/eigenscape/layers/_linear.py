@@ -30,7 +30,7 @@ def whole(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 def as_stack(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """(k, rows, cols) as it stands."""
+    """(k, rows, cols) unchanged."""
     return tensors[0]
 
 

@@ -1,4 +1,4 @@
-"""The nouns between a checkpoint and its spectra: candidate, layer matrix, skipped tensor."""
+"""Data classes between a checkpoint and its spectra: candidate, layer matrix, skipped tensor."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WEIGHT = ".weight"
 
 @dataclass(frozen=True)
 class Candidate:
-    """One tensor of a checkpoint, with all that a handler may ask about it.
+    """One tensor of a checkpoint, with all that a handler may use.
 
     Args:
         info: name, shape and dtype.
@@ -78,7 +78,7 @@ class LayerMatrix:
         scale: a factor on every matrix of the stack.
         aliases: other names of the same memory.
         inferred: how the kind was known.
-        note: what the reader of a table should know.
+        note: a remark for readers of the table.
         parameters: entries behind the row.
         independent: eigenvalues that do not follow from others.
         build: from those tensors to the stack; picklable. None in a result that was read from a
@@ -127,11 +127,11 @@ class LayerMatrix:
             kind: what it is.
             stack: (k, rows, cols) of what ``build`` returns.
             build: from a list of the one tensor to the stack; a function of a module, or a
-                ``functools.partial`` of one, so that worker processes can have it.
+                ``functools.partial`` of one, so that it can be sent to worker processes.
             part: which part of the tensor, where it yields several matrices.
             scale: a factor on every matrix of the stack.
             inferred: how the kind was known.
-            note: what the reader of a table should know.
+            note: a remark for readers of the table.
         """
         k, rows, cols = stack
         return cls(

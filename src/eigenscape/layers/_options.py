@@ -1,4 +1,4 @@
-"""What the reading of a checkpoint's layers can be asked, in one frozen, checked object."""
+"""The options of reading a checkpoint's layers, checked."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LayerOptions:
         exclude: glob patterns or names of layers to leave out.
         kinds: glob pattern of a tensor name to the kind that it is read as.
         min_eigenvalues: layers with fewer are listed, not read. Power-law fits to fewer than
-            about 16 values say nothing.
+            about 16 values are meaningless.
 
     Raises:
         InputError: naming every option out of its range, at once.
@@ -106,7 +106,7 @@ class LayerOptions:
 def matches(name: str, patterns: Sequence[str]) -> bool:
     """Tell whether a name is one of the patterns, or matches one as a glob.
 
-    A name that was printed matches itself, brackets and all.
+    A name matches itself, brackets included.
 
     >>> matches("in_proj_weight[q]", ["in_proj_weight[q]"]), matches("h.0.fc", ["*.fc"])
     (True, True)

@@ -1,4 +1,4 @@
-"""Tensors that hold no weight matrix, each with its reason."""
+"""Tensors without a weight matrix, each with its reason."""
 
 from __future__ import annotations
 

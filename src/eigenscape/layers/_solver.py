@@ -43,11 +43,11 @@ class Spectrum:
         values: ascending, none below zero.
         route: ``"gram-float64"``, ``"gram-float32"`` or ``"svd-float64"``.
         floor: eigenvalues below this cannot be told from rounding on that route.
-        level: eigenvalues up to this say nothing: rounding to the storage type, or on the route,
-            can make them.
+        level: eigenvalues up to this are meaningless: rounding to the storage type, or on the
+            route, can make them.
         stack: (k, rows, cols) of the matrices that were solved.
         trimmed: rows or columns of zeros were left out.
-        fell_back: float32 was asked for, and could not resolve what was needed.
+        fell_back: float32 was requested, and could not resolve what was needed.
     """
 
     values: NDArray[np.float64]
@@ -96,7 +96,7 @@ def eigenvalues(
 ) -> Spectrum:
     r"""Return the pooled eigenvalues of :math:`W W^T` over a stack of matrices.
 
-    Float64 by way of the Gram matrix of the smaller side has errors up to
+    Float64 through the Gram matrix of the smaller side has errors up to
     :math:`\lambda_{max}\, n\, 2^{-52}`, the ``floor``; weights stored in float64 whose smallest
     eigenvalue lies below it are solved again by singular values, whose squares are exact to
     :math:`\lambda_{max} (n\, 2^{-52})^2`. Rounding to the storage type sets the ``level``, see
@@ -186,7 +186,7 @@ def _without_zeros(stack: torch.Tensor) -> torch.Tensor | None:
 def gram_spectrum(
     stack: torch.Tensor, dtype: torch.dtype = torch.float64, *, memory: int | None = None
 ) -> Spectrum:
-    """Return the pooled eigenvalues by way of the Gram matrix of the smaller side.
+    """Return the pooled eigenvalues through the Gram matrix of the smaller side.
 
     Args:
         stack: (k, rows, cols), real or complex.
@@ -220,7 +220,7 @@ def gram_spectrum(
 
 
 def svd_spectrum(stack: torch.Tensor) -> Spectrum:
-    """Return the pooled eigenvalues as squared singular values in float64: exact at the bottom.
+    """Return the pooled eigenvalues as squared singular values in float64, exact for small ones.
 
     Raises:
         NonFiniteError: NaN or infinite entries.
@@ -244,7 +244,7 @@ def rounding_level(
     Rounding adds independent errors of relative size :math:`\epsilon`; their matrix has a largest
     singular value near :math:`\epsilon\, \mathrm{rms}(W) (\sqrt n + \sqrt m)` (the edge of the
     Marchenko-Pastur law, with :math:`\epsilon` three and a half times the standard deviation of a
-    rounding error). An eigenvalue below its square says nothing.
+    rounding error). An eigenvalue below its square is meaningless.
     """
     k, rows, cols = stack
     if not (dtype.is_floating_point or dtype.is_complex):

@@ -1,4 +1,4 @@
-"""Report: results in, one self-contained HTML page out."""
+"""Report: one self-contained HTML page of any results."""
 
 from eigenscape.report._figure import inline_svg as inline_svg
 from eigenscape.report._page import Page as Page

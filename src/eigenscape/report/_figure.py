@@ -18,7 +18,7 @@ def inline_svg(figure: Figure, index: int) -> str:
 
     Args:
         figure: any figure.
-        index: its number on the page: it keeps the names inside the pictures apart.
+        index: its number on the page: it makes the names inside the pictures unique.
     """
     import matplotlib as mpl
 

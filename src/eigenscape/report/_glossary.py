@@ -1,4 +1,4 @@
-"""The words of the page, explained for a reader who meets them for the first time."""
+"""The words of the page, explained for newcomers."""
 
 GLOSSARY = (
     (

@@ -27,7 +27,7 @@ _PANELS, _ROWS, _OTHER_ROWS = 180, 1200, 40
 
 @dataclass(frozen=True)
 class Page:
-    """What a page says before its tables and pictures.
+    """The text of a page before its tables and pictures.
 
     Args:
         title: the heading.

@@ -1,7 +1,7 @@
 """One spectrum as a small inline SVG: density, fitted tail with its interval, and the null.
 
-Drawn by hand instead of with matplotlib for two reasons: a panel takes 2 kB instead of 20, so that
-a page of two hundred layers stays small, and its colours follow the page's light or dark mode.
+Written as SVG text instead of with matplotlib for two reasons: a panel takes 2 kB instead of 20, so
+that a page of two hundred layers stays small, and its colours follow the page's light or dark mode.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class LogAxis:
     end: float
 
     def __call__(self, values: ArrayLike) -> NDArray[np.float64]:
-        """Return the places of ``values``, held within the axis."""
+        """Return the places of ``values``, clipped to the axis."""
         share = (np.log10(np.asarray(values, dtype=np.float64)) - self.low) / (self.high - self.low)
         return self.start + (self.end - self.start) * np.clip(share, 0.0, 1.0)
 

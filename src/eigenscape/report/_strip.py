@@ -15,7 +15,7 @@ _ENDS = (0.4, 1.6)
 
 @dataclass(frozen=True)
 class Cell:
-    """One layer in the strip: its colour, and the words that appear on pointing at it."""
+    """One layer in the strip: its colour, and its tooltip."""
 
     name: str
     colour: str

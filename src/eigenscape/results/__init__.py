@@ -1,4 +1,4 @@
-"""Results: what every room hands back, and how it is written down."""
+"""Results: what every package returns, and how it is saved."""
 
 from eigenscape.results._codec import decode as decode
 from eigenscape.results._codec import encode as encode

@@ -31,7 +31,7 @@ _MAPPINGS = (dict, Mapping)
 
 
 def register_containers(converter: Converter) -> None:
-    """Teach a converter the containers."""
+    """Register the containers with a converter."""
     for is_kind, read, write in (
         (is_tuple, _read_tuple, _write_tuple),
         (_is_list, _read_list, _write_list),

@@ -1,4 +1,4 @@
-"""The stamp that every result carries: what made it, with what, and from which command."""
+"""The environment of a result: versions, machine, seed and command."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _PACKAGES = ("eigenscape", "torch", "numpy", "scipy")
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """Versions, machine, seed, device and command behind a result.
+    """Versions, machine, seed, device and command that made a result.
 
     Args:
         versions: package name to version.
         platform: operating system and processor family, in words.
         device: the torch device that the work ran on.
-        seed: the seed of everything random in the result, or None where nothing was.
+        seed: the seed of everything random in the result, or None.
         command: the command line, or ``"python"`` when called as a library.
         created: the time of making, UTC, ISO 8601.
     """

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     The move is atomic (``os.replace``), so ``path`` holds the old content or the new, never a part.
 
     Raises:
-        OutputError: the folder cannot be made, or the disk refuses the bytes.
+        OutputError: the folder cannot be made, or the disk is full.
 
     >>> import tempfile, pathlib
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""The one hash of content: the same for the same values, in every process and on every machine.
+"""The hash of content: the same for the same values, in every process and on every machine.
 
 Pickle and ``repr`` do not give that: the one changes with versions and with the history of an
 object, the other leaves out the middle of a large array. :func:`canonical` writes a value as bytes,
@@ -45,7 +45,7 @@ def address(thing: Any) -> str:
     raise InputError(
         f"{name or type(thing).__name__} cannot be imported by its name; expected a function at "
         "the top level of a module, not a lambda, a nested function, a partial or an object's "
-        "method. Try: define it with 'def' in a module and hand its settings over as arguments"
+        "method. Try: define it with 'def' in a module and pass its settings as arguments"
     )
 
 
@@ -186,7 +186,7 @@ class ContentHash:
         self._state = sha256()
 
     def add(self, value: Any) -> None:
-        """Take one more value.
+        """Add one more value.
 
         Raises:
             InputError: a type without a canonical form.

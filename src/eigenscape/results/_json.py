@@ -1,4 +1,4 @@
-"""Results as strict JSON: numbers that JSON does not know become null, never ``NaN``."""
+"""Results as strict JSON: numbers that JSON cannot represent become null, never ``NaN``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from eigenscape.results._printable import json_safe
 def jsonable(value: Any) -> Any:
     """Turn dataclasses, arrays, tuples and paths into JSON's own types.
 
-    Not-a-number and infinities become None, because strict JSON has no word for them.
+    Not-a-number and infinities become None, because strict JSON cannot represent them.
 
     Raises:
         TypeError: a value of a type that has no JSON form.
@@ -90,7 +90,7 @@ def read_object(path: str | Path) -> dict[str, Any]:
 
 
 def _refused(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON number")
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -98,5 +98,5 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(data) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice[:60]!r} stands there twice")
+        raise ValueError(f"the key {twice[:60]!r} occurs twice")
     return data

@@ -1,4 +1,4 @@
-"""The Result protocol: what every examination, diagnosis and treatment returns."""
+"""The Result class: what every function that measures something returns."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _LONG, _ALL = 40, 110
 
 @dataclass(frozen=True, kw_only=True)
 class Result(ABC):
-    """A table, a picture, a JSON file and a stamp.
+    """A result with a table, a picture, a JSON file and its environment.
 
     A subclass is a frozen dataclass with a ``schema`` of its own, ``"NAME/VERSION"``, and
     :meth:`frame`. Its fields are written and read by their type hints: bool, int, float, complex,
     str, Path, None, Literal, tuples, lists, sets, mappings with keys of str or int, unions, numpy
     arrays (``NDArray[np.float64]``) and dataclasses of these; ``Any`` holds JSON's own values.
     ``field(metadata={"saved": False})`` leaves one out. The properties that ``also_written`` names
-    are written for readers of the file, and made anew after reading. What draws it is registered
-    by :func:`picture_of`.
+    are written for readers of the file, and computed again after reading. What draws it is
+    registered by :func:`picture_of`.
 
     Two results are equal when all fields are: NaN is equal to NaN, arrays are by their entries.
 

@@ -1,6 +1,6 @@
 """Numbers and texts in JSON: what is written for each type, and what is accepted for it.
 
-JSON has no word for NaN and the infinities. Where a number is declared ``float``, NaN is null, and
+JSON cannot represent NaN and the infinities. Where a number is declared ``float``, NaN is null, and
 an infinity is ``"Infinity"`` or ``"-Infinity"``. Where null or a text could stand too, NaN is
 ``"NaN"``, and beside a text all three are objects: ``{"float": "NaN"}``.
 """
@@ -95,7 +95,7 @@ def write_none(value: Any) -> None:
 
 
 def word(number: float) -> str:
-    """Return the word for a number that JSON does not know."""
+    """Return the word for a number that JSON cannot represent."""
     return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
 
 
@@ -114,14 +114,14 @@ def read_bool(value: Any, _: Any = bool) -> bool:
 
 
 def read_int(value: Any, _: Any = int) -> int:
-    """Read a whole number; 2.0 is none."""
+    """Read a whole number; 2.0 is not one."""
     if type(value) is int:
         return value
     raise WrongValueError("a whole number", value)
 
 
 def read_float(value: Any, _: Any = float) -> float:
-    """Read a number, null as NaN, or the word of one that JSON does not know."""
+    """Read a number, null as NaN, or the word of one that JSON cannot represent."""
     if type(value) is float:
         return value
     if value is None:

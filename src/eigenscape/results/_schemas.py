@@ -39,14 +39,14 @@ _CLASSES: dict[str, type[Result]] = {}
 
 
 def register(kind: type[Result]) -> None:
-    """Note which class reads a schema.
+    """Register the class that reads a schema.
 
     Raises:
         TypeError: the schema is not ``"name/version"``, or another class has its name.
     """
     match = _FORM.fullmatch(kind.schema)
     if match is None:
-        raise TypeError(f"{kind.__name__}: the schema {kind.schema!r} is no 'name/version'")
+        raise TypeError(f"{kind.__name__}: the schema {kind.schema!r} is not 'name/version'")
     before = _CLASSES.setdefault(match[1], kind)
     same = (before.__module__, before.__qualname__) == (kind.__module__, kind.__qualname__)
     if not same:

@@ -1,4 +1,4 @@
-"""One look for every picture: a colour-blind-safe palette and a figure that leaves no trace."""
+"""One look for every picture: a colour-blind-safe palette and figures without global state."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def label_text(name: str) -> str:
 
 
 def new_figure(width: float = 7.0, height: float = 4.0) -> Figure:
-    """Return an empty figure, in inches, that pyplot does not hold on to.
+    """Return an empty figure, in inches, that pyplot does not keep.
 
     >>> new_figure(4, 3).get_size_inches().tolist()
     [4.0, 3.0]

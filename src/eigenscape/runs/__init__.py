@@ -1,4 +1,4 @@
-"""Runs: a list of tasks, finished one file at a time, that continues where it was stopped.
+"""Runs: a list of tasks, each saved when it finishes; an interrupted run resumes.
 
 A :class:`Task` names a function of a module and its arguments. :func:`execute` runs many of them on
 threads, processes, Ray or Dask, with the same results; given a folder it keeps every finished task

@@ -1,4 +1,4 @@
-"""Running a list of tasks, and picking it up where it was left."""
+"""Run a list of tasks, and resume an interrupted run."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def execute(
 ) -> list[Outcome]:
     """Run tasks side by side and return the result of each, in the order of the tasks.
 
-    A task that raises an exception is recorded and the others go on; see :func:`raise_failures`. A
-    task whose worker dies is tried once more, on its own, and named if it happens again.
+    A task that raises an exception is recorded and the others continue; see :func:`raise_failures`.
+    A task whose worker dies is tried once more, on its own, and named if it happens again.
 
-    With a folder, each worker writes each finished task to one file, ``<key>.npz``, in one move. A
+    With a folder, each worker writes each finished task to one file, ``<key>.npz``, atomically. A
     run that was stopped, by whatever means, and is started again reads these and computes the
     rest; a file that is damaged is computed anew. A failed task leaves ``<key>.error.json`` and is
     tried again. Values are then dict, list, tuple, str, int, float, bool, None and numpy arrays of
@@ -69,7 +69,7 @@ def execute(
         InputError: names that occur twice, or tasks that can have no key; all of these at once.
         MissingExtraError: the engine's package is not installed.
         OutputError: the folder cannot be written, or is not shared with the workers.
-        TaskError: the engine broke off.
+        TaskError: the engine failed.
 
     >>> import statistics
     >>> data = {"a": [1.0, 2.0, 6.0], "b": []}
@@ -155,7 +155,7 @@ def _receipts(
             raise
         except Exception as error:
             raise TaskError(
-                f"the engine '{how[0]}' broke off: {one_line(error)}\n"
+                f"the engine '{how[0]}' failed: {one_line(error)}\n"
                 "Tasks that finished are kept if the run has a folder. Try: run the same again to "
                 "continue, with fewer jobs if memory ran out"
             ) from error
@@ -240,7 +240,7 @@ class _Line:
         self._unexplained += 1
         if self._unexplained > _UNEXPLAINED:
             raise TaskError(
-                "workers are lost again and again, though each task runs on its own; is there "
+                "workers are lost repeatedly, though each task runs on its own; is there "
                 "memory for so many at once? Tasks that finished are kept if the run has a folder. "
                 "Try: fewer jobs"
             )

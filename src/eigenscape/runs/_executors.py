@@ -254,7 +254,7 @@ class _RayExecutor(Executor):
         self._waiting: deque[tuple[Future[Any], tuple[Any, ...]]] = deque()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Hand a call to Ray, now or as soon as one of the workers is free."""
+        """Pass a call to Ray, now or as soon as a worker is free."""
         future: Future[Any] = Future()
         with self._lock:
             self._waiting.append((future, (fn, args, kwargs)))
@@ -262,7 +262,7 @@ class _RayExecutor(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
-        """Forget what waits; what runs goes on, and keeps what it finds."""
+        """Cancel waiting calls; running ones finish and are kept."""
         with self._lock:
             waiting, self._waiting = self._waiting, deque()
         for future, _ in waiting:

@@ -58,7 +58,7 @@ class PerWorker:
 
 
 class CannotTravelError(InputError):
-    """A function or an argument does not pickle, so that other processes cannot have it."""
+    """A function or an argument does not pickle, so that it cannot be sent to other processes."""
 
 
 @canonical.register
@@ -73,7 +73,7 @@ class Call:
     Args:
         function: any callable.
         arguments: its keyword arguments.
-        here: it runs in the driver's process, so that its value need not travel.
+        here: it runs in the driver's process, so that its value need not be sent.
     """
 
     function: Callable[..., Any]
@@ -91,7 +91,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Parcel:
-    """A call as bytes; what is large lies in files that it names."""
+    """A call as bytes; large arrays are in files that it names."""
 
     content: bytes
     origin: str
@@ -110,7 +110,7 @@ class Parcel:
 
 
 class Desk:
-    """The driver's side: packs calls, and takes the files away at the end.
+    """The driver's side: packs calls, and deletes the files at the end.
 
     Args:
         folder: of the run, where its workers can read; None for the system's temporary folder.

@@ -1,4 +1,4 @@
-"""How far a run is, how long it will still take, and a bar that shows it."""
+"""Progress of a run, the time that is left, and a progress bar."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True)
 class Progress:
-    """The state of a run, told when it starts and after every task.
+    """The state of a run, reported when it starts and after every task.
 
     Args:
         done: tasks that are over: resumed, finished now, or failed.
@@ -21,7 +21,7 @@ class Progress:
         elapsed_seconds: time since this run started.
         remaining_seconds: an estimate from the tasks of this run alone, resumed ones being free;
             None until one of them is over.
-        name: the task that is just over; empty when the run starts.
+        name: the task that has just finished; empty when the run starts.
         damaged: tasks whose file is damaged, so that they are computed again.
     """
 
@@ -39,12 +39,12 @@ ProgressCallback = Callable[[Progress], None]
 
 
 class Tracker:
-    """Counts tasks and tells a callback.
+    """Counts tasks and reports to a callback.
 
     Args:
         total: all tasks.
         resumed: those that need not be computed.
-        tell: whom to tell, or None.
+        tell: the callback, or None.
         damaged: those whose file cannot be used.
         clock: seconds of a steady clock.
     """
@@ -68,11 +68,11 @@ class Tracker:
         self._failed = 0
 
     def start(self) -> None:
-        """Tell what is done before the first task."""
+        """Report the state before the first task."""
         self._report("")
 
     def step(self, name: str, *, failed: bool) -> None:
-        """Count one task of this run, and tell."""
+        """Count one task of this run, and report."""
         self._fresh += 1
         self._failed += failed
         self._report(name)
@@ -90,9 +90,9 @@ class Tracker:
 
 @contextmanager
 def progress_bar(description: str, *, quiet: bool = False) -> Iterator[ProgressCallback]:
-    """Yield a callback for :func:`execute` that draws a bar, and take the bar away at the end.
+    """Yield a callback for :func:`execute` that draws a bar, and remove it at the end.
 
-    The bar goes to standard error; nothing at all is drawn when that is not a terminal.
+    The bar goes to standard error; nothing is drawn if that is not a terminal.
 
     Args:
         description: what the work is, in a word or two.
@@ -127,7 +127,7 @@ def progress_bar(description: str, *, quiet: bool = False) -> Iterator[ProgressC
 
 
 def state(progress: Progress) -> str:
-    """Say in words what a bar shows.
+    """Return the text of the bar.
 
     >>> state(Progress(3, 8, 1, 1, 75.0, 125.4, "seed 2"))
     '3/8, 1 failed, 0:01:15 elapsed, 0:02:05 left'

@@ -33,7 +33,7 @@ Arrays = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a task leaves its result; small, so that it can travel to a worker."""
+    """Where a task writes its result; small, so that it can be sent to a worker."""
 
     folder: Path
     key: str
@@ -58,7 +58,7 @@ class Record:
 
 
 def write_record(slot: Slot, record: Record) -> None:
-    """Write a finished task's file in one move, and take back an earlier failure.
+    """Write a finished task's file atomically, and delete the record of an earlier failure.
 
     Raises:
         InputError: a value that cannot be kept without a pickle.
@@ -76,7 +76,7 @@ def read_record(slot: Slot) -> Record | None:
     """Read a finished task's file; None where there is none, or a damaged one.
 
     Raises:
-        InputError: the file is there and the system does not let it be read.
+        InputError: the file exists and cannot be read.
     """
     try:
         file = slot.finished.open("rb")
@@ -99,7 +99,7 @@ def read_record(slot: Slot) -> Record | None:
 
 
 def write_failure(slot: Slot, name: str, error: str, traceback: str) -> None:
-    """Write down why a task failed.
+    """Write the failure of a task.
 
     Raises:
         OutputError: the file could not be written.
@@ -111,7 +111,7 @@ def write_failure(slot: Slot, name: str, error: str, traceback: str) -> None:
 
 
 def open_folder(folder: Path, keys: Mapping[str, str], about: Mapping[str, Any] | None) -> None:
-    """Write ``run.json``, what the run is made of; sweep up what a killed run has left.
+    """Write ``run.json``, the manifest of the run, and delete temporary files of a killed run.
 
     Args:
         folder: made if it is not there.
@@ -192,8 +192,8 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 def pack(value: Any) -> tuple[Any, Arrays]:
     """Split a value into its structure, in strict JSON's types, and its arrays.
 
-    What JSON has no word for becomes an object of one key that says what it was; a dictionary is
-    such an object too, so that no value can be mistaken for another.
+    What JSON cannot represent becomes an object of one key that says what it was; a dictionary is
+    such an object too, so that values stay distinguishable.
 
     Raises:
         InputError: a type that is neither plain data nor an array of numbers.

@@ -17,7 +17,7 @@ _LONGEST_NAME = 80  # a file name holds 255 bytes on the usual systems
 
 @dataclass(frozen=True)
 class Task:
-    """One call of a pure function, under a name that is its own within a run.
+    """One call of a pure function, under a name that is unique within a run.
 
     The function is a pure one: it does not change its arguments, and what it returns depends on
     nothing else.
@@ -110,7 +110,7 @@ def raise_failures(outcomes: Sequence[Outcome]) -> None:
     Traceback (most recent call last):
     eigenscape.errors.TaskError: 1 of 2 tasks failed:
       b: ValueError: no data
-    1 finished and is held in memory only; try: give a folder, so that finished tasks are kept
+    1 finished and is held in memory only. Try: give a folder, so that finished tasks are kept
     """
     failed = [outcome for outcome in outcomes if not outcome.ok]
     if not failed:
@@ -127,10 +127,10 @@ def _rest(outcomes: Sequence[Outcome], finished: int) -> str:
     folder = next((outcome.file.parent for outcome in outcomes if outcome.file), None)
     if folder is None:
         return (
-            f"{finished} finished and {verb} held in memory only; "
-            "try: give a folder, so that finished tasks are kept"
+            f"{finished} finished and {verb} held in memory only. "
+            "Try: give a folder, so that finished tasks are kept"
         )
     return (
-        f"{finished} finished and {verb} kept in {folder}; "
-        "try: remove the cause and run the same again, only the failed ones are computed"
+        f"{finished} finished and {verb} kept in {folder}. "
+        "Try: remove the cause and run the same again, only the failed ones are computed"
     )

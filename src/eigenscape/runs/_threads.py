@@ -1,4 +1,4 @@
-"""One thread for torch, for a while, where the work is small."""
+"""One thread for torchwithin a block, where the work is small."""
 
 from __future__ import annotations
 

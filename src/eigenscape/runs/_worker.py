@@ -1,4 +1,4 @@
-"""What happens inside a worker: one task is run, and its result is written there and then."""
+"""Inside a worker: run one task and write its result."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker is told besides the function and its arguments.
+    """What a worker needs besides the function and its arguments.
 
     Args:
         index: the task's place in the list.
         name: the task's name.
         slot: where the outcome is kept, or None to send the value back.
-        driver: the process that gives the orders; its workers use one thread each.
+        driver: the process that sends the tasks; its workers use one thread each.
         dtype: torch's default dtype in the driver, or None where torch is not loaded.
     """
 
@@ -41,7 +41,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a worker answers; the value travels only when no file holds it, packed if far."""
+    """The answer of a worker; the value is sent only when no file holds it."""
 
     index: int
     seconds: float
@@ -52,19 +52,19 @@ class Receipt:
 
 
 def this_process() -> tuple[str, int]:
-    """Name this process among those of a cluster."""
+    """Return the name of this process within a cluster."""
     return platform.node(), os.getpid()
 
 
 def enter_worker(parent: int | None) -> None:
-    """Make a process that was started for a run its worker.
+    """Set up a process that was started as a worker.
 
     What is written to standard output, also below Python, goes to standard error: standard output
-    belongs to the driver. Ctrl-C is left to the driver. When the driver dies, so does this process,
-    also in the midst of a task.
+    belongs to the driver. Ctrl-C is left to the driver. When the driver ends, so does this process,
+    also during a task.
 
     Args:
-        parent: the driver, where it is the parent process; None where the engine sees to its death.
+        parent: the driver, where it is the parent process; None where the engine ends it.
     """
     sys.stdout.flush()
     os.dup2(2, 1)

@@ -1,4 +1,4 @@
-"""Closed forms and exact laws: what random-matrix theory says before any weight is read."""
+"""Closed forms and exact laws: what random-matrix theory predicts before any weight is read."""
 
 from eigenscape.theory._hill import alpha_hill as alpha_hill
 from eigenscape.theory._hill import hill_shift as hill_shift

@@ -1,4 +1,4 @@
-"""The Marchenko-Pastur law: the eigenvalues of a weight matrix that has learned nothing."""
+"""The Marchenko-Pastur law: the eigenvalues of an untrained weight matrix."""
 
 from __future__ import annotations
 

@@ -55,11 +55,12 @@ def wishart_eigenvalues(n: int, m: int, generator: np.random.Generator) -> NDArr
 def hill_null(
     n: int, m: int, slices: int = 1, fraction: float = 0.5, *, paper: bool = False
 ) -> HillNull:
-    """Return what PL_Alpha_Hill shows on random matrices of this very shape.
+    """Return the distribution of PL_Alpha_Hill on random matrices of the same shape.
 
     The limit is the exact Marchenko-Pastur value; mean and spread come from seeded draws of at most
-    128 rows, carried to n by the 1 / n law of linear eigenvalue statistics (Bai and Silverstein
-    2004). Pooled slices are independent, so the spread falls with the square root of their number.
+    128 rows, extrapolated to n by the 1 / n law of linear eigenvalue statistics (Bai and
+    Silverstein 2004). Pooled slices are independent, so the spread falls with the square root of
+    their number.
 
     Args:
         n: the smaller dimension of one matrix.

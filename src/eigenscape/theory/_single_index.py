@@ -18,7 +18,7 @@ Scalar = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 class SingleIndexMoments(NamedTuple):
-    r"""What the first step sees of teacher link :math:`\sigma_*` and activation :math:`\sigma`.
+    r"""Gaussian moments of teacher link :math:`\sigma_*` and activation :math:`\sigma`.
 
     Attributes:
         teacher_slope: :math:`E[\sigma_*'(g)] = E[g\,\sigma_*(g)]`, g standard normal.

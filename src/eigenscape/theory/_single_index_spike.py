@@ -1,4 +1,4 @@
-"""Where one large step of gradient descent or Adam puts a spike, and from which learning rate."""
+"""One large step of gradient descent or Adam: its spike, and the learning rate that it needs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ OPTIMIZERS = ("gd", "adam")
 
 
 class FirstStep(NamedTuple):
-    r"""One full-batch step from a standard normal W, as theory sees it.
+    r"""One full-batch step from a standard normal W, in theory.
 
     The step is :math:`-\eta S`; S is the gradient for ``"gd"`` and its sign for ``"adam"``.
 
     Attributes:
         gain: the largest singular value of S.
-        offset: :math:`u^T W v` along the singular vectors of S, which the step has to undo first.
+        offset: :math:`u^T W v` along the singular vectors of S, which the step has to cancel first.
         cosine: between the right singular vector of S and the teacher direction.
         threshold: the learning rate from which a spike leaves the bulk.
         frobenius: the learning rate at which the step is as large as W in Frobenius norm.
@@ -104,8 +104,8 @@ def first_step(
 
     Gradient descent plants :math:`\sigma_1(G)` of :func:`initial_gradient`. Adam's first step is
     :math:`-\eta\,\mathrm{sign}(G)`, of size :math:`\kappa \sqrt{h d}` with :func:`sign_gain` at
-    :math:`\tau = \mu_1 c \sqrt{n / d} / \sqrt{\mathrm{Var}(\sigma') L_0}`. Both pull against the
-    student's own output, because the residual holds it:
+    :math:`\tau = \mu_1 c \sqrt{n / d} / \sqrt{\mathrm{Var}(\sigma') L_0}`. Both act against the
+    student's own output, because the residual contains it:
 
     .. math:: u^T W v = \mu_1 \sqrt{d \|a\|^2 / h}\,/\,c \quad \text{(times } \sqrt{2 / \pi}\,\rho
               \text{ for Adam)}

@@ -1,4 +1,4 @@
-"""Where the largest eigenvalue of noise ends, and where a planted direction comes out of it."""
+"""The upper edge of noise, and the position of a planted direction outside it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def tracy_widom_quantile(p: float) -> float:
 
 
 def noise_edge(n: int, m: int, *, level: float = 0.999) -> float:
-    r"""Return what the largest eigenvalue of n x m unit noise, over m, stays below at ``level``.
+    r"""Return the quantile at ``level`` of the largest eigenvalue of n x m unit noise, over m.
 
     Centre and scale are Johnstone's (2001), with :math:`n \le m`:
 
@@ -43,7 +43,7 @@ def noise_edge(n: int, m: int, *, level: float = 0.999) -> float:
 
 
 def spike_position(theta: float, q: float) -> float:
-    r"""Return where a planted singular value comes out of the noise.
+    r"""Return the eigenvalue at which a planted singular value appears.
 
     For :math:`X / \sqrt m + \theta u v^T` with unit noise, :math:`q = n / m \le 1`:
 

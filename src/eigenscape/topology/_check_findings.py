@@ -1,4 +1,4 @@
-"""What can be wrong with a grid of losses, one function for each suspicion."""
+"""What can be wrong with a grid of losses: one function for each check."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ ULPS = 8
 
 @dataclass(frozen=True)
 class Finding:
-    """One suspicion with its grounds.
+    """One possible fault, with the evidence for it.
 
     Args:
         name: the kind of finding.
-        severity: "fault" (counts on this grid mislead) or "note" (know it, and go on).
+        severity: "fault" (counts on this grid mislead) or "note" (worth knowing, no fault).
         sentence: what was found.
         remedy: what to do about it.
         evidence: the numbers behind it.
@@ -172,7 +172,7 @@ def noise_floor(values: FloatArray) -> Finding | None:
 
 
 def chance_level(values: FloatArray) -> Finding | None:
-    """Find a classification loss that never leaves the level of guessing."""
+    """Find a classification loss that never leaves chance level."""
     finite = values[np.isfinite(values)]
     low, high = float(finite.min()), float(finite.max())
     for classes in CLASSES:
@@ -248,7 +248,7 @@ def spacing(axes: Sequence[FloatArray]) -> list[Finding]:
 
 
 def centre(values: FloatArray, axes: Sequence[FloatArray] | None) -> list[Finding]:
-    """Ask whether the trained model is a sample, and whether the lowest loss is near it."""
+    """Check whether the trained model is a sample, and whether the lowest loss is near it."""
     found = []
     if axes is not None:
         found += [hit for k, axis in enumerate(axes) if (hit := _zero(k, axis))]

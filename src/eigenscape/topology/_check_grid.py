@@ -1,4 +1,4 @@
-"""Is a grid of losses fit to count minima on? A report with evidence and remedies."""
+"""Check whether minima can be counted on a grid of losses: a report with evidence and remedies."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def check_grid(
     Raises:
         InputError: no grid of real numbers.
 
-    The suspicions: NaN and infinities; a constant; duplicated slices; a zig-zag sampler; minima
+    What is checked: NaN and infinities; a constant; duplicated slices; a zig-zag sampler; minima
     that are rounding; a loss at chance level; axes that contradict the shape; a grid that does not
     hold, or is not centred on, the trained model.
 

@@ -52,8 +52,8 @@ def find_zigzag(values: FloatArray) -> ZigZag | None:
     difference| across rows is compared on the same samples. Losses are compressed first by
     arcsinh((f - median) / spread), so that a steep border does not decide alone.
 
-    A sampler that walks rows to and fro and evaluates after the step on the way out, but before it
-    on the way back, makes such grids.
+    A sampler that goes along the rows in alternating directions and evaluates after the step on the
+    way out, but before it on the way back, makes such grids.
     """
     with np.errstate(invalid="ignore"):
         smooth = _compressed(values)
@@ -76,7 +76,7 @@ def unzigzag(
         the grid, one sample shorter along ``axis``.
 
     Raises:
-        InputError: no such axes, or a shift that is no single step.
+        InputError: no such axes, or a shift of more than one step.
 
     >>> unzigzag([[0, 1, 2, 3], [1, 2, 3, 4], [0, 1, 2, 3]]).tolist()
     [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]

@@ -27,11 +27,11 @@ def bottleneck_distance(first: Diagram, second: Diagram, *, normalize: Normalize
 
     Args:
         first: a tree, or pairs ``(p, 2)`` of birth and death.
-        second: likewise.
+        second: as ``first``.
         normalize: ``"range"`` moves and scales the values of each tree to [0, 1] first.
 
     Raises:
-        InputError: too many pairs, no finite pairs ``(p, 2)``, or a range asked of bare pairs.
+        InputError: too many pairs, no finite pairs ``(p, 2)``, or a range with pairs alone.
 
     >>> bottleneck_distance([[0.0, 4.0]], [[0.0, 4.5], [1.0, 1.5]])
     0.5
@@ -53,7 +53,7 @@ def wasserstein_distance(
 
     Args:
         first: a tree, or pairs ``(p, 2)`` of birth and death.
-        second: likewise.
+        second: as ``first``.
         p: 1 or more.
         normalize: as for :func:`bottleneck_distance`.
 
@@ -94,7 +94,7 @@ def _points(diagram: Diagram, normalize: str | None) -> tuple[Floats, Floats]:
     else:
         pairs, ends = np.asarray(diagram, dtype=np.float64), np.empty(0)
         if normalize:
-            raise InputError("pairs alone do not tell the range. Try: give merge trees")
+            raise InputError("pairs alone do not give the range. Try: give merge trees")
         if pairs.size == 0:
             pairs = np.empty((0, 2))
         if pairs.ndim != 2 or pairs.shape[1] != 2:

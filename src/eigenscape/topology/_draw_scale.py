@@ -1,4 +1,4 @@
-"""What the pictures of this room share: the loss scale, the colours, the markers."""
+"""What the pictures of this package share: the loss scale, the colours, the markers."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ SADDLE: dict[str, Any] = {"marker": "D", "color": "#E69F00", "label": "saddle"}
 
 
 def extremum_style(superlevel: bool) -> dict[str, Any]:
-    """Return the marker of what a tree's branches end in."""
+    """Return the marker of the nodes in which a tree's branches end."""
     return {**MINIMUM, "label": "maximum"} if superlevel else MINIMUM
 
 
 def check_scale(scale: str, low: float) -> None:
-    """Refuse a scale that cannot show the data.
+    """Raise an error if the scale cannot show the data.
 
     Raises:
         InputError: an unknown scale, or a logarithm of what is not positive.
@@ -103,5 +103,5 @@ def marker_size(count: int) -> float:
 
 
 def marker_edge(count: int) -> float:
-    """Return the width of a marker's white rim: none where many would hide the markers."""
+    """Return the width of a marker's white edge: zero if many would hide the markers."""
     return 0.3 if count <= _RIMMED else 0.0

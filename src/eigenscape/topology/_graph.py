@@ -22,7 +22,7 @@ Ints = NDArray[np.int32]
 
 
 class Graph(Protocol):
-    """What the sweep asks of a graph; ranks and labels are one number a vertex."""
+    """The graph that the sweep needs; ranks and labels are one number per vertex."""
 
     def lowest(self, rank: Ints) -> Ints:
         """Return, for each vertex, the lowest rank among itself and its neighbours."""

@@ -1,4 +1,4 @@
-"""A grid of losses as it came from a file: values, coordinates, and what was noticed on the way."""
+"""A grid of losses from a file: values, coordinates, and notes on how they were read."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Grid:
     """A regular n-dimensional grid of losses.
 
     Args:
-        values: float64, n-D. NaN and +inf are allowed and mean: not measured, or diverged.
+        values: float64, n-D. NaN and +inf are allowed : not measured, or diverged.
         axes: one array of coordinates per dimension, as the file has them (their lengths may
             contradict ``values.shape``: :func:`check_grid` says so), or None.
         names: a name per dimension.
         source: where the values came from.
         value: the name of the array or column that was read.
-        notes: what a reader should know, in sentences.
+        notes: remarks on the grid, in sentences.
     """
 
     values: FloatArray = field(repr=False)
@@ -55,7 +55,7 @@ class Grid:
 
 
 def grid_values(values: ArrayLike, source: str = "the grid") -> FloatArray:
-    """Return ``values`` as a float64 grid, or say why they are none.
+    """Return ``values`` as a float64 grid, or raise an error that says why not.
 
     Args:
         values: anything that numpy reads as an array of numbers.
@@ -92,7 +92,7 @@ def grid_values(values: ArrayLike, source: str = "the grid") -> FloatArray:
 
 
 def measured(values: FloatArray, *, superlevel: bool = False) -> FloatArray:
-    """Return the values with every sample that tells nothing put above (below) all others.
+    """Return the values with every sample that is not finite put above (below) all others.
 
     NaN and +inf become +inf, which a merge tree reaches last; for superlevel sets -inf.
     """
@@ -101,7 +101,7 @@ def measured(values: FloatArray, *, superlevel: bool = False) -> FloatArray:
 
 
 def refuse_too_large(samples: int, source: str) -> None:
-    """Refuse a grid whose merge tree would not fit into the memory of this machine.
+    """Raise an error if the merge tree would not fit into the memory of this machine.
 
     Raises:
         InputError: with the sizes.
@@ -116,7 +116,7 @@ def refuse_too_large(samples: int, source: str) -> None:
 
 
 def refuse_long_axis(shape: tuple[int, ...], samples: int, source: str) -> None:
-    """Refuse coordinates that outnumber the samples: they belong to another grid, or to none.
+    """Raise an error if there are more coordinates than samples: they belong to another grid.
 
     Raises:
         InputError: with both counts.
@@ -130,7 +130,7 @@ def refuse_long_axis(shape: tuple[int, ...], samples: int, source: str) -> None:
 
 
 def memory() -> int:
-    """Return the bytes of memory of this machine, 0 where the system does not tell."""
+    """Return the bytes of memory of this machine, 0 if unknown."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

@@ -21,7 +21,7 @@ def merge_tree(
 
     Samples are taken in the order of (value, flat row-major index), so that ties are never equal
     (simulation of simplicity, Edelsbrunner and Muecke 1990). Where components meet, the one with
-    the lower minimum lives on (the elder rule). Exact, with no loop over samples: each sample is
+    the lower minimum continues (the elder rule). Exact, with no loop over samples: each sample is
     labelled by steepest descent, and the graph of labels is merged instead.
 
     Args:
@@ -32,7 +32,7 @@ def merge_tree(
         superlevel: follow superlevel sets, from the maxima down.
 
     Raises:
-        InputError: no sample, NaN or -inf (+inf for superlevel), or values that are no real
+        InputError: no sample, NaN or -inf (+inf for superlevel), or values that are not real
             numbers.
 
     >>> tree = merge_tree([5, 1, 3, 0, 4, 2, 6])

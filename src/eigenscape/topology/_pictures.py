@@ -1,4 +1,4 @@
-"""What a topology result and a report on a grid look like."""
+"""Pictures of a topology result and of a report on a grid."""
 
 from __future__ import annotations
 

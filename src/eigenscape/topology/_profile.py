@@ -144,7 +144,7 @@ class Profile:
 
 
 def landscape_profile(tree: MergeTree, *, order: str = "volume", mean: str = "branch") -> Profile:
-    """Lay a merge tree out as a landscape profile.
+    """Return the landscape profile of a merge tree.
 
     Each arc gets an interval as wide as the number of samples in its branch. Its own samples are
     split evenly to both sides; between them lies the block of its children, side by side. At a

@@ -43,7 +43,7 @@ def choose_value(shapes: Mapping[str, tuple[int, ...]], value: str | None, sourc
         source: the file, for an error.
 
     Raises:
-        InputError: no such array, or no single one that could be meant; it lists them all.
+        InputError: no such array, or an ambiguous choice; the message lists them all.
     """
     listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "nothing"
     if value is not None:
@@ -65,7 +65,7 @@ def choose_value(shapes: Mapping[str, tuple[int, ...]], value: str | None, sourc
 
 
 def choose_axes(shapes: Mapping[str, tuple[int, ...]], dimensions: int) -> tuple[str, ...]:
-    """Return the names of the coordinate arrays of a grid, or nothing where they are not there.
+    """Return the names of the coordinate arrays of a grid, or nothing if there are none.
 
     >>> choose_axes({"x": (3,), "y": (4,), "loss": (3, 4)}, 2)
     ('x', 'y')

@@ -1,4 +1,4 @@
-"""One door for grids from files, whatever tool wrote them."""
+"""Read grids from files, whichever tool wrote them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read_grid(path: str | Path, *, value: str | None = None) -> Grid:
             such as x, y, loss), ``.h5``/``.hdf5`` (surfaces of tomgoldstein/loss-landscape) or
             ``.nc`` (netCDF; this package's own landscapes).
         value: which array or column holds the loss. By default ``loss``, ``train_loss`` and the
-            like, or the only one that can be meant.
+            like, or the only candidate.
 
     Raises:
         InputError: no such file, empty, damaged, a pickle, not numbers, or a choice is needed.

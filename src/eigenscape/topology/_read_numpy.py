@@ -1,4 +1,4 @@
-"""Grids from numpy's own files, without ever running a pickle."""
+"""Grids from numpy's own files, without running pickles."""
 
 from __future__ import annotations
 

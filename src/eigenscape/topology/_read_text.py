@@ -29,7 +29,7 @@ def read_text(path: Path, value: str | None) -> Grid:
     except a first one that names every column.
 
     Raises:
-        InputError: ragged rows, words among the numbers, missing or doubled samples.
+        InputError: ragged rows, words among the numbers, missing or repeated samples.
     """
     comments, first, skip = _head(path)
     delimiter = _delimiter(first)
@@ -108,7 +108,7 @@ def _pivot(
     """Sort rows of coordinates and losses into a grid, whatever their order."""
     if not np.isfinite(keys).all():
         row = int(np.flatnonzero(~np.isfinite(keys).all(axis=1))[0])
-        raise InputError(f"{path}: sample {row + 1} has a coordinate that is no finite number")
+        raise InputError(f"{path}: sample {row + 1} has a coordinate that is not a finite number")
     axes, places = [], []
     for column in keys.T:
         axis, place = _levels(column)

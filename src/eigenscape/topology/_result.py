@@ -1,4 +1,4 @@
-"""The topology of one grid as a result: counts, pairs, arcs, and how far to trust them."""
+"""The topology of one grid as a result: counts, pairs, arcs, and their sensitivity."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LARGEST_STORED = 200_000
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """What another connectivity would have counted.
+    """Counts under another connectivity.
 
     Args:
         connectivity: which samples are neighbours.
@@ -64,7 +64,7 @@ class TopologyResult(PersistenceMetrics, Result):
         simplified: pairs that persist less than this were cancelled, in units of the loss.
         unsimplified_minima: number of minima before that.
         sensitivity: counts under each connectivity; empty where the grid was too large for it.
-        notes: what a reader should know.
+        notes: remarks on the result.
         minima: their samples, by value.
         saddles: the samples at which components merge.
         essential: one minimum for each connected component, which never dies.
@@ -131,7 +131,7 @@ def examine_topology(
         sensitivity: count under all three connectivities too; by default up to 200,000 samples.
 
     Raises:
-        InputError: no grid, an unknown connectivity or a threshold that is none.
+        InputError: no grid, an unknown connectivity or an invalid threshold.
 
     >>> examine_topology([5.0, 1, 3, 0, 4, 2, 6]).average_persistence
     2.0

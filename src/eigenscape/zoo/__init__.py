@@ -1,4 +1,4 @@
-"""The zoo: small networks and real data that demonstrations, studies and tests train on the spot.
+"""Small networks and real data for demonstrations, studies and tests.
 
 Data
     :func:`digits` (a :class:`Split`), :func:`noisy_labels`.

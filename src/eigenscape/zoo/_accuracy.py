@@ -12,7 +12,7 @@ from eigenscape.models import device_of, mode_restored
 def accuracy(model: nn.Module, inputs: Tensor, labels: Tensor, *, batch_size: int = 1024) -> float:
     """Return the share of examples whose largest logit is at their label.
 
-    Computed in evaluation mode; every module is put back into the mode it was found in.
+    Computed in evaluation mode; the mode of every module is restored afterwards.
 
     Args:
         model: maps ``(n, ...)`` inputs to ``(n, classes)`` logits.

@@ -34,7 +34,7 @@ def _read(path: Path) -> Any:
             ) from error
         raise CheckpointError(
             f"{path} is {path.stat().st_size} bytes that torch cannot read ({type(error).__name__}"
-            "): it is no file of torch.save, or it is cut or corrupt; fetch or save it again"
+            "): it is not a file of torch.save, or it is cut or corrupt; fetch or save it again"
         ) from error
 
 
@@ -68,9 +68,9 @@ def _misfits(state: Mapping[str, Tensor], model: CifarResNet) -> list[str]:
 
 
 def load_cifar_resnet(path: str | PathLike[str]) -> CifarResNet:
-    """Load a published CIFAR ResNet checkpoint; the depth and the classes are read off its tensors.
+    """Load a published CIFAR ResNet checkpoint; depth and classes follow from its tensors.
 
-    The layout is that of the widely used ``resnet20-12fca82f.th`` and its sisters: a dict whose
+    The layout is that of the widely used ``resnet20-12fca82f.th`` and its siblings: a dict whose
     ``state_dict`` has data-parallel names (``module.conv1.weight``). A bare state dict fits too.
     The file is read with ``weights_only=True``: nothing in it is executed.
 

@@ -46,7 +46,7 @@ class CifarResNet(nn.Module):
 
     He et al., "Deep Residual Learning for Image Recognition" (CVPR 2016), section 4.2, with option
     A shortcuts, and the weights drawn as in He et al. (ICCV 2015). The parameters have the names of
-    the checkpoints in circulation: ``conv1``, ``bn1``, ``layer1.0.conv1``, ..., ``linear``.
+    the published checkpoints: ``conv1``, ``bn1``, ``layer1.0.conv1``, ..., ``linear``.
 
     Args:
         blocks: the blocks of a stage, ``n`` in the paper; the depth is ``6 n + 2``.

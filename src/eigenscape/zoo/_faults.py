@@ -1,4 +1,4 @@
-"""Planted faults: a healthy recipe, and the ways to spoil it."""
+"""Planted faults: a healthy recipe, and faulty variants of it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ HEALTHY_RECIPE = Recipe(epochs=20, batch_size=32, learning_rate=0.02, weight_dec
 
 @dataclass(frozen=True)
 class PlantedFault:
-    """A fault whose cause is known, because it was put there.
+    """A fault whose cause is known, because it was introduced on purpose.
 
     Attributes:
         description: what is wrong, in a sentence.
-        recipe: the hyper-parameters of the spoilt training.
+        recipe: the hyper-parameters of the faulty training.
         label_noise: the share of training labels that are made wrong.
     """
 

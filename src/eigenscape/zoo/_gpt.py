@@ -1,4 +1,4 @@
-"""The small transformer: a decoder that guesses the next token, and a classifier on its trunk."""
+"""The small transformer: a decoder that predicts the next token, and a classifier on its trunk."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class _Trunk(nn.Module):
 
 
 class GPT(_Trunk):
-    """A decoder-only transformer that guesses every next token from those before it.
+    """A decoder-only transformer that predicts every next token from those before it.
 
     The network of GPT-2 (Radford et al., "Language Models are Unsupervised Multitask Learners",
     2019, section 2.3): learned positions, normalisation before each part of a block and at the end,
@@ -144,7 +144,7 @@ class GPT(_Trunk):
 
     Parameters are named ``tokens.weight``, ``positions.weight``, ``blocks.0.attention.q.weight``
     (``k``, ``v``, ``o``), ``blocks.0.mlp.up.weight`` (``down``), ..., ``head.weight``. Width 64
-    gives every matrix of a block 64 eigenvalues, and TempBalance asks for 50.
+    gives every matrix of a block 64 eigenvalues, and TempBalance needs 50.
 
     Args:
         vocabulary: how many tokens there are.
@@ -186,7 +186,7 @@ class GPTClassifier(_Trunk):
     """A class for each row of tokens: the trunk of a :class:`GPT`, its mean state, a linear head.
 
     :meth:`of` makes one from a pretrained network. The mean is over the tokens of a row, none of
-    which is taken for padding. Parameters have the names of a GPT's.
+    which is treated as padding. Parameters have the names of a GPT's.
 
     Args:
         classes: the number of classes.
@@ -220,7 +220,7 @@ class GPTClassifier(_Trunk):
         """Return a classifier with a copy of a network's trunk and a fresh head.
 
         Args:
-            gpt: what to copy from; it is left as it is.
+            gpt: what to copy from; it is not changed.
             classes: the number of classes.
             seed: seeds the head.
 

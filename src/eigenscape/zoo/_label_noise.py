@@ -1,4 +1,4 @@
-"""Label noise: the plainest way to spoil a data set."""
+"""Label noise."""
 
 from __future__ import annotations
 

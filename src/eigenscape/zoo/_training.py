@@ -28,11 +28,11 @@ def train(
     2016, section 3).
 
     Args:
-        model: maps inputs to logits; its modules are put back into the mode they were found in.
+        model: maps inputs to logits; the mode of its modules is restored afterwards.
         inputs: one example a row; moved to the model's device.
         labels: int64, ``(n,)``.
         seed: seeds shuffling and dropout, not the initial weights.
-        callbacks: told of the training.
+        callbacks: see :class:`eigenscape.models.Callback`.
         **recipe: fields of :class:`eigenscape.models.Recipe`: ``epochs``, ``batch_size`` and
             ``learning_rate``, and by choice ``momentum``, ``weight_decay``, ``optimizer``,
             ``schedule``.

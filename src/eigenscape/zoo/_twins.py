@@ -25,7 +25,7 @@ _HEALTHY = PlantedFault(
 
 @dataclass(frozen=True, eq=False)
 class Twin:
-    """A trained network, and how it came about.
+    """A trained network, and how it was trained.
 
     Attributes:
         name: "healthy", or the planted fault's name.
@@ -52,7 +52,7 @@ def trained_twin(planted_fault: str | None = None, *, seed: int = 0) -> Twin:
     """Train an MLP of widths 64-256-256-256-10 with batch norm on the digits.
 
     Twins of one seed share their initial weights (see :class:`MLP`), their data split and the order
-    of their batches; it is the planted fault alone that sets them apart.
+    of their batches; they differ in the planted fault alone.
 
     Args:
         planted_fault: a key of ``PLANTED_FAULTS``, or None for a healthy training.

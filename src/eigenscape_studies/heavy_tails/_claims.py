@@ -1,4 +1,4 @@
-"""The paper's claims about the spectrum, held against the measurements."""
+"""The paper's claims about the spectrum, compared with the measurements."""
 
 from __future__ import annotations
 

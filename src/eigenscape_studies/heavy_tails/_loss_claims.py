@@ -1,4 +1,4 @@
-"""What heavy tails do to the loss: claims, and the plain paragraph about the feature scaling."""
+"""Claims about the effect of heavy tails on the loss, and a paragraph on the feature scaling."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def effects(numbers: Numbers) -> dict[str, Interval]:
 
 
 def sign(effect: Interval) -> str:
-    """Say which way an effect goes.
+    """Return the direction of an effect.
 
     >>> sign(Interval(-0.05, -0.06, -0.04, 3)), sign(Interval(0.0, -1.0, 1.0, 3))
     ('falls', 'does not change beyond its interval')
@@ -35,7 +35,7 @@ def sign(effect: Interval) -> str:
 
 
 def loss_paragraph(numbers: Numbers) -> str:
-    """Say in plain words what the heavy tail does to the test loss under both scalings."""
+    """Describe the effect of the heavy tail on the test loss under both scalings."""
     found = effects(numbers)
     parts = []
     for metric, words in SCALINGS:

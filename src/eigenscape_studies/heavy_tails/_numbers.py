@@ -110,7 +110,7 @@ KEPT = (
 
 
 def tables(numbers: Numbers) -> dict[str, Rows]:
-    """Return what pictures and readers need."""
+    """Return the tables of the study."""
     plan = numbers.plan
     return {
         "summary": _summary(numbers),

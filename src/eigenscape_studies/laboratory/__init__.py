@@ -1,6 +1,6 @@
-"""Laboratory: a teacher of one direction, a student of two layers, and where heavy tails come from.
+"""Laboratory: a single-index teacher, a two-layer student, and the origin of heavy tails.
 
-Everything is full-batch, so that no gradient noise is left to blame::
+Everything is full-batch, so that there is no gradient noise::
 
     from eigenscape_studies.laboratory import LabOptions, run_experiment
     result = run_experiment(LabOptions(optimizer="adam", learning_rate=1.0))

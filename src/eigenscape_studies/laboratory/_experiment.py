@@ -22,7 +22,7 @@ def run_experiment(options: LabOptions, problem: SingleIndex | None = None) -> L
     """Train the student and measure it at every step.
 
     A learning rate that overflows stops the experiment: what was measured before is kept, and
-    ``stopped`` says why. Nothing of the global random state is touched.
+    ``stopped`` says why. The global random state is not changed.
 
     Args:
         options: the settings.

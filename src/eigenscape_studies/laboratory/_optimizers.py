@@ -61,7 +61,7 @@ class Adam(Optimizer):
 
 
 def make_optimizer(parameters: Sequence[torch.Tensor], options: LabOptions) -> Optimizer:
-    """Return the optimizer that the options name; it rescales W where they say so."""
+    """Return the optimizer that the options name; it rescales W if they ask for it."""
     kind = Adam if options.optimizer == "adam" else GradientDescent
     optimizer = kind(parameters, options)
     if options.weight_norm:

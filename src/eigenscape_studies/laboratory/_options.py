@@ -136,11 +136,6 @@ class LabOptions:
             found.append(f"betas are {self.betas}; expected two numbers in [0, 1)")
         return found
 
-    @property
-    def eigenvalues(self) -> int:
-        """How many eigenvalues W has."""
-        return min(self.h, self.d)
-
     def learning_rate_at(self, step: int) -> float:
         """Return the learning rate of the ``step``-th update; 1 is the first.
 

@@ -57,7 +57,7 @@ def draw_spectrum(
 
 
 def draw_edge(axes: Axes, h: int, d: int) -> None:
-    """Mark where noise of this shape ends."""
+    """Mark the edge of noise of this shape."""
     n, m = min(h, d), max(h, d)
     axes.axvline(
         np.log10(noise_edge(n, m) * m), color=PALETTE["black"], ls=":", lw=1, label="edge of noise"

@@ -1,4 +1,4 @@
-"""What the hidden features are worth: the ridge read-out, and kernel-target alignment."""
+"""The quality of the hidden features: ridge read-out and kernel-target alignment."""
 
 from __future__ import annotations
 

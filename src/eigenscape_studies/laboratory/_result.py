@@ -26,7 +26,7 @@ class LabResult(Result):
         records: one for each measured step that has finite weights.
         spectra: step to eigenvalues of W^T W, ascending, at the probed steps.
         stopped: why it ended early, or empty.
-        notes: what the reader should know about the sizes.
+        notes: remarks on the sizes.
     """
 
     schema: ClassVar[str] = "eigenscape_studies.laboratory/1"

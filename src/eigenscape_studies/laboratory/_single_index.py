@@ -48,7 +48,7 @@ class SingleIndex:
         .. math:: y = \sigma_*(\beta_*^T x) + \rho\,\epsilon, \qquad x \sim N(0, I_d),
                   \quad W_{ij}, a_j \sim N(0, 1)
 
-        Each part has a random stream of its own: another n leaves teacher and student as they are.
+        Each part has a random stream of its own: another n does not change teacher and student.
 
         >>> problem = SingleIndex.draw(LabOptions(n=8, d=4, h=6))
         >>> tuple(problem.W.shape), round(float(problem.beta.norm()), 6)
@@ -129,7 +129,7 @@ def gradient(W: torch.Tensor, a: torch.Tensor, data: Samples) -> tuple[float, to
 class Student(nn.Module):
     """The student as a module whose forward pass is its loss, with the gradient written out.
 
-    Loss and gradient of one W are computed once, whoever asks.
+    Loss and gradient of one W are computed once.
 
     Args:
         W: the hidden weights at the start, (h, d); copied.

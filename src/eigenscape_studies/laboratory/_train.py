@@ -49,10 +49,10 @@ def train(
     that state's weights are not finite.
 
     Args:
-        problem: teacher, data and student; left as it is.
+        problem: teacher, data and student; not changed.
         options: the settings.
-        look: told of every state, from step 0 on; no gradients are recorded meanwhile.
-        updates: keep the last change of W, at the price of two copies.
+        look: called with every state, from step 0 on; no gradients are recorded meanwhile.
+        updates: keep the last change of W, which costs two copies.
 
     Raises:
         InputError: weights or data of the problem that are not finite.
@@ -115,7 +115,7 @@ class _States(Callback):
         self._before = W.clone() if self.updates else None
 
     def end(self, step: int, what: str) -> str:
-        """Make the last state, and return why it is the last."""
+        """Build the last state, and return why it is the last."""
         options = self.options
         reason = (
             f"stopped at step {step}: {what} overflowed {options.dtype} at learning rate "

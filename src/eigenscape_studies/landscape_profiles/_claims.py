@@ -1,4 +1,4 @@
-"""The paper's claims, held against the measurements."""
+"""The paper's claims, compared with the measurements."""
 
 from __future__ import annotations
 

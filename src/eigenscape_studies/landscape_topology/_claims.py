@@ -1,4 +1,4 @@
-"""The paper's claims, held against the measurements."""
+"""The paper's claims, compared with the measurements."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def tracks_error(numbers: Numbers) -> Claim:
 
 
 def within_a_speed(numbers: Numbers) -> Claim:
-    """A control: does it tell which seed is worse at the same speed?"""
+    """A control: does it rank the seeds at the same speed?"""
     table = numbers.pinns
     grouped = table.groupby("beta")
     error = grouped["relative_l2"].rank() - grouped["relative_l2"].transform("size") / 2

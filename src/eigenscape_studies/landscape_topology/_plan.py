@@ -13,7 +13,7 @@ class TopologyPlan(Plan):
     """Sizes of a scale; the seeds are those of the networks for each speed.
 
     Args:
-        betas: speeds of the convection problem, the paper's knob of difficulty.
+        betas: speeds of the convection problem, the paper's measure of difficulty.
         pairs: seeds of the pairs of a residual and a plain network for each depth.
         depths: hidden layers of these.
         steps: samples along each direction (41 in the paper).

@@ -1,4 +1,4 @@
-"""The paper's claims, and the controls that it does not show, held against the scores."""
+"""The paper's claims, with additional controls, compared with the scores."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def prior_in_transfer(numbers: Numbers) -> Claim:
 
 
 def cheating(numbers: Numbers) -> Claim:
-    """Control: knowing the very knob that is to be diagnosed."""
+    """Control: the hyperparameter to be diagnosed is given."""
     case = "temperature, few"
     words, gaps = [], []
     for size, where in ((96, (case, 8)), (1560, ALL)):
@@ -204,7 +204,7 @@ def cheating(numbers: Numbers) -> Claim:
 
 
 def permuted(numbers: Numbers) -> Claim:
-    """Control: a fit to labels that mean nothing."""
+    """Control: a fit to meaningless labels."""
     shuffled = numbers.scores(*ALL, PERMUTED).mean()
     majority = numbers.scores(*ALL, "majority")[0]
     mine = numbers.gap(*ALL, EXACT, PERMUTED)

@@ -16,7 +16,7 @@ ALL = ("temperature, little data", 10)
 
 
 def write(found: Interval) -> str:
-    """Write an interval down, or the mean alone where all seeds agree.
+    """Return an interval as text, or the mean alone if all seeds agree.
 
     >>> write(Interval(3.0, 3.0, 3.0, 5)), write(Interval(3.0, 2.0, 4.0, 5))
     ('3.00', '3.00 [2.00, 4.00]')
@@ -41,7 +41,7 @@ class Numbers:
         return column(self.rows["curve"], score, case=case, value=value, method=method)
 
     def words(self, case: str, value: int, method: str) -> str:
-        """Write a method's mean accuracy down, with its interval where seeds differ."""
+        """Return a method's mean accuracy as text, with its interval where seeds differ."""
         return write(interval(self.scores(case, value, method)))
 
     def gap(self, case: str, value: int, method: str, other: str) -> Interval:
@@ -59,7 +59,7 @@ class Numbers:
 
 
 def tables(numbers: Numbers) -> dict[str, Rows]:
-    """Return what pictures and readers need."""
+    """Return the tables of the study."""
     rows = numbers.rows
     curves = means(
         rows["curve"], ("case", "value", "method"), "accuracy", beside=("n", "balanced_accuracy")

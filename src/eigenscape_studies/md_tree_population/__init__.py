@@ -1,4 +1,4 @@
-"""The MD tree on populations of its own: small networks on real images, grown on the spot."""
+"""The MD tree on populations of its own: small networks on real images, trained for the study."""
 
 from eigenscape_studies import Study
 from eigenscape_studies.md_tree_population._claims import CLAIMS, paragraphs

@@ -1,4 +1,4 @@
-"""The paper's claims on networks that it never saw, and the controls."""
+"""The paper's claims on networks that were not used in it, and the controls."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def stakes(numbers: Numbers) -> Claim:
 
 
 def advice(numbers: Numbers) -> Claim:
-    """What it is worth to follow the advice of all trees together."""
+    """The gain of following the advice of all trees together."""
     mine, best = numbers.gains("advice"), numbers.gains("best of each")
     always = max(
         ("raise temperature", "lower temperature", "widen", "add data"),
@@ -174,7 +174,7 @@ _CONTROLS = (
 
 
 def permuted(numbers: Numbers) -> Claim:
-    """Metrics that were dealt out anew."""
+    """Permuted metrics."""
     found = numbers.scores("all", PERMUTED).mean()
     majority = numbers.scores("all", "majority").mean()
     return Claim(

@@ -40,7 +40,7 @@ class Numbers:
         return column(self.rows["transfer"], score, setting=setting, method=method)
 
     def words(self, setting: str, method: str) -> str:
-        """Write a method's accuracy down, with its interval and the balanced accuracy."""
+        """Return a method's accuracy as text, with its interval and the balanced accuracy."""
         balanced = self.scores(setting, method, "balanced_accuracy").mean()
         return f"{interval(self.scores(setting, method)).words(1)} (balanced {balanced:.1f})"
 
@@ -71,7 +71,7 @@ class Numbers:
 
 
 def tables(numbers: Numbers) -> dict[str, Rows]:
-    """Return what pictures and readers need; draws of one repeat are averaged first."""
+    """Return the tables of the study; draws of one repeat are averaged first."""
     scores = {"score": "accuracy", "each": "repeat"}
     transfer = means(
         numbers.rows["transfer"], ("setting", "method"), beside=("balanced_accuracy",), **scores

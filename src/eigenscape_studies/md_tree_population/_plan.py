@@ -1,4 +1,4 @@
-"""What is grown, and what is compared."""
+"""Which populations are trained, and what is compared."""
 
 from __future__ import annotations
 

@@ -49,8 +49,8 @@ def solve_burgers(
     Fourier-Galerkin in space: the waves below a third of the points are kept, the others, which
     the product would fold back, are dropped (Orszag, 1971). The diffusion is integrated exactly,
     as a factor, and the rest by the classical Runge-Kutta scheme of order 4 (Kassam and Trefethen,
-    "Fourth-order time-stepping for stiff PDEs", 2005, section 2). The mean of u stays, and carries
-    all else along: it is taken out before and put back afterwards, which is exact.
+    "Fourth-order time-stepping for stiff PDEs", 2005, section 2). The mean of u is constant and
+    carries all else along: it is taken out before and put back afterwards, which is exact.
 
     Steep fronts are about ``4 * viscosity / jump`` wide, and are resolved from about
     ``2 * length * jump / viscosity`` points on; with fewer the answer wiggles.

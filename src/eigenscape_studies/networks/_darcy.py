@@ -124,7 +124,7 @@ def darcy(
 
     The forcing is 1 in Li et al., and u about 0.006 then, which an unscaled network is slow to
     reach; it is 100 in Liu et al. ("Model Balancing Helps Low-data Training and Fine-tuning", EMNLP
-    2024), as it is here, and u about 0.6. Whoever wants the former divides.
+    2024), as it is here, and u about 0.6. Divide by 100 for the former.
 
     ``a`` is constant in each pixel, and the equation is solved by :func:`solve_darcy` with pixels
     cut into 2 x 2 cells; the target is the mean of u over a pixel, right to 0.4 % on average.

@@ -136,7 +136,7 @@ class FNO1d(_FNO):
     spectral convolution, a complex matrix for each of the ``modes`` lowest waves, and a 1x1
     convolution, with a GELU between blocks; two linear maps with a GELU between them project to the
     outputs. Depth 4 and 128 hidden units are theirs; ``width`` and ``modes`` are smaller (64 and 16
-    in the paper), as little data asks. As in their code, real and imaginary parts of the spectral
+    in the paper), as suits little data. As in their code, real and imaginary parts of the spectral
     weights start uniform in ``[0, 1 / width^2]``; all others start as torch's layers do.
 
     The grid may be another one than in training: the weights belong to waves, not to points.
@@ -189,7 +189,7 @@ class FNO2d(_FNO):
 
     Its spectral weights are ``(width, width, 2 modes, modes)``: frequencies of both signs along the
     rows, and of one along the columns, since the functions are real. ``width`` and ``modes`` are
-    smaller than those of Li et al. (32 and 12), as little data asks.
+    smaller than those of Li et al. (32 and 12), as suits little data.
 
     Args:
         channels: of the input functions; the two coordinates are added to them.

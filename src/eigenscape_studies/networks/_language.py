@@ -1,4 +1,4 @@
-"""A made-up language: sentences in hidden dialects, to learn from without labels or with a few."""
+"""A synthetic language: sentences in hidden dialects, for training without labels or with a few."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ _SHORTEST = 2  # words of a sentence that has a next word
 
 @dataclass(frozen=True, kw_only=True)
 class Grammar:
-    """The rules of a made-up language whose best possible loss and accuracy are known.
+    """The rules of a synthetic language whose best possible loss and accuracy are known.
 
     A word is one of ``stems`` stems in one of ``forms`` forms; its token is
     ``stem * forms + form``. A sentence is in one of a few dialects, which it does not name:
 
-    * **The dialect rules the stems.** In each, a stem has its own ``successors``, equally likely;
+    * **The dialect determines the stems.** In each, a stem has its own ``successors``, equally
+    likely;
       a share ``noise`` of the stems is drawn from all instead, in every dialect.
-    * **The first word rules the forms**, however far away. A share ``agreement`` of the words has
+    * **The first word determines the forms**, however far away. A share ``agreement`` of the words
+    has
       the form of the first word plus the gender of its own stem (modulo ``forms``); the others
       have any form.
 
@@ -233,7 +235,7 @@ def _check(name: str, length: int, seed: int, **counts: int) -> None:
 def language(
     count: int = 4096, *, length: int = 24, grammar: Grammar = _GRAMMAR, seed: int = 0
 ) -> Tensor:
-    """Return sentences of a made-up language, to pretrain a :class:`GPT` on.
+    """Return sentences of a synthetic language, to pretrain a :class:`GPT` on.
 
     See :class:`Grammar` for the rules; each dialect has its turn. Nothing is downloaded.
 

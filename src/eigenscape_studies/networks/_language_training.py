@@ -90,7 +90,7 @@ def pretrain(
     seed: int = 0,
     callbacks: Sequence[Callback] = (),
 ) -> TrainingLog:
-    """Train a language model in place to guess each next token, and return what happened.
+    """Train a language model in place to predict each next token, and return what happened.
 
     AdamW with betas 0.9 and 0.95, weight decay 0.1 and gradients clipped to the norm 1, a warm-up,
     and then a cosine: GPT-3's (Brown et al., "Language Models are Few-Shot Learners", 2020,
@@ -101,14 +101,14 @@ def pretrain(
 
     Args:
         gpt: the network.
-        tokens: int64, ``(n, t)``, one row an example; every token but a row's first is guessed.
+        tokens: int64, ``(n, t)``, one row an example; every token but a row's first is predicted.
         epochs: passes over the rows.
         batch_size: rows a step.
         learning_rate: after the warm-up.
         weight_decay: of AdamW.
         warmup: the share of the steps in which the rate rises to ``learning_rate``.
         seed: seeds shuffling, not the initial weights.
-        callbacks: told of the training, such as :class:`eigenscape.balancing.BalanceCallback`.
+        callbacks: of the training, such as :class:`eigenscape.balancing.BalanceCallback`.
 
     Returns:
         Losses in nats a token.
@@ -169,7 +169,7 @@ def fine_tune(
         weight_decay: of AdamW.
         warmup: the share of the steps in which the rate rises to ``learning_rate``.
         seed: seeds shuffling, not the initial weights.
-        callbacks: told of the training, such as
+        callbacks: of the training, such as
             ``BalanceCallback(group="block")`` of :mod:`eigenscape.balancing`.
 
     Raises:

@@ -49,7 +49,8 @@ def relative_error(
     """Return the nRMSE: ``|prediction - target|_2 / |target|_2``, averaged over the examples.
 
     The measure of Li et al. (ICLR 2021, section 5) and of PDEBench. A model that always says 0 has
-    1. Computed in evaluation mode; every module is put back into the mode it was found in.
+    1. Computed in evaluation mode; the mode of every module is
+    restored afterwards.
 
     Args:
         model: maps inputs to predictions of the targets' shape.
@@ -97,13 +98,13 @@ def train_operator(
     Adam on the mean of ``|prediction - target|_2 / |target|_2``, with a rate that is halved at
     equal intervals, as in Li et al., "Fourier Neural Operator for Parametric Partial Differential
     Equations" (ICLR 2021, section 5: five times, every 100 of 500 epochs). Shuffling and dropout
-    follow ``seed`` alone, and the global random state is left as found; a run repeats to the bit on
+    follow ``seed`` alone, and the global random state is not changed; a run repeats to the bit on
     the same machine with the same number of threads. A loss or a weight that stops being finite
     ends the training, without an exception: see :attr:`TrainingLog.diverged_at`.
 
     Args:
-        model: maps inputs to predictions of the targets' shape; its modules are put back into the
-            mode they were found in.
+        model: maps inputs to predictions of the targets' shape; the mode of its modules is
+        restored afterwards.
         inputs: one example a row; moved to the model's device.
         targets: one example a row.
         epochs: passes over the examples.
@@ -113,7 +114,7 @@ def train_operator(
         halvings: how often the rate is halved: after each of ``halvings + 1`` equal parts of the
             epochs, but the last. It takes at least one epoch a part.
         seed: seeds shuffling and dropout, not the initial weights.
-        callbacks: told of the training, such as ``BalanceCallback(every=20)`` of
+        callbacks: of the training, such as ``BalanceCallback(every=20)`` of
             :mod:`eigenscape.balancing`.
 
     Raises:

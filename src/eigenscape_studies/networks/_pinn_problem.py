@@ -1,4 +1,4 @@
-"""The equations that physics-informed networks are tried on."""
+"""The equations that physics-informed networks are tested on."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ class PINNProblem:
     # ------------------------------------------------------------------ the loss
 
     def batch(self) -> dict[str, Tensor]:
-        """Return the points the loss looks at, float64.
+        """Return the points that the loss uses, float64.
 
         Returns:
             ``interior``, ``(n_collocation, 2)``; ``initial``, ``(256, 2)`` at t = 0, and

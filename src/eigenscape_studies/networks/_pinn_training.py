@@ -33,7 +33,7 @@ class PINNLog:
         converged: a tolerance was met before the iterations ran out.
         diverged: the loss stopped being finite, and the training was stopped; the model then has
             the weights of its lowest loss.
-        final_loss: the loss of the model as it was left.
+        final_loss: the loss of the returned model.
         seconds: the wall-clock time that it took.
     """
 
@@ -89,8 +89,8 @@ def train_pinn(
 
     The optimizer is that of Krishnapriyan et al. (NeurIPS 2021) and its code: learning rate 1, a
     history of 50, strong Wolfe line search, tolerance 1e-7. The same arguments give the same
-    weights on the same machine. Whether the solution was learned is not told by the loss, which can
-    be small for a wrong one: ask :meth:`PINNProblem.errors`.
+    weights on the same machine. Whether the solution was learned does not show in the loss, which
+    can be small for a wrong one: see :meth:`PINNProblem.errors`.
 
     Args:
         problem: what to solve; it also says at how many points.

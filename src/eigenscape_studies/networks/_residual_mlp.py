@@ -8,12 +8,12 @@ from eigenscape.errors import InputError
 
 
 class ResidualMLP(nn.Module):
-    """A deep, narrow ReLU network whose hidden layers add to what they are given, or replace it.
+    """A deep, narrow ReLU network whose hidden layers add to their input, or replace it.
 
     ``h <- h + scale relu(W h + b)`` with shortcuts, ``h <- relu(W h + b)`` without. Both have the
     same parameters: ``stem.weight``, ``layers.0.weight``, ..., ``head.weight``. Weights are drawn
     as in He et al. (ICCV 2015), so that a plain network of this depth can be trained at all; biases
-    are 0. The pair is the fully connected sister of the networks with and without shortcuts whose
+    are 0. The pair is the fully connected analogue of the networks with and without shortcuts whose
     landscapes Li et al. compare in "Visualizing the Loss Landscape of Neural Nets" (NeurIPS 2018).
 
     Args:

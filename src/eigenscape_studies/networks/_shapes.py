@@ -1,4 +1,4 @@
-"""Shapes: made-up pictures with a class for every pixel, and how well pixels are classified."""
+"""Shapes: synthetic pictures with a class for every pixel, and how well pixels are classified."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _draw(size: int, rng: np.random.Generator) -> tuple[NDArray[np.float64], NDA
 def shapes(
     count: int = 640, *, size: int = 32, test_fraction: float = 0.25, seed: int = 0
 ) -> Split:
-    """Return made-up pictures of shapes and their masks, in two parts.
+    """Return synthetic pictures of shapes and their masks, in two parts.
 
     A picture has 1 to 3 shapes, later ones on top; position, size (radius 12 to 25 % of the side),
     brightness (0.5 to 1.5 above or below the background), the tilt of the background and
@@ -89,12 +89,12 @@ def shapes(
 
 
 def mean_iou(model: nn.Module, images: Tensor, masks: Tensor, *, batch_size: int = 256) -> float:
-    """Return the intersection over union of guessed and true pixels, averaged over the classes.
+    """Return the intersection over union of predicted and true pixels, averaged over the classes.
 
     For a class, intersection and union are counted over all pictures together (Everingham et al.,
     "The PASCAL Visual Object Classes Challenge", 2015, section 4.2.3); a class that is neither
-    there nor guessed is left out. Computed in evaluation mode; every module is put back into the
-    mode it was found in.
+    there nor predicted is left out. Computed in evaluation mode; the mode of every module is
+    restored afterwards.
 
     Args:
         model: maps ``(n, ...)`` pictures to logits ``(n, classes, rows, columns)``.
