@@ -69,7 +69,7 @@ def test_nothing_is_overwritten_and_other_models_are_refused(files, capsys):
     assert main(["patch", "apply", patch, after, "--out", str(folder / "x.safetensors")]) == 2
     assert "has the edit already" in capsys.readouterr().err
     assert main(["patch", "show", before]) == 2
-    assert "is no patch" in capsys.readouterr().err
+    assert "is not a patch" in capsys.readouterr().err
     assert not (folder / "x.safetensors").exists()
     assert main(["patch", "diff", before, before, "--out", str(folder / "none.safetensors")]) == 0
     assert main(["patch", "show", str(folder / "none.safetensors")]) == 0

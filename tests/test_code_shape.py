@@ -8,7 +8,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src"
 FILES = sorted(SOURCE.rglob("*.py"))
-ROOMS = sorted(path.parent for path in SOURCE.glob("*/*/__init__.py"))
+FOLDERS = sorted(path.parent for path in SOURCE.glob("*/*/__init__.py"))
 TREES = {path: ast.parse(path.read_text()) for path in FILES}
 
 
@@ -66,12 +66,12 @@ def test_the_library_does_not_print():
     assert prints == []
 
 
-@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
-def test_every_room_lists_what_it_offers(room):
-    tree = TREES[room / "__init__.py"]
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_every_package_lists_what_it_offers(folder):
+    tree = TREES[folder / "__init__.py"]
     names = [
         node
         for node in tree.body
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
     ]
-    assert names, f"{room} has no __all__"
+    assert names, f"{folder} has no __all__"

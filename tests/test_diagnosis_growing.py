@@ -26,7 +26,7 @@ from eigenscape.diagnosis import (
     train_population,
 )
 from eigenscape.diagnosis.growing import _cost, _folder
-from eigenscape.diagnosis.growing._cell import grow_cell, trained_cell, training_rows
+from eigenscape.diagnosis.growing._cell import train_cell, trained_cell, training_rows
 from eigenscape.diagnosis.growing._classification import classes_of, logits_of
 from eigenscape.diagnosis.growing._cost import fit_budget
 from eigenscape.diagnosis.growing._training import train_networks
@@ -95,7 +95,7 @@ def test_one_that_diverges_does_not_hurt_the_others(family):
     networks = trained_cell(family, [plan], 3, 60)
     assert networks.center[:2].isfinite().all()
     assert not networks.center[2:].isfinite().all()
-    (found,) = grow_cell(family, [plan], 3, 60)
+    (found,) = train_cell(family, [plan], 3, 60)
     assert [row["lr"] for row in found["rows"]] == [0.1]
     assert "learning rate 1e+25: not finite" in found["failed"][0]
 
@@ -103,7 +103,7 @@ def test_one_that_diverges_does_not_hurt_the_others(family):
 def test_rows_are_what_measuring_says(family):
     plan = plan_of(family)
     networks = trained_cell(family, [plan], 6, 120)
-    (found,) = grow_cell(family, [plan], 6, 120)
+    (found,) = train_cell(family, [plan], 6, 120)
     models = []
     for row in (2, 3):  # the second rate's two seeds
         model = family.build(0, 6)
@@ -359,7 +359,7 @@ def test_plan_goes_through_json(family):
 def test_environment_is_left_alone(family):
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     seen = os.environ.copy()
-    grow_cell(family, [plan_of(family)], 3, 60)
+    train_cell(family, [plan_of(family)], 3, 60)
     assert torch.equal(state, torch.get_rng_state())
     assert torch.get_num_threads() == threads
     assert os.environ == seen

@@ -92,7 +92,9 @@ def test_a_pair_given_as_a_list_is_one_batch_everywhere():
         assert objective.value() == pytest.approx(wanted, rel=1e-6)
         assert objective.data.count == 30
     noted = Objective(model, MSE, [X, T]).notes
-    assert noted == ("the data were taken for one batch of 30: a list of tensors (30, 4), (30, 4)",)
+    assert noted == (
+        "the data were interpreted as one batch of 30: a list of tensors (30, 4), (30, 4)",
+    )
     assert not Objective(model, MSE, (X, T)).notes
     same = [model_cka(model, other, source, mixup=None).value for source in ([X, T], (X, T), X)]
     assert same[0] == same[1] == same[2]
@@ -100,7 +102,9 @@ def test_a_pair_given_as_a_list_is_one_batch_everywhere():
 
 def test_a_model_that_fails_says_what_the_data_were_taken_for():
     model = build(lambda: nn.Linear(4, 4), 0)
-    with pytest.raises(InputError, match=r"taken for one batch of 30: a list of tensors \(30, 4\)"):
+    with pytest.raises(
+        InputError, match=r"interpreted as one batch of 30: a list of tensors \(30, 4\)"
+    ):
         Objective(model, None, [X], forward=lambda m, x: m(x).square().mean())
 
 

@@ -1,4 +1,4 @@
-"""The walls between the packages: who imports whom, and what stands in one place only."""
+"""Imports between the packages, and what may occur in one package only."""
 
 import ast
 import re
@@ -51,7 +51,7 @@ def imported(module, *, typing):
             yield from (f"{node.module}.{name.name}" for name in node.names)
 
 
-def room(name):
+def package_of(name):
     """The package, and in `eigenscape` the folder or file right below it."""
     package, *rest = name.split(".")
     return package if package == "eigenscape_studies" or not rest else f"{package}.{rest[0]}"
@@ -77,7 +77,9 @@ def test_nothing_private_is_imported_from_another_room():
             f"{module} imports {name}"
             for module in TREES
             for name in [*imported(module, typing=True), *named_in_text(module)]
-            if name.split(".")[0] in PACKAGES and private(name) and room(name) != room(module)
+            if name.split(".")[0] in PACKAGES
+            and private(name)
+            and package_of(name) != package_of(module)
         }
     )
     assert not found, "\n".join(found)
@@ -118,14 +120,14 @@ def test_imports_go_in_no_circle():
 
 
 def test_calls_with_other_tensors_are_made_in_one_room():
-    rooms = {
-        room(module)
+    packages = {
+        package_of(module)
         for module, tree in TREES.items()
         for node in ast.walk(tree)
         if "functional_call"
         in (getattr(node, "id", ""), getattr(node, "attr", ""), getattr(node, "name", ""))
     }
-    assert rooms == {"eigenscape.models"}
+    assert packages == {"eigenscape.models"}
 
 
 # --- training
@@ -179,22 +181,22 @@ def test_every_loop_that_trains_has_its_reason():
     assert sorted(training_functions()) == sorted(TRAINING)
 
 
-# --- floors
+# --- layers of packages
 
 
-def test_the_floors_of_the_docs_are_those_that_lint_imports_keeps():
+def test_the_layers_of_the_docs_are_those_of_lint_imports():
     with (ROOT / "pyproject.toml").open("rb") as handle:
         [contract] = tomllib.load(handle)["tool"]["importlinter"]["contracts"]
     kept = {
-        part.strip().removeprefix("eigenscape."): floor
-        for floor, layer in enumerate(reversed(contract["layers"]))
+        part.strip().removeprefix("eigenscape."): level
+        for level, layer in enumerate(reversed(contract["layers"]))
         for part in re.split(r"[|:]", layer)
     }
     page = (ROOT / "docs" / "architecture.md").read_text()
     rows = re.findall(r"^\| (\d+) \| ((?:`[\w/]+`(?:, )?)+) \|", page, re.MULTILINE)
     told = {
-        name.rstrip("/"): int(floor)
-        for floor, names in rows
+        name.rstrip("/"): int(level)
+        for level, names in rows
         for name in re.findall(r"`([\w/]+)`", names)
     }
     assert told == kept

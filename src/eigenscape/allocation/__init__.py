@@ -1,4 +1,4 @@
-"""Allocation: a metric for each layer becomes a budget for each layer, exact in its total.
+"""Allocation: a metric for each layer gives a budget for each layer, exact in its total.
 
 :func:`allocate` turns a table of numbers or a spectral examination into an :class:`Allocation`
 of learning rates, sparsities, experts, ranks or bits, by the rule of a paper or by a control;

@@ -64,15 +64,15 @@ def allocate(
             ``kind``, ``error``, ``tensors``), or a :class:`~eigenscape.spectra.SpectraResult`.
         kind: ``"lr"`` (learning-rate factors), ``"sparsity"``, ``"experts"``, ``"ranks"`` or
             ``"bits"``.
-        total: what the budgets come to: the mean factor, the sparsity of all parameters, the sum of
+        total: total of the budgets: the mean factor, the sparsity of all parameters, the sum of
             the experts or ranks, the mean bits of a parameter. Groups count once.
         rule: a formula (``linear``, ``sqrt``, ``log2``, ``step``, ``sigmoid``, ``multiplicative``,
             ``additive``, ``power``), the method of a paper (``tb_linear`` ... ``tb_sigmoid``,
             ``alphapruning``, ``alphalora``, ``owl``), or a control (``uniform``, ``reversed``,
             ``shuffled``, ``depth_ramp``). By default the method made for the kind.
-        of: the rule whose scores a control hands to other groups; by default that of the kind.
+        of: the rule whose scores a control assigns to other groups; by default that of the kind.
         column: the field that is the metric; ``alpha_hill`` of a SpectraResult, else ``alpha``.
-        group: who shares a budget: each ``matrix`` alone, a ``block`` by the mean of its metrics,
+        group: what shares a budget: each ``matrix`` alone, a ``block`` by the mean of its metrics,
             or a ``kind``. By default as the method has it.
         weights: what counts in the total: ``"parameters"`` or, ``"plain"``, each group once.
         floor: the smallest budget (0 for sparsity, 1 for experts and ranks, 2 for bits).
@@ -142,7 +142,7 @@ class _Work:
         self.weights = self._weights()
 
     def budgets(self) -> tuple[Array, Held, float]:
-        """Return the budgets, which of them a limit holds back, and what they come to."""
+        """Return the budgets, which of them a limit holds back, and their total."""
         scores = self._scores()
         kind, asked = self.request.kind, self.request.total
         if asked is None:

@@ -1,4 +1,4 @@
-"""The Allocation: a budget for each layer, and everything that it was made from."""
+"""The Allocation: a budget for each layer, and how it was computed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LayerBudget:
     Args:
         layer: whose budget it is, with the metric that decided.
         budget: a whole number for experts, ranks and bits.
-        group: who shares the budget; the layer's own name where it stands alone.
+        group: the group that shares the budget; the layer's own name where it stands alone.
         clipped: a floor or a cap holds the budget back.
     """
 
@@ -62,11 +62,11 @@ class Allocation(Result):
         metric: the field that decided.
         source: where the metric comes from.
         target: the total that was asked for; None for factors without one.
-        total: what the budgets come to: their sum (experts, ranks), or their mean.
-        noise_share: what the range was narrowed to; None where noise was not looked at.
-        notes: what to know before using it.
+        total: total of the budgets: their sum (experts, ranks), or their mean.
+        noise_share: what the range was narrowed to; None if noise was not considered.
+        notes: remarks on the allocation.
         metric_hash: of the metric.
-        weights_hash: of the checkpoint; empty where none was handed over.
+        weights_hash: of the checkpoint; empty if none was given.
         rows: one for each layer, in the order of the network.
     """
 
@@ -133,7 +133,7 @@ class Allocation(Result):
             )
         if any(row.budget > 1 for row in self.rows):
             raise InputError(
-                "sparsities above 1 cannot be carried out. Try: allocate without reference=True"
+                "sparsities above 1 are impossible. Try: allocate without reference=True"
             )
         quotas = np.array([row.budget * row.parameters for row in self.rows if row.parameters])
         names = [row.name for row in self.rows]

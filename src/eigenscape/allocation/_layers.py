@@ -69,7 +69,7 @@ class Group:
 
 
 def group_layers(layers: tuple[LayerMetric, ...], by: str) -> tuple[list[Group], list[str]]:
-    """Return the groups in the order of their first layers, and notes on those that fit in none.
+    """Return the groups in the order of their first layers, and notes on layers without a group.
 
     Raises:
         InputError: an unknown grouping, or layers of unknown kind grouped by kind.
@@ -115,7 +115,7 @@ def metric_digest(layers: Sequence[LayerMetric]) -> str:
 def weights_digest(checkpoint: Checkpoint) -> str:
     """Return the hash of every tensor's name, type, shape and bytes, reading one at a time.
 
-    The same for the same weights in whatever file or module they are; about 1 GB a second.
+    The same for the same weights in any file or module; about 1 GB a second.
 
     >>> import torch
     >>> from eigenscape.checkpoints import open_checkpoint

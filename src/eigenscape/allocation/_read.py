@@ -1,4 +1,4 @@
-"""What an allocation starts from: one number for each layer, from a table, a file or a result."""
+"""The input of an allocation: one number for each layer, from a table, a file or a result."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Metrics:
 
 
 def read_metrics(source: MetricSource, column: str | None = None) -> Metrics:
-    """Return the metric of every layer, or say everything that is wrong with it.
+    """Return the metric of every layer, or raise an error that lists every problem.
 
     Raises:
         InputError: no layers, a name twice, a layer without the metric, a value that is not a

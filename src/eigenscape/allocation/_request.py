@@ -1,4 +1,4 @@
-"""What a budget is spent on, and everything that an allocation can be asked, checked."""
+"""Kinds of budgets and the options of an allocation, checked."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Kind:
 
     Args:
         name: of the kind.
-        unit: what an axis says.
+        unit: the label of an axis.
         rule: by default.
         group: by default, where the rule does not say.
         weights: ``"parameters"`` or ``"plain"``: what counts in the total.
@@ -97,7 +97,7 @@ class Request:
         kind: what the budget is spent on.
         asked: the rule by the name that was asked for.
         rule: the formula.
-        control: who gets the scores instead; None for the rule itself.
+        control: the control that permutes the scores; None for the rule itself.
         settings: of the formula.
         total: what the budgets come to; None for learning-rate factors as they are.
         group: which layers share a budget.
@@ -124,7 +124,7 @@ class Request:
     seed: int
 
     def as_settings(self) -> dict[str, Any]:
-        """Return what a result says of the request; limits that are none are None."""
+        """Return the request as the settings of a result; infinite limits are None."""
         control = {"of": self.rule.name} if self.control else {}
         seed = {"seed": self.seed} if self.control == "shuffled" else {}
         return {

@@ -1,10 +1,10 @@
 """Balancing: a learning rate for each layer while a network trains, on any scheduler.
 
 Balancing
-    :class:`TempBalance` measures the spectra of a training network now and then, and multiplies
+    :class:`TempBalance` measures the spectra of a training network at intervals, and multiplies
     each layer's learning rate within ``optimizer.step()``; :class:`BalanceCallback` does it within
     :func:`eigenscape.models.fit`, :func:`balance_callback` within the Hugging Face Trainer.
-What it saw
+Results
     A :class:`BalancingTrace` has one row for each layer and update, a picture and a file.
 Beside it
     :class:`SpectralNormRegularizer` penalizes the largest singular value of every matrix.

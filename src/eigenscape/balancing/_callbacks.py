@@ -37,7 +37,7 @@ class BalanceCallback(Callback):
         self._model, self._options = model, options
 
     def on_start(self, fit: Fit) -> None:
-        """Make the :class:`TempBalance` of the training's optimizer.
+        """Create the :class:`TempBalance` of the training's optimizer.
 
         Raises:
             InputError: several networks are trained side by side.
@@ -54,7 +54,7 @@ class BalanceCallback(Callback):
         self.balance.step()
 
     def on_end(self, fit: Fit) -> None:  # noqa: ARG002
-        """Leave the optimizer alone."""
+        """Detach from the optimizer."""
         self.balance.remove()
 
     def state(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class BalanceCallback(Callback):
         return self.balance.state_dict()
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on with them."""
+        """Continue with them."""
         self.balance.load_state_dict(state)
 
 
@@ -70,8 +70,8 @@ def balance_callback(**options: Any) -> Any:
     """Return a ``transformers.TrainerCallback`` that balances the Trainer's own optimizer.
 
     Any scheduler of the Trainer works, warm-up included; the logged learning rate stays the base
-    rate. With ``restore_callback_states_from_checkpoint=True`` a resumed training goes on with the
-    saved factors.
+    rate. With ``restore_callback_states_from_checkpoint=True`` a resumed training continues with
+    the saved factors.
 
     Args:
         **options: as for :class:`TempBalance`, but for optimizer and model, which the trainer

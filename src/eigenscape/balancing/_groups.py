@@ -36,9 +36,9 @@ class Part:
 
 
 class StepGroups:
-    """Splits the groups of an optimizer by factor just before its step, and puts them back after.
+    """Splits the groups of an optimizer by factor for each step, and restores them afterwards.
 
-    Outside the step nothing shows: a scheduler reads and writes base rates in the groups that it
+    Outside the step nothing changes: a scheduler reads and writes base rates in the groups that it
     knows, so nothing can compound, whatever its formula and whenever it was made; and the
     optimizer's state dict has its usual form. State is kept by parameter, so it is untouched.
 
@@ -61,7 +61,7 @@ class StepGroups:
         self._guard: Any = None
 
     def attach(self) -> None:
-        """Begin to split at each step."""
+        """Split the groups at each step from now on."""
         hooks = self.optimizer._optimizer_step_pre_hooks.values()
         if any(isinstance(getattr(hook, "__self__", None), StepGroups) for hook in hooks):
             raise InputError("this optimizer is balanced already. Try: remove() the other first")
@@ -75,7 +75,7 @@ class StepGroups:
         vars(self.optimizer)["step"] = self._guard
 
     def remove(self) -> None:
-        """Leave the optimizer alone from now on."""
+        """Detach from the optimizer."""
         self.restore()
         for handle in self._handles:
             handle.remove()
@@ -116,7 +116,7 @@ class StepGroups:
         return parts
 
     def restore(self) -> None:
-        """Put the groups back where a step ended in an error."""
+        """Restore the groups after a step that raised an error."""
         if self._coarse is not None:
             self.optimizer.param_groups[:] = self._coarse
             self._coarse, self._given = None, []
@@ -155,13 +155,13 @@ class StepGroups:
 
 
 def scaled(group: Mapping[str, Any], key: str, factor: float) -> Any:
-    """Return a number of a group times a factor; the very same object at a factor of 1."""
+    """Return a number of a group times a factor; the same object at a factor of 1."""
     value = group[key]
     return value if factor == 1 else value * factor
 
 
 def check_optimizer(optimizer: Any, scale: Sequence[str]) -> Optimizer:
-    """Return the torch optimizer inside, or say everything that is wrong with it.
+    """Return the torch optimizer inside, or raise an error that lists every problem.
 
     Raises:
         InputError: not an optimizer, one parameter twice, or a group without a number to scale.
@@ -172,7 +172,7 @@ def check_optimizer(optimizer: Any, scale: Sequence[str]) -> Optimizer:
     if not isinstance(inside, Optimizer):
         raise InputError(f"expected a torch optimizer; got a {type(optimizer).__name__}")
     if isinstance(inside, LBFGS):
-        raise InputError("LBFGS knows one group only, so layers cannot have rates of their own")
+        raise InputError("LBFGS supports one group only, so layers cannot have rates of their own")
     problems = []
     parameters = [p for group in inside.param_groups for p in group["params"]]
     if len(set(parameters)) < len(parameters):

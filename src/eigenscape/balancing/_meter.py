@@ -60,7 +60,7 @@ class Meter:
         self._kept: dict[str, _Kept] = {}
 
     def forget(self) -> None:
-        """Measure every layer again at the next look."""
+        """Measure every layer again at the next update."""
         self._kept.clear()
 
     def read(self, layer: LayerMatrix, tensors: Sequence[torch.Tensor]) -> Reading:
@@ -201,7 +201,7 @@ def is_distributed(model: nn.Module) -> bool:
 
 
 def from_first(values: list[float], device: torch.device) -> list[float]:
-    """Return the numbers of process 0, in every process; without a process group, the own ones.
+    """Return the numbers of process 0, in every process; without a process group, this process's.
 
     Equal weights give equal eigenvalues on equal machines only; the replicas of a network must
     never take different rates.

@@ -57,7 +57,7 @@ class BalanceOptions:
         synchronize: take the measurements of process 0 in all processes; by default where the
             model is wrapped in DistributedDataParallel.
         seed: of the control ``shuffled``.
-        dry_run: measure and record, and leave the optimizer as it is.
+        dry_run: measure and record, without changing the optimizer.
         spectra: how a layer is read; by default as in TempBalance, layers of 50 eigenvalues and
             more.
 

@@ -61,7 +61,7 @@ class SpectralNormRegularizer:
         self._handle = inside.register_step_pre_hook(self._penalize)
 
     def remove(self) -> None:
-        """Leave the optimizer alone from now on."""
+        """Detach from the optimizer."""
         self._handle.remove()
 
     def state_dict(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class SpectralNormRegularizer:
         return {"generator": self._generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with the random vectors of a saved run.
+        """Continue with the random vectors of a saved run.
 
         Raises:
             InputError: not such a state.

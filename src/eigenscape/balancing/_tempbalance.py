@@ -79,18 +79,18 @@ class TempBalanceState:
 class TempBalance:
     r"""Multiplies each layer's learning rate by a factor that follows its spectrum.
 
-    A layer with a lighter tail (a larger PL_Alpha_Hill) is taken for less trained and learns
+    A layer with a lighter tail (a larger PL_Alpha_Hill) is treated as less trained and learns
     faster (Zhou et al. 2023; Liu et al. 2024). With :math:`\eta_t` the rate that the optimizer's
     group has, from you or from any scheduler, layer i is stepped with :math:`\eta_t f_i`.
 
     The factors act within ``optimizer.step()`` only: just before it the optimizer's groups are
-    split by factor, just after they are put back. Schedulers read and write base rates, so nothing
+    split by factor, restored just after. Schedulers read and write base rates, so nothing
     compounds, and schedulers may be made before or after. The optimizer's state and state dict stay
-    as they are. Nothing of the model or the global random state is touched.
+    as they are. The model and the global random state are not changed.
 
     Args:
         optimizer: any torch optimizer with parameter groups, or accelerate's wrapper of one.
-        model: the network; DistributedDataParallel and torch.compile are looked through.
+        model: the network; DistributedDataParallel and torch.compile are unwrapped.
         log: a sink for numbers, called with a mapping and the step at each update; for TensorBoard
             see :func:`eigenscape.spectra.tensorboard_sink`.
         path: a CSV file to append the trace to.
@@ -227,7 +227,7 @@ class TempBalance:
         return self.factors
 
     def remove(self) -> None:
-        """Leave the optimizer alone from now on: it steps with base rates again."""
+        """Detach from the optimizer: it steps with base rates again."""
         self._groups.remove()
 
     def trace(self) -> BalancingTrace:
@@ -257,7 +257,7 @@ class TempBalance:
         return found
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where a saved run stood: its factors act at once.
+        """Continue from a saved state: its factors act at once.
 
         Raises:
             InputError: not such a state, one with numbers that cannot be, or one of other layers.

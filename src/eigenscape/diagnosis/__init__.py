@@ -1,13 +1,13 @@
 """Diagnosis: which knob of a trained network is wrong, learned from a population of others.
 
 - :class:`Population`, :func:`read_population`: configurations by metrics, labelled by the room for
-  improvement in their own grid; :func:`check_health` says whether it can teach anything.
+  improvement in their own grid; :func:`check_health` tells whether trees can be fitted to it.
 - :class:`MDTree`: fixed comparisons of loss-landscape metrics (``SHAPES``) with thresholds fitted
   to a population; :func:`diagnose` diagnoses one model in plain words.
 - :func:`measure`: the metrics of a model; :func:`train_population`: a population of your own
   :class:`eigenscape.models.Task`; :func:`prescribe`: one model, all questions, and what to change.
-- :func:`evaluate`: fit to one population, diagnose another, with every control beside the score.
-- :func:`step_gains`: what it is worth to follow a diagnosis.
+- :func:`evaluate`: fit to one population, diagnose another, with the controls beside the score.
+- :func:`step_gains`: the gain of following a diagnosis.
 
 After Zhou, Chen, Cao, Schürholt and Yang, MD tree (ICML 2024, arXiv 2406.16988).
 """

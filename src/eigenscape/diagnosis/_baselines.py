@@ -1,4 +1,4 @@
-"""What a diagnosis must beat: trees on cheaper or other columns."""
+"""Baselines of a diagnosis: trees on cheaper or other columns."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LOG_TEMPERATURE = _log("temperature", "temperature")
 
 
 def hyperparameters(population: Population, question: str) -> NDArray[np.float64]:
-    """Return ln data and ln parameters; without the one that is in question."""
+    """Return ln data and ln parameters; without the one in question."""
     columns = {"data": _LOG_DATA, "width": _LOG_PARAMETERS}
     return np.stack(
         [column(population) for name, column in columns.items() if name != question], axis=1
@@ -62,11 +62,11 @@ def fit_baseline(
     Args:
         name: one of ``BASELINES``.
         train: configurations that are not optimal.
-        labels: theirs.
+        labels: of ``train``.
         test: configurations to answer for.
         question: what is asked.
         seed: which of equally good splits is taken. The paper's figures were made with a seed of
-            its own for each repetition; the released code sticks to the first one.
+            its own for each repetition; the released code keeps the first one.
 
     Raises:
         InputError: an unknown baseline, or missing metrics.

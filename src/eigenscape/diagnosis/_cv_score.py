@@ -42,7 +42,7 @@ class CVScore:
     coin_gain: float
 
     def words(self) -> str:
-        """Return it as a sentence."""
+        """Return the score as a sentence."""
         if np.isnan(self.accuracy):
             return "It could not be tested on held-out cells: they are too few."
         said = (
@@ -120,7 +120,7 @@ def held_out_advice(
     variant: str = "peak",
     search: str | None = None,
 ) -> tuple[str, ...]:
-    """Say what the advice of all trees together was worth on cells that they had not seen.
+    """Return a sentence on the gain of the advice of all trees together on held-out cells.
 
     Args:
         population: labelled configurations.
@@ -167,7 +167,7 @@ def fitted_trees(
     variant: str = "peak",
     search: str | None = None,
 ) -> dict[str, MDTree]:
-    """Return a tree for each question that these configurations can teach."""
+    """Return a tree for each question to which these configurations can be fitted."""
     trees = {}
     for question in questions:
         try:

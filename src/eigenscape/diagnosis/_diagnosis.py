@@ -1,4 +1,4 @@
-"""One model's diagnosis: the answer, the way to it, and what to expect of acting on it."""
+"""One model's diagnosis: the answer, the path to it, and the expected gain."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ _ANSWER = {
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis(Result):
-    """What a tree says of one model.
+    """The diagnosis of one model by a tree.
 
     Args:
         question: what was asked.
         variant: of which tree.
         thresholds: of the tree.
         verdict: the leaf's answer, or ``"no failure found"``.
-        action: the action that the answer calls for; None where nothing is to be done, or where the
+        action: the action that the answer calls for; None if nothing is to be done, or if the
             tree has no population to know it from.
         gain: its expected gain in points of test accuracy; None without a population.
         seed_noise: the gain below which the verdict is ``"no failure found"``.
         path: the comparisons.
-        leaf: what the population says about the leaf; None without one.
+        leaf: the population's record of the leaf; None without one.
         outside: metrics beyond the population's range; the answer extrapolates.
-        sentences: all of it in plain words.
+        sentences: all of it in sentences.
     """
 
     schema: ClassVar[str] = "eigenscape.diagnosis/2"
@@ -104,7 +104,7 @@ def diagnose(
         protocol: how they were measured; None where that is not stated, and then not checked.
         seed_noise: points of test accuracy; an expected gain below it is "no failure found". None
             for the population's own, or ``SEED_NOISE`` where it has none.
-        on_mismatch: what to do where the protocols differ: ``refuse``, or ``warn`` and go on.
+        on_mismatch: what to do where the protocols differ: ``refuse``, or ``warn`` and continue.
 
     Raises:
         InputError: missing metrics, or metrics that were measured in another way.

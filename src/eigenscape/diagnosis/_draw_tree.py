@@ -1,4 +1,4 @@
-"""A model's way through the trees, drawn."""
+"""A model's path through the trees, drawn."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SOFT = "#808080"
 
 
 def draw_prescription(found: Prescription) -> Figure:
-    """Draw every tree with the model's way through it, then the expected gains."""
+    """Draw every tree with the model's path through it, then the expected gains."""
     count = len(found.diagnoses)
     heights = [2.9 + 0.5 * (_depth(d.shape.root) - 2) for d in found.diagnoses]
     figure = new_figure(8.6, sum(heights) + 2.6)
@@ -59,7 +59,7 @@ def draw_prescription(found: Prescription) -> Figure:
 
 
 def draw_way(axis: Axes, diagnosis: Diagnosis) -> None:
-    """Draw one tree, the way of the model in blue and thick, the rest in grey."""
+    """Draw one tree, the path of the model in blue and thick, the rest in grey."""
     shape = diagnosis.shape
     thresholds = dict(enumerate(diagnosis.thresholds))
     values = {step.feature: step.value for step in diagnosis.path}

@@ -1,4 +1,4 @@
-"""Fitting to one population, answering for another: the paper's two transfers, with controls."""
+"""Fit to one population, diagnose another: the paper's two transfers, with controls."""
 
 from __future__ import annotations
 

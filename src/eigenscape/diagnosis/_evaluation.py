@@ -1,4 +1,4 @@
-"""What an evaluation returns: accuracy next to everything that it must be read against."""
+"""The result of an evaluation: accuracy next to its controls."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class SeedScore(Score):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationResult(Result):
-    """An MD tree fitted to one population and held against another; all scores in per cent.
+    """An MD tree fitted to one population and tested on another; all scores in per cent.
 
     Args:
         question: what was asked.
@@ -58,7 +58,7 @@ class EvaluationResult(Result):
         limits: limits on width and data, by name.
         n_test: how many configurations were diagnosed.
         majority: the accuracy of always giving the test set's more frequent answer.
-        zero_shot: accuracy of the centre of the search box, which no data went into.
+        zero_shot: accuracy of the centre of the search box, which uses no data.
         zero_shot_balanced: its balanced accuracy.
         per_seed: the tree's scores for each seed.
         baselines: name to its scores for each seed.

@@ -128,7 +128,7 @@ def exact_search(shape: TreeShape, values: Floats, labels: NDArray[np.str_]) -> 
 
     All partitions that thresholds within the box can make are counted. Where many are best, each
     threshold in turn, from the root down, is the median of the volume of the best ones, so that an
-    answer does not hang on the edge of a plateau.
+    answer does not depend on the edge of a plateau.
 
     Args:
         shape: the tree.

@@ -1,4 +1,4 @@
-"""Whether a population can teach anything."""
+"""Whether trees can be fitted to a population."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _CHANCE = 1.5  # times chance: at or below it a network has learned next to noth
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """What a population is worth for one question.
+    """The health of a population for one question.
 
     Args:
         inside: share of the cells of three or more temperatures whose best temperature is neither
             the lowest nor the highest; NaN without such a cell.
-        shares: answer to its share among the labels that are no tie.
+        shares: answer to its share among the labels that are not a tie.
         collapsed: share of the configurations near chance; None where the protocol does not state
             ``classes``.
-        problems: what is wrong, in plain words; empty where nothing is.
+        problems: what is wrong, in sentences; empty if nothing is.
     """
 
     inside: float
@@ -38,8 +38,8 @@ class Health:
 def check_health(population: Population, question: str = "temperature") -> Health:
     """Return the health of a population.
 
-    A label at the edge of the grid is a guess: what lies beyond was not tried. The bounds (70 % of
-    the best temperatures inside, 20 % for each answer, 5 % collapsed) are this package's.
+    A label at the edge of the grid is uncertain: values beyond it were not tried. The bounds (70 %
+    of the best temperatures inside, 20 % for each answer, 5 % collapsed) are this package's.
 
     Raises:
         InputError: an unknown question.

@@ -44,10 +44,10 @@ _KNOBS = ("width", "data", "temperature")
 
 
 def check_question(question: str) -> None:
-    """Refuse an unknown question.
+    """Raise an error for an unknown question.
 
     Raises:
-        InputError: naming those that there are.
+        InputError: naming the known ones.
     """
     if question not in ANSWERS:
         raise InputError(f"question is {question!r}; expected one of {', '.join(ANSWERS)}")

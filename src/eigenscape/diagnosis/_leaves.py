@@ -1,4 +1,4 @@
-"""What a population says about each leaf: counts, and what each action gained there."""
+"""The record of each leaf in a population: counts, and the gain of each action."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LeafRecord:
-    """One leaf, as the population filled it.
+    """The record of one leaf in a population.
 
     Args:
         label: its answer.
-        words: what such a model looks like.
+        words: a description of such a model.
         counts: label to number of configurations, ``optimal`` ones included.
         gains: action to mean gain in points of test accuracy, when its knob is set to the best
             value that the grid has in that direction.
@@ -44,7 +44,7 @@ class LeafRecord:
         return sum(self.counts.values())
 
     def check(self, question: str) -> None:
-        """Refuse a record that lacks an answer or an action.
+        """Raise an error if the record lacks an answer or an action.
 
         Raises:
             InputError: naming what is missing.
@@ -76,7 +76,7 @@ def leaf_record(
         population: all configurations.
         question: which answers are counted.
         label: the leaf's answer.
-        words: what such a model looks like.
+        words: a description of such a model.
         rows: the mask of those that end here.
         ratios: of :func:`step_ratios`, of all configurations.
     """

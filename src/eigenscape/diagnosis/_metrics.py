@@ -1,4 +1,4 @@
-"""The columns of a population: what each metric is called, what it says, what it may be."""
+"""The columns of a population: names, descriptions and ranges of the metrics."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ PUBLISHED_PROTOCOL: dict[str, Scalar] = {
 
 
 def protocol_differences(known: Protocol, seen: Protocol) -> tuple[str, ...]:
-    """Return what two protocols state differently; what only one of them states is no difference.
+    """Return the items that two protocols state differently; an item of one alone is no difference.
 
     >>> protocol_differences({"hessian": "mean", "cka": "softmax"}, {"hessian": "sum"})
     ("hessian: 'mean' there, 'sum' here",)
@@ -88,7 +88,7 @@ def protocol_differences(known: Protocol, seen: Protocol) -> tuple[str, ...]:
 
 
 def check_protocol(known: Protocol, seen: Protocol, what: str) -> None:
-    """Refuse metrics that were measured in another way: thresholds do not carry over.
+    """Raise an error if metrics were measured in another way: thresholds do not carry over.
 
     Raises:
         InputError: naming every difference.
@@ -98,5 +98,5 @@ def check_protocol(known: Protocol, seen: Protocol, what: str) -> None:
         raise InputError(
             f"the metrics of {what} were measured in another way than those of the tree's "
             f"population ({'; '.join(found)}); thresholds do not carry over. Try: measure as the "
-            "population was measured, or grow a population with this protocol"
+            "population was measured, or train a population with this protocol"
         )

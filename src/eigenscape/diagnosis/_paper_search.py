@@ -12,7 +12,7 @@ from eigenscape.diagnosis._shapes import TreeShape
 def paper_search(shape: TreeShape, values: Floats, labels: NDArray[np.str_]) -> tuple[float, ...]:
     """Return thresholds by one pass of coordinate search (the code of Zhou et al., ICML 2024).
 
-    One threshold after the other, the others where they are: Brent's bounded method on minus the
+    One threshold after the other, with the others fixed: Brent's bounded method on minus the
     training accuracy, a step function. It stops in the first plateau that it meets, so the starting
     values and the box decide much of the outcome.
 

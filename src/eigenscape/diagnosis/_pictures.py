@@ -1,4 +1,4 @@
-"""The room's pictures."""
+"""The pictures of this package."""
 
 from __future__ import annotations
 

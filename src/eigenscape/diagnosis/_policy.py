@@ -1,4 +1,4 @@
-"""From the leaves of several trees to one advice."""
+"""One piece of advice from the leaves of several trees."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Advice(NamedTuple):
 
     Args:
         action: None where no leaf names one.
-        gain: its mean gain in the leaf that speaks for it.
-        ratio: by how much to turn the knob, the leaf's median.
+        gain: its mean gain in the leaf that suggests it.
+        ratio: the factor on the hyperparameter, the leaf's median.
     """
 
     action: str | None
@@ -34,15 +34,15 @@ class Advice(NamedTuple):
 
 
 def advise(leaves: Mapping[str, LeafRecord], without: Collection[str] = ()) -> Advice:
-    """Return the action of the largest mean gain among those that have a say.
+    """Return the action of the largest mean gain among those that a leaf suggests.
 
-    Each tree's leaf speaks for the action that its answer names. Where the temperature tree alone
-    was asked, its leaf speaks for width and data too: what they gained in networks like this one.
-    The study ``md_tree_population`` measures what such advice is worth.
+    Each tree's leaf suggests the action that its answer names. Where the temperature tree alone
+    was asked, its leaf decides on width and data too: what they gained in networks like this one.
+    The study ``md_tree_population`` measures the gain of such advice.
 
     Args:
         leaves: question to the leaf that the model ends in.
-        without: actions that the population cannot speak of.
+        without: actions on which the population has no data.
     """
     found: list[Advice] = []
     for leaf in leaves.values():

@@ -33,7 +33,7 @@ class Population(Result):
     """Trained configurations over a grid of widths, data amounts and temperatures.
 
     Make one with :meth:`from_frame`, :meth:`from_rows` or :func:`read_population`. The temperature
-    is learning rate over batch size, with whichever of ``lr`` and ``bs`` the rows have.
+    is learning rate over batch size, from those of ``lr`` and ``bs`` that the rows have.
 
     Args:
         name: what reports call it.
@@ -42,7 +42,7 @@ class Population(Result):
         columns: name to one value for each configuration; as in ``METRICS``, and the knobs
             ``width``, ``data`` and ``temperature``, ``test_acc`` (%) and four columns of room for
             improvement (points).
-        notes: what a reader should know, such as configurations that failed.
+        notes: remarks, such as configurations that failed.
 
     >>> rows = [{"width": 8, "data": 1, "lr": lr, "test_acc": acc, "train_error": 0.0}
     ...         for lr, acc in ((0.1, 60.0), (0.2, 70.0), (0.4, 65.0))]
@@ -106,10 +106,10 @@ class Population(Result):
 
         Args:
             frame: columns ``width``, ``data``, ``test_acc`` (%), ``bs`` or ``lr`` or both, and
-                metrics. Columns that are none of these are left out.
+                metrics. Other columns are left out.
             protocol: how the metrics were measured.
             name: what reports call it.
-            notes: what a reader should know.
+            notes: remarks.
 
         Raises:
             InputError: missing columns, values that are not finite or impossible, or the same
@@ -142,7 +142,7 @@ class Population(Result):
 
     @property
     def seed_noise(self) -> float | None:
-        """Standard deviation of the test accuracy over seeds, in points; None where not known.
+        """Standard deviation of the test accuracy over seeds, in points; None if unknown.
 
         The median of ``test_acc_sd``, divided by what the median of such an estimate from so few
         seeds (``protocol["seeds"]``) is for a true value of 1: 0.674 for two seeds.
@@ -251,7 +251,7 @@ def _check(frame: pd.DataFrame, name: str) -> None:
     for column in (column for column in COLUMNS if column in frame.columns):
         problems += _column_problems(frame, column)
     if problems:
-        raise InputError(f"{name} is no population: {'; '.join(problems)}")
+        raise InputError(f"{name} is not a population: {'; '.join(problems)}")
 
 
 def _column_problems(frame: pd.DataFrame, column: str) -> list[str]:

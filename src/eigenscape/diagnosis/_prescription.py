@@ -1,4 +1,4 @@
-"""One model, all questions: which knob to turn, with the evidence, and its held-out score."""
+"""One model, all questions: the hyperparameter to change, evidence, held-out scores."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class Prescription(Result):
         population: by which it was diagnosed.
         metrics: of the model.
         diagnoses: one for each question that could be asked.
-        cv_scores: question to what its tree is worth on held-out cells.
+        cv_scores: question to the score of its tree on held-out cells.
         action: with the largest expected gain; None where none is above the seed noise.
         gain: its expected gain, in points of test accuracy.
-        ratio: by how much to turn the knob: the median of the population's configurations like
+        ratio: the factor on the hyperparameter: the median of the population's configurations like
             this one.
-        seed_noise: below which a gain is none.
+        seed_noise: below which a gain does not count.
         notes: what was left out, and what is wrong with the population.
-        sentences: all of it in plain words.
+        sentences: all of it in sentences.
     """
 
     schema: ClassVar[str] = "eigenscape.prescription/1"
@@ -74,7 +74,7 @@ class Prescription(Result):
 
     @property
     def brief(self) -> tuple[str, ...]:
-        """The advice, then the answer of each tree with its way: for a page of many parts."""
+        """The advice, then the answer of each tree with its path: for a page of many parts."""
         ways = [
             f"{found.question.capitalize()} "
             f"({self.cv_scores[found.question].balanced_accuracy:.0f} % balanced on unseen cells): "
@@ -96,7 +96,7 @@ class Prescription(Result):
         return _VERDICT[self.action]
 
     def frame(self) -> pd.DataFrame:
-        """Return one row for each action: expected gain, quartiles, by how much, grounds."""
+        """Return one row for each action: expected gain, quartiles, factor, evidence."""
         import pandas as pd
 
         rows = []
@@ -148,23 +148,24 @@ def prescribe(
 
     With the metrics of a pair of networks the full trees are asked; of one network, the temperature
     tree that needs no pair (its leaf tells what widening and more data gained, too). The
-    temperature tree names a direction; the trees for width and data have a say where they name
+    temperature tree names a direction; the trees for width and data count where they name
     their own knob. Of these actions the one of the largest expected gain is advised, if that is
     above the seed noise.
 
     Args:
-        population: grown on the same data and model family.
+        population: trained on the same data and model family.
         metrics: of the model, by the names of ``METRICS``.
         protocol: how they were measured; None where that is not stated, and then not checked.
         sizes: ``data_amount`` and ``para_amount`` of the model, where they are known: a population
             without anything larger cannot tell what more data, or a wider network, would gain.
         search: of the trees.
-        seed_noise: points of test accuracy below which a gain is none; None for the population's.
-        on_mismatch: what to do where the protocols differ: ``refuse``, or ``warn`` and go on.
+        seed_noise: points of test accuracy below which a gain does not count; None for the
+            population's.
+        on_mismatch: what to do where the protocols differ: ``refuse``, or ``warn`` and continue.
 
     Raises:
         InputError: metrics that are missing or were measured in another way, or a population that
-            cannot teach the temperature.
+            has only one temperature.
     """
     pair = "mode_connectivity_peak" in metrics
     variant = "peak" if pair else "one-checkpoint"
@@ -172,7 +173,7 @@ def prescribe(
     if "temperature" not in questions:
         raise InputError(
             f"{population.name} has one temperature, so it cannot tell whether another is better. "
-            "Try: grow a population with three temperatures or more"
+            "Try: train a population with three temperatures or more"
         )
     diagnoses, cv_scores, notes = [], {}, list(population.notes)
     for question in questions:
@@ -279,7 +280,7 @@ def _advice(
 
 
 def ratio_words(ratio: float) -> str:
-    """Write by how much a knob is turned.
+    """Return the factor on a hyperparameter as text.
 
     >>> ratio_words(0.12345), ratio_words(100.0), ratio_words(1234.5)
     ('0.12', '100', '1234')

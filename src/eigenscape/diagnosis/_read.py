@@ -33,11 +33,11 @@ def read_population(
     protocol of the paper. Labels in a table are not read: they are computed from its grid.
 
     Args:
-        path: the file, or the folder of a population that was grown.
+        path: the file, or the folder of a trained population.
         protocol: how the metrics of a CSV table were measured; None where that is not stated.
 
     Raises:
-        InputError: no such file, no such table, or a table that is no population.
+        InputError: no such file, no such table, or a table that is not a population.
     """
     import pandas as pd
 
@@ -56,7 +56,7 @@ def read_population(
         ) from error
     except ValueError as error:
         raise InputError(
-            f"{path} is no CSV table ({error}); expected one row for each configuration"
+            f"{path} is not a CSV table ({error}); expected one row for each configuration"
         ) from error
     if protocol is None and sha256(content).hexdigest() in _PUBLISHED:
         protocol = PUBLISHED_PROTOCOL

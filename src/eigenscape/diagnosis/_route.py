@@ -1,4 +1,4 @@
-"""Going down a tree: many models at once, or one with the comparisons written down."""
+"""Leaves of many models at once, or the path of one model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Step:
-    """One comparison on the way to a leaf."""
+    """One comparison on the path to a leaf."""
 
     feature: str
     value: float
@@ -50,7 +50,7 @@ def find_leaves(shape: TreeShape, thresholds: Sequence[float], values: Floats) -
 
 
 def walk(shape: TreeShape, thresholds: Sequence[float], values: Sequence[float]) -> list[Step]:
-    """Return the comparisons that one model meets on its way."""
+    """Return the comparisons on the path of one model."""
     node: Node = shape.root
     steps = []
     while not isinstance(node, Leaf):

@@ -1,4 +1,4 @@
-"""Which configurations a tree may see: the paper's random cells, or the small end of the grid."""
+"""The configurations that a tree is fitted to: random cells, or the small end of the grid."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SEEDS = (42, 90, 38, 18, 72)
 def sample_cells(population: Population, question: str, count: int, seed: int) -> NDArray[np.bool_]:
     """Return the mask of ``count`` cells, drawn without replacement as in the paper's code.
 
-    A cell comes with everything that it varies: for the temperature, all temperatures of one width
+    A cell includes everything that it varies: for the temperature, all temperatures of one width
     and one amount of data.
 
     Args:

@@ -1,4 +1,4 @@
-"""The fixed trees, as data: which metric is asked where, and within which box."""
+"""The fixed trees, as data: the metric of each comparison, and its box."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Leaf:
 
     Args:
         label: the answer.
-        words: what such a model looks like.
+        words: a description of such a model.
     """
 
     label: str
@@ -63,7 +63,7 @@ class TreeShape:
 
     @property
     def centre(self) -> tuple[float, ...]:
-        """The middle of the box: thresholds from no data at all.
+        """The middle of the box: thresholds without data.
 
         >>> get_shape("temperature").centre
         (0.5, -15.0, 6.5)

@@ -1,4 +1,4 @@
-"""What it is worth to follow a diagnosis: the change of test accuracy after one step."""
+"""The gain of following a diagnosis: the change of test accuracy after one step."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def actions_of(answers: Labels, directions: Labels | None = None) -> Labels:
     Args:
         answers: of a tree.
         directions: ``small`` or ``large`` for each, from a temperature tree; needed where an answer
-            is ``temperature``, which does not say which way.
+            is ``temperature``, which names no direction.
 
     Raises:
-        InputError: an answer that is no action, or ``temperature`` without a direction.
+        InputError: an answer that names no action, or ``temperature`` without a direction.
 
     >>> actions_of(np.array(["width", "temperature"]), np.array(["small", "large"])).tolist()
     ['widen', 'lower temperature']
@@ -53,7 +53,7 @@ def step_gains(population: Population, actions: Labels) -> pd.DataFrame:
 
     Args:
         population: the whole grid.
-        actions: one for each configuration; ``"none"`` stays where it is.
+        actions: one for each configuration; ``"none"`` changes nothing.
 
     Raises:
         InputError: another number of actions, or an unknown one.

@@ -45,7 +45,7 @@ class MDTree(Result):
         protocol: how its metrics were measured.
         train_accuracy: on the configurations that it was fitted to, in per cent.
         ranges: metric to the smallest and largest value in the population.
-        leaves: what the population says about each leaf; empty without one.
+        leaves: the population's record of each leaf; empty without one.
         seed_noise: seed noise of the test accuracy in the population, in points; None where the
             population does not have it.
     """
@@ -98,10 +98,10 @@ class MDTree(Result):
                 ``paper`` for ``data``.
             box: within which thresholds are searched: ``paper`` (made for ResNet18 on CIFAR-10) or
                 ``population`` (from the smallest to the largest value of each metric); None for
-                ``population`` where it was grown by this package, else ``paper``.
+                ``population`` if it was trained by this package, else ``paper``.
 
         Raises:
-            InputError: an unknown question, variant or search; missing metrics or such that are not
+            InputError: an unknown question, variant or search; metrics that are missing or not
                 finite; or labels of one class only.
         """
         shape = get_shape(question, variant)
@@ -141,7 +141,7 @@ class MDTree(Result):
 
     @classmethod
     def zero_shot(cls, question: str = "temperature", variant: str = "peak") -> Self:
-        """Return the tree at the centre of the search box: no data went into it.
+        """Return the tree at the centre of the search box, which uses no data.
 
         >>> MDTree.zero_shot().thresholds
         (0.5, -15.0, 6.5)
@@ -184,7 +184,7 @@ class MDTree(Result):
         return find_leaves(self.shape, self.thresholds, values)
 
     def decision_path(self, metrics: Mapping[str, float]) -> list[Step]:
-        """Return the comparisons that one model meets: metric, value, threshold.
+        """Return the comparisons on the path of one model: metric, value, threshold.
 
         Raises:
             InputError: a metric of the tree is missing or not finite.

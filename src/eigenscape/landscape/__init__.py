@@ -1,4 +1,4 @@
-"""Landscapes: the loss around a model, seen on grids, through its curvature, and along paths.
+"""Landscapes: the loss around a model: grids, curvature, paths, similarity of models.
 
 Directions
     :func:`random_directions`, :func:`trajectory_directions`, :func:`difference_directions`,

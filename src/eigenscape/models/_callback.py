@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """What is told of a training; override what is needed.
+    """Methods that a training calls; override those needed.
 
-    Each method gets the one :class:`Fit`, callbacks are told in the order of their list, and each
-    may call ``fit.stop(reason)``: the training then ends after this call has gone round. What a
+    Each method gets the one :class:`Fit`, callbacks are called in the order of their list, and each
+    may call ``fit.stop(reason)``: the training then ends after all callbacks were called. What a
     callback draws from torch's global generator does not change the training.
 
     A callback observes. What changes the loss is a loss (it sees outputs, batch, example numbers
@@ -50,18 +50,18 @@ class Callback:
         """Called after each step of the optimizer.
 
         The weights are new, the gradients are those that the step was made of, and ``fit.loss`` is
-        that of the weights before. Gradients are zeroed when the next step opens.
+        that of the weights before. Gradients are zeroed when the next step begins.
         """
 
     def on_epoch(self, fit: Fit) -> None:
-        """Called after each pass over the data, behind the last ``on_step`` of it.
+        """Called after each pass over the data, after its last ``on_step``.
 
         Weights and gradients as in :meth:`on_step`; ``fit.losses`` has the pass already. Modules
         are in training mode.
         """
 
     def on_end(self, fit: Fit) -> None:
-        """Called once, when the training has ended: run out, stopped or diverged.
+        """Called once, when the training has ended: completed, stopped or diverged.
 
         The weights are final, gradients are zeroed, and modules are in the mode they were found in.
         """
@@ -71,7 +71,7 @@ class Callback:
         return None
 
     def restore(self, state: Any) -> None:
-        """Take over what :meth:`state` returned; called after :meth:`on_start`.
+        """Restore what :meth:`state` returned; called after :meth:`on_start`.
 
         Args:
             state: never None.
@@ -82,7 +82,7 @@ def check_callbacks(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
     """Return the callbacks.
 
     Raises:
-        InputError: something else than a callback, or two of one name.
+        InputError: an object that is not a callback, or two of one name.
     """
     if isinstance(callbacks, Callback):
         raise InputError(

@@ -1,4 +1,4 @@
-"""What is called at every evaluation, and what it must answer."""
+"""The calls of an evaluation, and checks of their results."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def call_with(module: nn.Module, tensors: Mapping[str, Tensor], *args: Any, **kw
     """Call a module with other parameters and buffers than its own.
 
     Args:
-        module: stays as it is.
-        tensors: by name; the module's own serve where there are none. Buffers that the forward pass
+        module: not changed.
+        tensors: by name; the module's own are used for the others. Buffers that the forward pass
             writes to are written here.
         args: of the call.
         kwargs: of the call.
@@ -53,7 +53,7 @@ def call_with(module: nn.Module, tensors: Mapping[str, Tensor], *args: Any, **kw
 def check_arguments(
     models: Sequence[object], loss: object, batch_norm: str, dtype: torch.dtype | None
 ) -> None:
-    """Refuse arguments of another kind, all at once."""
+    """Raise an error that lists all arguments of a wrong kind."""
     wrong = [] if models else ["there are no models; expected one or more"]
     for model in models:
         if isinstance(model, torch.jit.ScriptModule):
@@ -112,7 +112,7 @@ def _integer(tensor: Tensor) -> bool:
 
 
 def default_forward(loss: Loss | None) -> Forward:
-    """Return how a batch is evaluated where the user says nothing."""
+    """Return how a batch is evaluated by default."""
     return _forward_keywords if loss is None else _forward_pair
 
 
@@ -156,7 +156,7 @@ def next_tokens(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor,
 
 
 def scalar(loss: Any, index: int) -> Tensor:
-    """Return a loss as a scalar, or say what it is instead."""
+    """Return a loss as a scalar, or raise an error that says what it is."""
     if not isinstance(loss, Tensor) or loss.numel() != 1 or loss.is_complex():
         seen = (
             f"{loss.dtype} of shape {tuple(loss.shape)}"

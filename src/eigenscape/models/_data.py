@@ -1,4 +1,4 @@
-"""Data: what was given, understood as batches that are the same at every pass."""
+"""Data: batches that are the same at every pass."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Data:
     What is one batch is decided by structure alone. A tensor, a mapping, or a tuple or list that
     holds a tensor (``(X, y)``, ``[X, y]``, ``({"x": X}, y)``, ``((X1, X2), y)``) is ONE batch. A
     tuple or list of such, a loader, or a ``torch.utils.data.Dataset`` (in batches of 512) is
-    several. :attr:`understood` says what the data were taken for.
+    several. :attr:`understood` says how the data were interpreted.
 
     :class:`Tokens` are batches of up to 16 windows, ``(ids, scored)``, weighted by the tokens that
     are scored.
@@ -52,7 +52,7 @@ class Data:
             the number of examples, or of labels that are not -100 (see :func:`Objective`).
 
     Attributes:
-        understood: a sentence: what the data were taken for.
+        understood: a sentence: how the data were interpreted.
         single: whether they were given as one batch.
         divisible: whether training may cut them into batches of another size: one batch, or a
             ``Dataset``.

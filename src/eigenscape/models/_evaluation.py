@@ -19,7 +19,7 @@ from eigenscape.models._side_by_side import says_vmap, side_by_side
 
 
 class Evaluation:
-    """What an :class:`Objective` computes from tensors, for callers that hold the mode.
+    """What an :class:`Objective` computes from tensors, for callers that set the mode themselves.
 
     Tensors are named ``"model." + name``. Those of several networks have a first axis of k.
     """
@@ -52,7 +52,7 @@ class Evaluation:
     def value_of(self, tensors: Mapping[str, Tensor]) -> float:
         """Return the loss for one model's tensors, as :meth:`tensors` names them.
 
-        The inner loop of :meth:`value`, for callers that hold the model in evaluation mode.
+        The inner loop of :meth:`value`, for callers that set evaluation mode themselves.
         """
         if self.batch_norm == "recompute" and self.norm_statistics:
             tensors = self.renormed(tensors)
@@ -89,7 +89,7 @@ class Evaluation:
             said = " ".join(str(error).split())
             raise InputError(
                 f"the model failed on batch {index} with {type(error).__name__}: {said[:400]}. "
-                f"The data were taken for {self.data.understood}. Try: check that model(inputs), "
+                f"The data were interpreted as {self.data.understood}. Try: check model(inputs), "
                 "or forward(model, batch), runs on such a batch"
             ) from error
 
@@ -184,7 +184,7 @@ class Evaluation:
             ) from error
 
     def renormed(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return tensors with the batch norms' statistics gathered anew: a cumulative mean."""
+        """Return tensors with the batch norms' statistics computed again: a cumulative mean."""
         anew = {name: fresh(name, tensors[name]) for name in self.norm_statistics}
         seen, norms = 0.0, batch_norms(self.model).values()
         found = [(norm, norm.momentum) for norm in norms]
@@ -202,8 +202,10 @@ class Evaluation:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was done differently for this model, loss or data, for results to repeat."""
-        found = [f"the data were taken for {self.data.understood}"] if self.data.ambiguous else []
+        """Remarks on this model, loss or data, for results to repeat."""
+        found = (
+            [f"the data were interpreted as {self.data.understood}"] if self.data.ambiguous else []
+        )
         found += self._said
         if self._loss is not None and self._exact_loss is None:
             found.append("the loss does not run in float64; it is taken in the model's own type")

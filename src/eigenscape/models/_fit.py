@@ -52,15 +52,15 @@ def fit(
 ) -> Fit:
     """Train a network, or k of one architecture side by side, in place.
 
-    Shuffling and dropout follow ``seed`` alone, and the global random state is left as found: a
+    Shuffling and dropout follow ``seed`` alone, and the global random state is not changed: a
     run repeats to the bit on the same machine with the same number of threads: one where the
     network and its batches are small (:func:`eigenscape.runs.single_thread`). A loss or a weight
     that stops being finite ends the training, without an exception: see :attr:`Fit.diverged`. The
-    step of such a loss is not taken; weights are looked at when an epoch is over.
+    step of such a loss is not taken; weights are checked after each epoch.
 
     k networks lie in one array, and each is trained as it would be alone, up to rounding; dropout
-    is drawn for each apart. An optimizer that takes a norm over a tensor would couple them, and is
-    refused. One that diverges goes on as NaN; the training ends when all have.
+    is drawn for each separately. An optimizer that takes a norm over a tensor would couple them,
+    and is refused. One that diverges continues as NaN; the training ends when all have.
 
     Args:
         model: one network, or a list of them; trained in place, modules are put back into the mode
@@ -83,15 +83,15 @@ def fit(
             neighbour, for batch norm's sake. None: all of them, in order.
         drop_last: leave out a last batch that is smaller.
         order: from an epoch to the example numbers of each of its steps, ``(b,)``, or ``(k, b)``
-            where networks differ, in place of the shuffled order. It is asked once for each epoch;
+            where networks differ, in place of the shuffled order. It is called once for each epoch;
             for ``resume`` it has to depend on the epoch alone.
         schedule: "constant", "cosine" or "linear"; a :class:`Schedule` with a warm-up; or a
-            function of the base rate and the :class:`Fit`. None leaves the rates alone.
+            function of the base rate and the :class:`Fit`. None keeps the rates.
         seed: of shuffling and dropout, not of the initial weights. k of them for k networks; one
             number is for all.
         forward: ``forward(model, batch)``, which returns ``(outputs, targets)``, the outputs, or,
             without a loss, the loss. By default the parts of a tuple but the last are the inputs.
-        callbacks: told of the training, in this order.
+        callbacks: called during the training, in this order.
         resume: what :meth:`Fit.state` returned in a training of the same arguments.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What each step of a training sees: batches, and the numbers of their examples."""
+"""The data of each training step: batches, and the numbers of their examples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Order = Callable[[int], Iterable[Tensor]]
 
 
 class Drawn(NamedTuple):
-    """One batch with the numbers of its examples (None where nobody knows them)."""
+    """One batch with the numbers of its examples (None if unknown)."""
 
     batch: Batch
     numbers: Tensor | None
@@ -28,7 +28,7 @@ class Drawn(NamedTuple):
 
 @runtime_checkable
 class Examples(Protocol):
-    """Data that are asked for by example numbers: to augment, or to differ from net to net."""
+    """Data that are read by example numbers: for augmentation, or for several networks."""
 
     def __len__(self) -> int:
         """Return the number of examples."""

@@ -1,4 +1,4 @@
-"""The loss of a training: called with what it asks for, and averaged."""
+"""The loss of a training: called with the keywords that it names, and averaged."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def mean_loss(
         given: the values of :data:`GIVEN`.
 
     Raises:
-        InputError: terms that are no real numbers.
+        InputError: terms that are not real numbers.
     """
     targets: Any = None
     if loss is None:

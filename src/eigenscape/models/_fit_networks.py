@@ -48,7 +48,7 @@ class Diverged(Exception):  # noqa: N818  # it leaves an optimizer from inside o
 
 
 class Networks(Protocol):
-    """What the training loop asks of the networks that it trains."""
+    """The interface of the networks in the training loop."""
 
     models: tuple[nn.Module, ...]
 
@@ -65,7 +65,7 @@ class Networks(Protocol):
         """Write the gradients of the last :meth:`losses`."""
 
     def finite(self) -> Tensor:
-        """Tell of each network whether its weights are finite, ``(k,)``."""
+        """Return for each network whether its weights are finite, ``(k,)``."""
 
     def write_back(self) -> None:
         """Write what was trained into the models."""
@@ -78,7 +78,7 @@ class Networks(Protocol):
 
 
 class OneNetwork:
-    """One model, trained as it is."""
+    """One model, trained by itself."""
 
     def __init__(self, model: nn.Module, loss: FitLoss | None, forward: Forward) -> None:
         self.models: tuple[nn.Module, ...] = (model,)
@@ -126,7 +126,7 @@ class SeveralNetworks:
     def __init__(self, models: Sequence[nn.Module], loss: FitLoss | None, forward: Forward) -> None:
         if len({id(model) for model in models}) < len(models):
             raise InputError(
-                "a model stands twice among those to be trained; expected k models. "
+                "a model occurs twice among those to be trained; expected k models. "
                 "Try: copy.deepcopy(model)"
             )
         self.models = tuple(models)
@@ -234,7 +234,7 @@ def _row(place: int, tensor: Tensor) -> Tensor:
 
 
 def check_elementwise(optimizer: Optimizer) -> None:
-    """Refuse an optimizer that would couple networks whose parameters lie in one array.
+    """Raise an error for an optimizer that would couple networks whose parameters lie in one array.
 
     Raises:
         InputError: it takes a norm over a tensor (SAM, LARS, LAMB, Muon, Adafactor, LBFGS,

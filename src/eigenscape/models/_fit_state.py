@@ -22,7 +22,7 @@ class TrainingLog:
     Two logs are equal when everything but their ``seconds`` is.
 
     Attributes:
-        losses: the mean training loss of every finished epoch, over its examples as they came.
+        losses: the mean training loss of every finished epoch, over its examples.
         learning_rates: the learning rate at the start of every finished epoch.
         steps: how many optimizer steps were taken.
         diverged_at: the epoch, counted from 0, in which the loss or a weight stopped being finite
@@ -51,7 +51,7 @@ class TrainingLog:
 
 
 class Fit:
-    """A training as it stands: what :func:`fit` returns, and what its callbacks are given.
+    """The state of a training: what :func:`fit` returns, and what its callbacks receive.
 
     Attributes:
         step: how many steps have been taken.
@@ -125,7 +125,7 @@ class Fit:
         return self._spent if self._ended else self._spent + time.perf_counter() - self._began
 
     def stop(self, reason: str = "stopped") -> None:
-        """End the training after the callbacks of this moment.
+        """End the training after the callbacks of this step.
 
         Args:
             reason: is kept as ``stopped``.
@@ -148,11 +148,11 @@ class Fit:
         )
 
     def state(self) -> dict[str, Any]:
-        """Return all that :func:`fit` needs to go on from here, bit for bit, as ``resume``.
+        """Return all that :func:`fit` needs to continue from here, bit for bit, as ``resume``.
 
         Tensors and plain types: ``torch.save`` and ``torch.load(weights_only=True)`` keep it. Of
-        the callbacks it has the state at the time of the call: one that saves stands last in the
-        list. What a loss remembers by itself is not in it.
+        the callbacks it has the state at the time of the call: one that saves should be last in the
+        list. The state of a loss function is not in it.
         """
         callbacks = {each.name: each.state() for each in self._callbacks}
         return {

@@ -37,7 +37,7 @@ def logits_of(model: nn.Module, ids: Tensor) -> Tensor:
 
 
 def answer_of(model: nn.Module, ids: Tensor, **options: Any) -> Any:
-    """Return what a model answers to ids ``(n, t)``.
+    """Return what a model returns for ids ``(n, t)``.
 
     Raises:
         InputError: it fails; its own error is the cause.

@@ -25,11 +25,11 @@ _CONTEXTS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "
 
 @dataclass(frozen=True, eq=False)
 class LanguageModel:
-    """A causal language model behind one protocol, whoever wrote it.
+    """A causal language model behind one protocol, from any library.
 
-    It is a module that takes token ids ``(n, t)`` and answers with logits ``(n, t, V)``: a tensor,
+    It is a module that takes token ids ``(n, t)`` and returns logits ``(n, t, V)``: a tensor,
     or, as models of transformers do, an object with ``.logits``. Calls run in evaluation mode
-    without gradients; the model's mode and weights and the random state stay as they were. Get one
+    without gradients; the model's mode, weights and the random state are not changed. Get one
     from :meth:`of`.
 
     Args:
@@ -63,7 +63,7 @@ class LanguageModel:
                 ``torch.float32`` for figures to compare.
 
         Raises:
-            InputError: a module that does not answer tokens with logits, a folder that is no
+            InputError: a module that does not return logits, a folder that is not a
                 language model, weights that are missing from it.
             UnsafeCheckpointError: the model or its weights would run code.
             MissingExtraError: a folder, and transformers is not installed.
@@ -123,7 +123,7 @@ class LanguageModel:
     def token_logprobs(self, tokens: Tensor | Sequence[int]) -> tuple[Tensor, Tensor]:
         """Score each token but the first, given those before it.
 
-        ``n`` prompts and their continuations can be had in one pass: a suffix is what greedy
+        ``n`` prompts and their continuations can be scored in one pass: a suffix is what greedy
         continuation gives exactly if all its tokens are greedy.
 
         Args:

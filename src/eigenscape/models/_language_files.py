@@ -1,4 +1,4 @@
-"""Loads a language model from a Hugging Face folder, without running anything that it brings."""
+"""Loads a language model from a Hugging Face folder, without running any code in it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _loaded(
         first = text[0][:200] if text else type(error).__name__
         if "trust_remote_code" in str(error) or "custom code" in str(error):
             raise UnsafeCheckpointError(
-                f"{folder} needs code of its own, which is never run here. Try: in Python, make "
+                f"{folder} needs code of its own, which is never executed. Try: in Python, make "
                 "the module yourself where you trust the code, and LanguageModel.of(module)"
             ) from error
         raise InputError(

@@ -34,13 +34,13 @@ def batch_norm_statistics(model: nn.Module) -> list[str]:
 
 
 def device_of(model: nn.Module) -> torch.device:
-    """Return where the model's first parameter lives, or the CPU."""
+    """Return the device of the model's first parameter, or the CPU."""
     return next((weight.device for weight in model.parameters()), torch.device("cpu"))
 
 
 @contextmanager
 def mode_restored(model: nn.Module) -> Iterator[None]:
-    """Put every module back, after the block, into the mode (training or not) it was found in.
+    """Restore the mode (training or not) of every module after the block.
 
     >>> model = nn.Dropout()
     >>> with mode_restored(model):
@@ -58,7 +58,7 @@ def mode_restored(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def evaluating(model: nn.Module, *, train_norms: bool = False) -> Iterator[None]:
-    """Put a model into evaluation mode, and every module back into its own afterwards.
+    """Put a model into evaluation mode, and restore every module's own mode afterwards.
 
     Compiled parts run as they were written: compiled code cannot be differentiated twice. Tensors
     that the forward pass keeps as plain attributes (the weight that a pruning or weight norm hook
@@ -66,7 +66,7 @@ def evaluating(model: nn.Module, *, train_norms: bool = False) -> Iterator[None]
 
     Args:
         model: any module.
-        train_norms: batch norms use (and gather) the statistics of the batch.
+        train_norms: batch norms use (and update) the statistics of the batch.
     """
     with mode_restored(model), _attributes_restored(model), _uncompiled(model):
         model.eval()

@@ -1,4 +1,4 @@
-"""What a batch is made of: tensors in tuples, lists and mappings of any depth."""
+"""Contents of a batch: tensors in tuples, lists and mappings of any depth."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def as_tensor(array: Tensor | np.ndarray[Any, Any]) -> Tensor:
     try:
         return torch.as_tensor(array)
     except (TypeError, ValueError) as error:
-        raise InputError(f"the data hold an array that is no tensor: {error}") from error
+        raise InputError(f"the data hold an array that cannot be a tensor: {error}") from error
 
 
 def tensors_of(batch: Batch) -> Iterator[Tensor]:
@@ -233,7 +233,7 @@ def split_places(order: Tensor, size: int) -> list[Tensor]:
 
 
 def content(batch: Batch) -> Any:
-    """Return what of a batch is hashed: plain values and tensors, by name or place."""
+    """Return the parts of a batch that are hashed: plain values and tensors, by name or place."""
     if isinstance(batch, np.ndarray):
         return as_tensor(batch)
     if isinstance(batch, Tensor | str | int | float | bool | None):

@@ -65,20 +65,21 @@ class Objective(Views):
             the loss is the mean cross-entropy of the tokens that are scored, each predicted from
             those before it.
         forward: from model and batch to ``(outputs, targets)``, or to the scalar loss. By default a
-            batch is a pair ``(inputs, targets)``; with no ``loss``, a mapping is handed to the
+            batch is a pair ``(inputs, targets)``; with no ``loss``, a mapping is passed to the
             model as keywords and the loss is the ``.loss`` of what it returns, as in transformers.
         size: from a batch to the number of terms that its loss is a mean over. By default the
             examples; of a mapping with ``labels``, as in transformers, and of integer targets some
             of which are -100, those that are not -100. Where the loss does not depend on the first
             label of a row (a causal language model predicts ``labels[:, 1:]``), without those.
         batch_norm: ``"frozen"`` keeps the running statistics of the model as it is (the default of
-            Li et al. 2018); ``"recompute"`` gathers them anew at each point, by a cumulative mean
+            Li et al. 2018); ``"recompute"`` computes them again at each point, by a cumulative mean
             over one more pass (Garipov et al. 2018); ``"batch"`` uses those of each batch.
         include: globs over parameter names that span the landscape; None for all trainable ones.
         exclude: globs over names of parameters that stay fixed.
         dtype: in which the model is evaluated; None for float64 if all parameters are, else
             float32 (also for half-precision models).
-        check: evaluate twice and refuse a loss that is not finite, not a mean or not repeatable.
+        check: evaluate twice and raise an error for a loss that is not finite, not a mean or not
+            repeatable.
             False: nothing is evaluated beforehand.
 
     Attributes:
@@ -192,7 +193,7 @@ class Objective(Views):
             points: as for :meth:`values`.
 
         Raises:
-            InputError: ``forward`` returns the loss alone, or outputs that are no tensor.
+            InputError: ``forward`` returns the loss alone, or outputs that are not a tensor.
         """
         rows = self._rows(points)
 
@@ -261,14 +262,14 @@ class Objective(Views):
     ) -> tuple[Tensor, Tensor]:
         """Return each network's loss ``(k,)`` on one batch, and its gradient ``(k, P)``.
 
-        The inner step of a training, in whatever mode the caller holds :attr:`model`.
+        The inner step of a training, in the mode that the caller sets for :attr:`model`.
 
         Args:
             points: ``(k, P)``.
             batch: one batch of :attr:`data`, or of data of the same kind: where each network has
                 samples of its own, tensors ``(k, b, ...)``.
             fixed: the other tensors, as :attr:`fixed`. The forward pass writes batch norm's running
-                statistics into them. None for copies that are thrown away.
+                statistics into them. None for copies that are discarded.
         """
         rows = self._rows(points)
         if fixed is None:

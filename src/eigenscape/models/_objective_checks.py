@@ -1,4 +1,4 @@
-"""What an objective must be: finite, a mean, repeatable, and a function of its point."""
+"""Checks of an objective: finite, a mean, repeatable, and a function of its point."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check(objective: Objective, *, weigh: bool) -> None:
-    """Evaluate each network twice at its center, and note what was found.
+    """Evaluate each network twice at its center, and record the results.
 
     Args:
         objective: new.
@@ -96,7 +96,7 @@ def _check_one(objective: Objective, *, sums: bool) -> None:
         raise InputError(
             f"the loss is not repeatable: {objective.loss_at_center:.9g}, then {again:.9g} on the "
             "same parameters and data. Try: dropout or noise that is drawn inside the forward "
-            "pass must obey model.eval()"
+            "pass must respect model.eval()"
         )
 
 

@@ -69,7 +69,7 @@ class ParameterSpace:
             raise InputError(f"no parameter {why}; the model's parameters: {_some(list(owned))}")
         strange = [n for n, t in chosen.items() if not (t.is_floating_point() or t.is_complex())]
         if strange:
-            raise InputError(f"parameters that are no real numbers cannot move: {strange}")
+            raise InputError(f"parameters that are not real numbers cannot move: {strange}")
         return cls(
             tuple(chosen),
             tuple(tuple(tensor.shape) for tensor in chosen.values()),

@@ -20,7 +20,7 @@ _LARGEST = 709.0  # whose exponential is a float
 
 @dataclass(frozen=True, kw_only=True)
 class Perplexity(Result):
-    """How well a model guesses the tokens of a text.
+    """How well a model predicts the tokens of a text.
 
     Args:
         window_nll: of each window, the mean of ``-log p(token | those before it)``, in nats.
@@ -88,7 +88,7 @@ class Perplexity(Result):
 
     @property
     def value(self) -> float:
-        """The perplexity, ``exp(nll)``; infinite where that is no float."""
+        """The perplexity, ``exp(nll)``; infinite on overflow."""
         return _exp(self.nll)
 
     @property

@@ -29,11 +29,11 @@ def load_probe(
     seed: int = 0,
     expected: type | tuple[type, ...] | None = None,
 ) -> Any:
-    """Run a user's file, call one of its functions without arguments, and return the answer.
+    """Run a user's file, call one of its functions without arguments, and return the result.
 
     The file is executed: it is the user's own, and named by the user. What it prints goes to
     standard error. Its random numbers (torch, numpy, random) start from ``seed``, and the states of
-    the generators are put back. A :class:`eigenscape.models.Task` keeps where it came from, so that
+    the generators are restored. A :class:`eigenscape.models.Task` keeps where it came from, so that
     a worker of another process runs the file itself, once.
 
     Args:
@@ -77,7 +77,7 @@ def load_objective(
         seed: of the file's and the function's random numbers.
 
     Raises:
-        InputError: as :func:`load_probe` does, or something else than an objective returned.
+        InputError: as :func:`load_probe` does, or a result that is not an objective.
     """
     found = load_probe(text, option=option, seed=seed)
     with redirect_stdout(sys.stderr):

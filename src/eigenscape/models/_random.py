@@ -1,4 +1,4 @@
-"""Seeds: randomness that leaves the caller's random state as it was found."""
+"""Seeds: randomness that does not change the caller's random state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ModelT = TypeVar("ModelT", bound=nn.Module)
 
 @contextmanager
 def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Seed torch's generators inside the block, and put their states back after it.
+    """Seed torch's generators inside the block, and restore their states after it.
 
     The generator of the CPU is always seeded; that of a CUDA ``device`` as well, and of no other.
 
@@ -52,9 +52,9 @@ def set_random_states(states: Sequence[Tensor], device: torch.device) -> None:
 
 
 def build(factory: Callable[[], ModelT], seed: int = 0) -> ModelT:
-    """Construct a model with seeded initial weights; the global random state stays as found.
+    """Construct a model with seeded initial weights; the global random state is not changed.
 
-    The model is made on the CPU, so that the same seed gives the same weights whatever device it
+    The model is made on the CPU, so that the same seed gives the same weights on any device that it
     is moved to afterwards.
 
     Args:

@@ -1,4 +1,4 @@
-"""The recipe of a training: its hyper-parameters, and how the learning rate goes."""
+"""The recipe of a training: its hyper-parameters, and the schedule of the learning rate."""
 
 from __future__ import annotations
 

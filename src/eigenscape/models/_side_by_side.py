@@ -34,7 +34,7 @@ def worth_it(model: nn.Module, space: ParameterSpace) -> bool:
 def side_by_side(
     function: Callable[..., Any], stacked: tuple[Any, ...], batch: Batch, *, each: bool
 ) -> Any:
-    """Call a function of one network for all, and return what it gives with a first axis of k.
+    """Call a function of one network for all, and return its results with a first axis of k.
 
     Args:
         function: of one row of each of ``stacked``, then the batch; it may differentiate.

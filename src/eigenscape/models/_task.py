@@ -42,7 +42,7 @@ class Task:
         recipe: how it is trained.
         loss: see :func:`fit`; the cross-entropy by default.
         widths: for which ``make`` works; empty for a model of one size.
-        source: ``FILE.py:FUNCTION`` that made this task, so that other processes can make it too.
+        source: ``FILE.py:FUNCTION`` that made this task, so that other processes can build it too.
 
     Raises:
         InputError: all that is wrong, at once.
@@ -93,7 +93,7 @@ class Task:
             width: one for which ``make`` works, where it takes one.
 
         Raises:
-            InputError: ``make`` failed, or returned no module.
+            InputError: ``make`` failed, or did not return a module.
         """
         call = "make()" if width is None else f"make({width})"
         try:
@@ -115,7 +115,7 @@ class Task:
         Args:
             seed: of the initial weights, of shuffling and of dropout.
             width: as for :meth:`build`.
-            callbacks: told of the training.
+            callbacks: called during the training.
         """
         model, options = self.build(seed, width), self.recipe.options()
         if not self.train.divisible:  # cut into batches already
@@ -123,7 +123,7 @@ class Task:
         return fit(model, self.loss, self.train, seed=seed, callbacks=callbacks, **options)
 
     def answers(self, width: int | None = None) -> Tensor:
-        """Return what a new model of seed 0 says to a few training examples.
+        """Return the outputs of a new model of seed 0 for a few training examples.
 
         Raises:
             InputError: the model cannot be built or run, or its outputs hold no tensor.
@@ -147,15 +147,15 @@ class Task:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the data, and of one new model of each width with what it answers.
+        """A hash of the data, and of one new model of each width with its outputs.
 
         Raises:
-            InputError: a model that has other weights when it is built again.
+            InputError: a model whose weights differ when it is built again.
         """
         return _fingerprint(self)
 
     def from_source(self, source: str) -> Task:
-        """Return the same task, which keeps where it came from.
+        """Return the same task with its source.
 
         Args:
             source: ``FILE.py:FUNCTION``, with a full path.

@@ -1,4 +1,4 @@
-"""Spectra: layer -> matrices -> eigenvalues -> metrics, each with its interval and its grounds."""
+"""Spectra: layer -> matrices -> eigenvalues -> metrics, each with its interval and evidence."""
 
 from eigenscape.spectra._analyze import analyze as analyze
 from eigenscape.spectra._callbacks import MonitorCallback as MonitorCallback

@@ -37,8 +37,8 @@ def analyze(
         jobs: layers at a time; by default one for each core.
         engine: ``"threads"`` in this process; ``"local"``, ``"ray"`` or ``"dask"`` for processes,
             which need a source with a path.
-        run: a folder that keeps each finished layer, so that a killed examination goes on where it
-            stopped; needs a source with a path.
+        run: a folder that keeps each finished layer, so that an interrupted examination resumes
+            where it stopped; needs a source with a path.
         address: of the Dask or Ray cluster; see :func:`eigenscape.runs.open_executor`.
         progress: called after each group of layers that share a tensor.
         **fields: single fields of :class:`SpectraOptions`.

@@ -10,14 +10,14 @@ from eigenscape.spectra._monitor import SpectralMonitor
 
 
 class MonitorCallback(Callback):
-    """Looks at the spectra at the start of a training and after every ``every`` steps.
+    """Measures the spectra at the start of a training and after every ``every`` steps.
 
     Args:
         **options: as for :class:`SpectralMonitor`, but for the model.
 
     Attributes:
         monitor: the :class:`SpectralMonitor`, once training has begun; its ``history()`` has what
-            this process saw.
+            this process recorded.
 
     >>> import torch
     >>> from eigenscape.models import fit
@@ -34,20 +34,20 @@ class MonitorCallback(Callback):
         self._options = options
 
     def on_start(self, fit: Fit) -> None:
-        """Look at the network as it is."""
+        """Measure the initial network."""
         self.monitor = SpectralMonitor(fit.model, **self._options)
         self.monitor.look(fit.step)
 
     def on_step(self, fit: Fit) -> None:
-        """Look again if it is time."""
+        """Measure again if it is time."""
         self.monitor.step(fit.step)
 
 
 def trainer_callback(**options: Any) -> Any:
-    """Return a ``transformers.TrainerCallback`` that watches the trained model.
+    """Return a ``transformers.TrainerCallback`` that monitors the trained model.
 
     Args:
-        **options: as for :class:`SpectralMonitor`, but for the model, which the trainer hands over.
+        **options: as for :class:`SpectralMonitor`, but for the model, which the trainer provides.
 
     Raises:
         MissingExtraError: transformers is not installed.
@@ -60,7 +60,7 @@ def trainer_callback(**options: Any) -> Any:
         raise MissingExtraError("transformers", "hf", "the Trainer callback") from error
 
     class SpectralCallback(TrainerCallback):  # type: ignore[misc]
-        """Looks at the spectra at the start of training and after every ``every`` steps."""
+        """Measures the spectra at the start of training and after every ``every`` steps."""
 
         monitor: SpectralMonitor | None = None
 

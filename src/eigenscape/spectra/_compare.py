@@ -1,4 +1,4 @@
-"""Two checkpoints of one network: what moved between them, layer by layer."""
+"""Two checkpoints of one network: what changed between them, layer by layer."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def compare(
         after: likewise.
         options: how to examine both.
         jobs: layers at a time; by default one for each core.
-        progress: called as each of the two examinations goes on.
+        progress: called while each of the two examinations runs.
         **fields: single fields of the options.
 
     Raises:

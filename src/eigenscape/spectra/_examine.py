@@ -26,7 +26,7 @@ def examine(
 
     Args:
         layer: what the tensors are.
-        tensors: as many as ``layer.tensors`` names. The list is emptied on the way: with it goes
+        tensors: as many as ``layer.tensors`` names. The list is emptied: with it goes
             the last reference, so that a large tensor is freed before its eigenvalues are computed.
         options: what to measure.
         memory: bytes that the eigenvalue solve may take.

@@ -56,7 +56,7 @@ class LayerSpectrum:
         matrices: how many matrices were pooled.
         rows: of one matrix; without rows of zeros where those were left out.
         cols: of one matrix, likewise.
-        notes: what to know before reading the numbers.
+        notes: remarks on the numbers.
         n_eigenvalues: how many eigenvalues there are.
         zeros: how many of them rounding to the storage type alone could make.
         alpha_hill: PL_Alpha_Hill at the chosen tail fraction.
@@ -65,7 +65,7 @@ class LayerSpectrum:
         alpha_hill_high: the largest, likewise.
         hill_threshold: the eigenvalue where the Hill tail begins.
         alpha_null: the same estimator on an infinite random matrix of this aspect ratio, exactly.
-        alpha_null_low: the lower end of the 99 % band of random matrices of this very size.
+        alpha_null_low: the lower end of the 99 % band of random matrices of the same size.
         alpha_null_high: the upper end.
         alpha_excess: (alpha_hill - 1) / (alpha_null - 1): 1 is random, below 1 heavier-tailed.
         alpha_excess_low: its smallest value under the same changes as ``alpha_hill_low``, each
@@ -96,7 +96,7 @@ class LayerSpectrum:
         route: how the eigenvalues were computed.
         extras: the costly metrics that were asked for, and metrics of other packages.
         histogram: the spectrum's density, for pictures.
-        verdict: what all this says.
+        verdict: the verdict on the layer.
         eigenvalues: ascending; None after reading a result file.
     """
 
@@ -211,7 +211,7 @@ class LayerSpectrum:
         return float(value)
 
     def columns(self) -> dict[str, Any]:
-        """Return the row as it stands in the table: the layer, every number, the verdict's label.
+        """Return the row as it is in the table: the layer, every number, the verdict's label.
 
         >>> from eigenscape.spectra import analyze
         >>> import torch

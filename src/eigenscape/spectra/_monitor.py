@@ -51,12 +51,12 @@ class SpectralMonitor:
     row is carried on, marked as not fresh. The price is one copy of the examined weights in memory,
     on the model's own device.
 
-    Nothing of the model, the optimizer or the global random state is touched, and weights that turn
+    The model, the optimizer and the global random state are not changed, and weights that turn
     NaN are a row of the table, not an exception.
 
     Args:
         model: the network, as it is; layers are those that it has now.
-        every: steps between two looks.
+        every: steps between two measurements.
         path: a CSV file to append rows to; one made by another set of columns is refused.
         log: a sink for numbers, called with a mapping and the step; for TensorBoard see
             :func:`tensorboard_sink`.
@@ -65,7 +65,7 @@ class SpectralMonitor:
         **fields: single fields of the options.
 
     Raises:
-        InputError: ``every`` below 1, a negative tolerance, no layer to watch, or a file that is
+        InputError: ``every`` below 1, a negative tolerance, no layer to monitor, or a file that is
             not such a table.
 
     >>> model = nn.Sequential(nn.Linear(32, 32))
@@ -100,7 +100,7 @@ class SpectralMonitor:
         self._layers = self._planned()
         if not self._layers:
             raise InputError(
-                "no layer of this model can be watched; eigenscape.analyze(model).skipped says why"
+                "no layer of this model can be monitored. Try: eigenscape.analyze(model).skipped"
             )
         self._device = next(model.parameters()).device.type
         self._rows: list[dict[str, Any]] = []
@@ -109,20 +109,20 @@ class SpectralMonitor:
             _check_header(self.path)
 
     def step(self, step: int | None = None) -> list[LayerSpectrum] | None:
-        """Count one training step; look at the layers if it is time.
+        """Count one training step; measure the layers if it is time.
 
         Args:
             step: the step's number, when the loop has its own; 0 is the first.
 
         Returns:
-            The rows, or None when it was not time to look.
+            The rows, or None if nothing was measured.
         """
         now = self._step if step is None else step
         self._step = now + 1
         return self.look(now) if now % self.every == 0 else None
 
     def look(self, step: int) -> list[LayerSpectrum]:
-        """Look at the layers now, and log what is seen."""
+        """Measure the layers now, and log the rows."""
         current = self._current()
         if any(self._gone(layer, current) for layer in self._layers):
             self._layers = self._planned()  # the network changed its shape
@@ -153,7 +153,7 @@ class SpectralMonitor:
         return missing or (len(layer.tensors) == 1 and _shape(current, layer) != layer.shape)
 
     def history(self) -> pd.DataFrame:
-        """Return every row seen so far by this monitor."""
+        """Return every row recorded so far."""
         import pandas as pd
 
         return pd.DataFrame(self._rows, columns=list(_HEADER))
@@ -196,7 +196,7 @@ class SpectralMonitor:
 
 
 def tensorboard_sink(writer: Any) -> Log:
-    """Return a sink that hands every number to a TensorBoard ``SummaryWriter``."""
+    """Return a sink that writes every number to a TensorBoard ``SummaryWriter``."""
 
     def log(numbers: Mapping[str, float], step: int) -> None:
         for name, value in numbers.items():

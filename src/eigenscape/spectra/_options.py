@@ -1,4 +1,4 @@
-"""Everything that a spectral examination can be asked, in one frozen, checked object."""
+"""The options of a spectral examination, checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Singular vectors of two matrices held against each other: first vectors and leading blocks."""
+"""Overlap of the singular vectors of two matrices: first vectors and leading blocks."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def decompose(matrix: torch.Tensor, k: int) -> tuple[NDArray[np.float64], TopVec
 
 
 def overlap(first: TopVectors, second: TopVectors) -> Overlap:
-    """Hold the leading directions of two matrices of one shape against each other.
+    """Compare the leading directions of two matrices of one shape.
 
     The block has as many vectors as both have; a zero matrix has none, and every overlap with it is
     NaN.

@@ -1,4 +1,4 @@
-"""Pictures of a layer table, of one spectrum, and of what moved between two checkpoints."""
+"""Pictures of a layer table, of one spectrum, and of the changes between two checkpoints."""
 
 from __future__ import annotations
 

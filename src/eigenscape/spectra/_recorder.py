@@ -1,4 +1,4 @@
-"""Recording how updates and weights of a training network come to share directions."""
+"""Record how far updates and weights of a training network share directions."""
 
 from __future__ import annotations
 
@@ -52,25 +52,25 @@ class _Kept:
 
 
 class UpdateRecorder:
-    """Records, for chosen layers of any network, how its updates meet its weights.
+    """Records, for chosen layers of any network, the overlap of its updates with its weights.
 
     At every ``every``-th step the weights are kept; ``span`` steps later the update between the two
-    is held against them. A row says how many eigenvalues stand out of the noise in the weights and
+    is compared with them. A row says how many eigenvalues stand out of the noise in the weights and
     in the update, how much the update's leading singular directions are those of the weights before
     and after it (squares, so signs do not matter; a block of vectors too, because single ones swap
     places when singular values are close), and how much the weights' own leading directions
-    are those of the look before (drift: 1 is unmoved).
+    are those of the measurement before (drift: 1 is unmoved).
 
     The measure is that of Kothapalli et al. (2024, arXiv 2406.04657, section on singular vectors);
     ``left_random`` and ``right_random`` are what a block of random directions would share.
 
-    The cost of a look is stated by :meth:`cost`: three symmetric eigenproblems of the smaller
-    dimension and one copy of the chosen weights. Between looks nothing is computed. Nothing of the
-    model, the optimizer or the global random state is touched.
+    The cost of a measurement is stated by :meth:`cost`: three symmetric eigenproblems of the
+    smaller dimension and one copy of the chosen weights. Between measurements nothing is computed.
+    Nothing of the model, the optimizer or the global random state is touched.
 
     Args:
         model: the network, as it is.
-        every: steps between two looks.
+        every: steps between two measurements.
         span: steps that one update covers, at most ``every``.
         block: how many leading vectors make the block.
         options: which layers, and as what; by default convolutions are one matrix (out, in x
@@ -128,7 +128,7 @@ class UpdateRecorder:
         return tuple(layer.name for layer in self._layers)
 
     def cost(self) -> dict[str, float]:
-        """Return what one look costs: bytes held between looks, and floating-point operations.
+        """Return the cost of one measurement: bytes held in between, and floating-point operations.
 
         A Gram matrix takes n^2 m and its eigenproblem about 9 n^3 multiplications and additions
         each, for n <= m; there are three, of the weights before and after and of the update.
@@ -151,7 +151,7 @@ class UpdateRecorder:
             step: the step's number, when the loop has its own; 0 is the first.
 
         Returns:
-            The new rows, or None when there was nothing to look at.
+            The new rows, or None if nothing was measured.
         """
         now = self._step if step is None else step
         self._step = now + 1

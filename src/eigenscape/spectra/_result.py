@@ -62,7 +62,7 @@ class SpectraResult(Result):
     """A spectral examination: one row for each layer, and a reason for each tensor without one.
 
     Args:
-        source: what was examined, in the user's words.
+        source: what was examined, as the user named it.
         options: how, as plain types.
         layers: the rows, in the order of the checkpoint.
         skipped: every tensor that is in no row.
@@ -117,7 +117,7 @@ class SpectraResult(Result):
 
         Args:
             full: every number of the layer table, instead of the usual columns. Costly metrics and
-                those of other packages stand in both.
+                those of other packages are in both.
         """
         import pandas as pd
 

@@ -169,7 +169,7 @@ def examine_task(
     parts: list[list[str]],
     names: list[str],
 ) -> dict[str, Any]:
-    """Examine some layers of a checkpoint by name, in whatever process this is.
+    """Examine some layers of a checkpoint by name, in any process.
 
     Args:
         source: the checkpoint's path.

@@ -1,4 +1,4 @@
-"""What a layer's spectrum says, and how far to believe it."""
+"""The verdict on a layer's spectrum, and its confidence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 #: The range of the fitted exponent in well-trained layers (Martin and Mahoney 2021). It was found
 #: for the KS fit on large pretrained models; it must never be applied to PL_Alpha_Hill.
 HEALTHY_ALPHA = (2.0, 6.0)
-#: Every label, the gravest first.
+#: Every label, most severe first.
 LABELS = (
     "not-finite",
     "all-zero",
@@ -37,7 +37,7 @@ _CALIBRATION = (
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """One layer's state, with its grounds.
+    """One layer's state, with the evidence for it.
 
     Args:
         label: ``not-finite``, ``all-zero``, ``rank-collapsed``, ``random-like``, ``under-trained``,

@@ -28,7 +28,7 @@ class Pairs:
         self._held: list[tuple[tuple[str, ...], list[torch.Tensor]]] = [((), []), ((), [])]
 
     def of_layers(self, old: LayerMatrix, new: LayerMatrix) -> dict[str, Any]:
-        """Compare what two rows of a layer table stand for; empty where the shapes differ.
+        """Compare the weights of two rows of a layer table; empty where the shapes differ.
 
         A part of a tensor is compared as that part, a LoRA update as the product of its factors.
         """

@@ -22,7 +22,9 @@ Row = dict[str, float]
 _NOISE = 1_000_003  # apart from the seed of the order: else the first samples are the noisy ones
 
 
-def grow_cell(task: Task, plans: Sequence[GrowPlan], width: int, data: int) -> list[dict[str, Any]]:
+def train_cell(
+    task: Task, plans: Sequence[GrowPlan], width: int, data: int
+) -> list[dict[str, Any]]:
     """Train and measure the configurations of one cell; a task of :mod:`eigenscape.runs`.
 
     Args:
@@ -32,7 +34,7 @@ def grow_cell(task: Task, plans: Sequence[GrowPlan], width: int, data: int) -> l
         data: samples of each.
 
     Returns:
-        For each plan ``rows``, one for each configuration that came out finite, and ``failed``, a
+        For each plan ``rows``, one for each configuration that are finite, and ``failed``, a
         sentence for each that did not.
     """
     with single_thread():  # many small tensors; and sums that are the same bit for bit

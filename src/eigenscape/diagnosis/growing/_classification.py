@@ -13,8 +13,8 @@ def check_task(task: Task) -> Task:
     """Return a task that a population can be trained from.
 
     Raises:
-        InputError: no widths, data that are no classification, or another optimizer than SGD, whose
-            learning rate over batch size is the temperature.
+        InputError: no widths, data other than a classification, or another optimizer than SGD,
+            whose learning rate over batch size is the temperature.
     """
     wrong = []
     if not task.widths:
@@ -46,7 +46,7 @@ def classes_of(task: Task) -> int:
 
 
 def logits_of(task: Task) -> int:
-    """Return the number of classes that the networks tell apart.
+    """Return the number of classes of the networks.
 
     Raises:
         InputError: no width can be built and run.

@@ -1,4 +1,4 @@
-"""What growing costs, before it is started; and how to make it cost less."""
+"""The cost of training a population, estimated in advance, and how to reduce it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Cost:
     work: float
 
     def words(self, jobs: int = 1) -> str:
-        """Say it.
+        """Return the cost as text.
 
         >>> Cost(networks=90, curves=45, seconds=75.0, work=0.72).words(2)
         '90 networks and 45 curves, about 38 s on 2 cores'

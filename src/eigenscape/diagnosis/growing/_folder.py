@@ -1,4 +1,4 @@
-"""The folder of a population: the plan that it was started with stays its plan."""
+"""The folder of a population: its plan does not change."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def resolve_plan(
 ) -> tuple[GrowPlan, Cost]:
     """Return the plan to train in a folder, and its cost.
 
-    The first time, the plan that is asked for is made smaller to fit the budget and written down,
-    since timing differs from run to run; once a cell is finished, what is written counts.
+    The first time, the plan that is asked for is made smaller to fit the budget and stored,
+    since timing differs from run to run; once a cell is finished, the stored plan counts.
 
     Args:
         folder: of the population.
-        task: what is grown.
+        task: what is trained.
         asked: the plan.
         budget: seconds of one core; None for no limit.
 

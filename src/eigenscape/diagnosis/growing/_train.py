@@ -1,4 +1,4 @@
-"""Training a population: one task for each cell, kept as it is finished."""
+"""Training a population: one task for each cell, saved when it is finished."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from eigenscape import runs
 from eigenscape.diagnosis._population import Population
-from eigenscape.diagnosis.growing._cell import grow_cell
+from eigenscape.diagnosis.growing._cell import train_cell
 from eigenscape.diagnosis.growing._classification import check_task, logits_of
 from eigenscape.diagnosis.growing._folder import CELLS
 from eigenscape.diagnosis.growing._plan import GrowPlan
@@ -32,9 +32,9 @@ def train_population(
     """Train and measure a population on the user's own data and model task.
 
     Every cell (a width, an amount of data) is one task: its temperatures and seeds are trained side
-    by side. With a folder, finished cells are kept in it, and a killed run goes on from them to the
-    same population, bit for bit. A configuration whose training or measuring fails is named in the
-    population's ``notes``; the rest is kept.
+    by side. With a folder, finished cells are kept in it, and an interrupted run resumes from them
+    to the same population, bit for bit. A configuration whose training or measuring fails is named
+    in the population's ``notes``; the rest is kept.
 
     Args:
         task: the networks and the data.
@@ -45,11 +45,11 @@ def train_population(
             trains one cell at a time in this process, since torch's generator is shared.
         jobs: cells at a time; None for one on each core.
         address: of the Dask or Ray cluster; see :func:`eigenscape.runs.open_executor`.
-        progress: told after each cell.
+        progress: called after each cell.
 
     Raises:
         TaskError: nothing could be trained.
-        InputError: the rows are no population.
+        InputError: the rows are not a population.
     """
     plan = plan or GrowPlan.of(task)
     plans = {name: plan}
@@ -71,7 +71,7 @@ def population_tasks(task: Task, plans: Mapping[str, GrowPlan]) -> list[runs.Tas
 
     Several populations are cheaper together than one after the other. The value of a task is, for
     each plan, ``{"rows": one row for each configuration, "failed": a sentence for each that did not
-    come out finite}``; :func:`gather_populations` makes the populations from the values.
+    become finite}``; :func:`gather_populations` makes the populations from the values.
 
     Args:
         task: the networks and the data.
@@ -94,7 +94,7 @@ def population_tasks(task: Task, plans: Mapping[str, GrowPlan]) -> list[runs.Tas
     return [
         runs.Task(
             f"width {width}, data {data}",
-            grow_cell,
+            train_cell,
             {"task": task, "plans": several, "width": width, "data": data},
         )
         for data in sorted(first.data, reverse=True)  # the longest first

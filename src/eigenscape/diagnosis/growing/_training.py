@@ -26,7 +26,7 @@ def train_networks(
     """Train networks in place, and return them on their training data.
 
     Each network sees the batches that its seed alone decides, whatever others there are. One that
-    diverges goes on as NaN, and the others do not notice.
+    diverges continues as NaN, without effect on the others.
 
     Args:
         models: at their start.

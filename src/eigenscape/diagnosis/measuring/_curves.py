@@ -17,7 +17,7 @@ def curve_errors(starts: Objective, ends: Objective, options: MeasureOptions) ->
     """Return the training error along a trained curve between each pair, ``(pairs, points)``, in %.
 
     The curve of :func:`eigenscape.landscape.connect`, trained for ``curve_steps`` steps; batch
-    norm's statistics are gathered anew at every point, the ends included. NaN where a curve
+    norm's statistics are computed again at every point, the ends included. NaN where a curve
     diverged.
 
     Args:
@@ -69,8 +69,8 @@ def train_bends(starts: Objective, ends: Objective, options: MeasureOptions) -> 
 def error_of(networks: Objective, points: Tensor | None = None) -> Tensor:
     """Return the classification error of every network in evaluation mode, ``(k,)``, in %.
 
-    NaN where the outputs are not finite: a broken network has no error, rather than that of its
-    first class.
+    NaN where the outputs are not finite: a network with such outputs has no error, rather than that
+    of its first class.
     """
     outputs = logits_of(networks, points)
     wrong = (outputs.argmax(dim=2) != targets_of(networks)).double().mean(dim=1)
@@ -82,7 +82,7 @@ def logits_of(networks: Objective, points: Tensor | None = None) -> Tensor:
     """Return the logits of every network for all its samples, ``(k, n, classes)``.
 
     Raises:
-        InputError: outputs that are no logits.
+        InputError: outputs that are not logits.
     """
     outputs = torch.cat(networks.outputs(points), dim=1)
     if outputs.ndim != 3 or outputs.shape[-1] < 2:

@@ -76,7 +76,7 @@ def measure(
     of one recipe from different seeds, also the connectivity of the first two and the CKA.
 
     Args:
-        models: classifiers; they stay as found.
+        models: classifiers; they are not changed.
         train: what they were trained on: inputs ``(n, ...)`` and int64 labels ``(n,)``, one batch
             or several (:class:`~eigenscape.models.Data`).
         test: held-out data, for ``test_error`` and ``test_loss``.

@@ -18,7 +18,7 @@ class MeasureOptions:
         hessian_samples: training samples of the trace; the published tables have one batch of 200.
         probes: Rademacher probes of each trace. The published ones stop early by a rule of their
             own, after a median of about 19.
-        curve_steps: steps of gradient descent of each curve, whatever the amount of data: the
+        curve_steps: steps of gradient descent of each curve, for any amount of data: the
             papers' rule, with fewer steps (theirs are about 19,500, for networks a thousand times
             as large).
         curve_batch: samples a step.
@@ -114,7 +114,7 @@ class MeasureOptions:
         if missing:
             raise InputError(
                 "the population does not state how its metrics were measured in enough detail to "
-                f"measure a model the same way (it lacks {', '.join(missing)}). Try: grow a "
+                f"measure a model the same way (it lacks {', '.join(missing)}). Try: train a "
                 "population ('eigenscape diagnose grow'), or hand over a model's metrics, measured "
                 "as the population's were, as a JSON file"
             )

@@ -1,4 +1,4 @@
-"""The matrix whose spectrum is asked for, known by its products alone; and its diagonal blocks."""
+"""The matrix whose spectrum is computed, given by its products; and its diagonal blocks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Curvature:
     """Products with the Hessian, or the Gauss-Newton matrix, at the center of an objective.
 
     Args:
-        objective: whose curvature.
+        objective: the loss around its center.
         matrix: ``"hessian"``, or ``"ggn"`` for the generalised Gauss-Newton matrix.
         checked: find out, once for each objective, by two products that are not counted, whether
             the matrix is symmetric. False for callers that see it by themselves.
@@ -139,7 +139,7 @@ def free_memory(device: torch.device) -> int:
 
 
 def whole_number(name: str, value: object, lowest: int) -> list[str]:
-    """Return the complaint, if any, about a number that must be whole and not too small."""
+    """Return an error message if a number is not whole or too small, else None."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= lowest:
         return []
     return [f"{name} is {value!r}; expected a whole number of {lowest} or more"]
@@ -154,7 +154,7 @@ class Groups:
             number, such as ``layer1.0`` of ``layer1.0.conv1.weight``; None: no groups.
 
     Raises:
-        InputError: another word.
+        InputError: another name.
     """
 
     def __init__(self, space: ParameterSpace, by: Grouping | None) -> None:

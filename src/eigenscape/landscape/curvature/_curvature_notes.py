@@ -1,4 +1,4 @@
-"""What to keep in mind when reading curvature: sentences that the numbers themselves justify."""
+"""Notes on curvature that follow from the numbers."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def spectral_density(
 
     Args:
         objective: the loss around its center.
-        probes: random vectors, whose scatter shows how far a curve is to be trusted.
+        probes: random vectors, whose scatter is the uncertainty of a curve.
         steps: products for each; the default, 100, is PyHessian's (Yao et al. 2020).
         seed: of the probes.
         matrix: ``"hessian"``, or ``"ggn"`` for the generalised Gauss-Newton matrix.
@@ -141,7 +141,7 @@ def spectral_density(
 def density_of(
     objective: Objective, rules: Sequence[Rule], *, steps: int = STEPS, width: float | None = None
 ) -> SpectralDensity:
-    """Return the density of quadratures that are known, one for each probe."""
+    """Return the density from given quadratures, one for each probe."""
     count = objective.space.count
     nodes = tuple(rule[0] for rule in rules)
     span = max(map(max, nodes)) - min(map(min, nodes))

@@ -1,4 +1,4 @@
-"""Extreme eigenpairs of the Hessian, each with the residual that says how good it is."""
+"""Extreme eigenpairs of the Hessian, each with its residual."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def top_eigenpairs(
 
     By thick-restart Lanczos (Wu and Simon 2000) with full reorthogonalisation, on the objective's
     device. A Krylov space holds one vector of a repeated eigenvalue, so that after convergence a
-    fresh random vector is followed for eight more steps; when it brings up another eigenvalue the
-    search goes on. With 20 parameters or fewer, or twice ``n_eigenvalues`` and one, the whole
+    fresh random vector is followed for eight more steps; if it yields another eigenvalue the
+    search continues. With 20 parameters or fewer, or twice ``n_eigenvalues`` and one, the whole
     matrix is diagonalised.
 
     Where such a basis of 2k + 12 vectors in float64 would take more than 2 GiB (P above 19 million

@@ -66,7 +66,7 @@ def hessian(
         groups: the trace by ``"layer"``, by ``"block"``, or None.
         matrix: ``"hessian"``, or ``"ggn"`` for the generalised Gauss-Newton matrix.
         include: globs over parameter names; the Hessian is then the diagonal block of those.
-        exclude: globs over names of parameters that are held fixed.
+        exclude: globs over names of parameters that stay fixed.
         tolerance: of the eigenvalues' residuals; see :func:`top_eigenpairs`.
         seed: of everything random.
         time_budget: seconds for the eigenvalues; the best so far is returned.
@@ -75,7 +75,7 @@ def hessian(
             density. 1 is this process, with all its threads; None is one for each usable core.
         engine: ``"local"`` processes, ``"threads"``, ``"dask"`` or ``"ray"``.
         address: of the Dask or Ray cluster; see :func:`eigenscape.runs.open_executor`.
-        progress: told after each of the parts.
+        progress: called after each of the parts.
 
     Raises:
         InputError: an argument out of range, or a product that is not finite.

@@ -1,4 +1,4 @@
-"""What an examination of the curvature returns."""
+"""The result of an examination of the curvature."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class HessianResult(Result):
         data_hash: of those data.
         loss: at the point.
         gradient_norm: at the point.
-        tolerance: that the residuals were to meet.
+        tolerance: of the residuals.
         trace_probes: products that it took.
         trace_method: ``"hutchinson"``, ``"hutch++"``, ``"exact"``, or ``"none"``: the trace is NaN.
         products: matrix-vector products in all.
         seconds: the time that the examination took.
-        notes: what to keep in mind when reading the numbers.
+        notes: remarks on the numbers.
         groups: the trace by layer or by block.
         density: the spectral density, when asked for.
     """

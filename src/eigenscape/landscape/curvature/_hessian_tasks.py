@@ -55,7 +55,7 @@ def measured_in_tasks(
         seed: of all probes.
         matrix: ``"hessian"`` or ``"ggn"``.
         how: jobs, engine and address.
-        progress: told after each task.
+        progress: called after each task.
 
     Raises:
         TaskError: a part failed.

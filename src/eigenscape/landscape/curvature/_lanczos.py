@@ -1,4 +1,4 @@
-"""An orthonormal basis that grows by one product at a time, and the matrix seen through it."""
+"""An orthonormal basis that grows by one product at a time, and the projected matrix."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Lanczos:
 
     Each step multiplies the newest basis vector and orthogonalises the product against the whole
     basis, twice ("twice is enough", Giraud et al. 2005). All inner products are kept, so that
-    ``projected`` is V^T H V also after a restart or a foreign vector.
+    ``projected`` is V^T H V also after a restart or an injected vector.
 
     Args:
         curvature: the matrix, by its products.
@@ -47,7 +47,7 @@ class Lanczos:
 
     @property
     def full(self) -> bool:
-        """Whether there is no room for another step."""
+        """Whether the basis is full."""
         return self.size == len(self._basis)
 
     @property
@@ -62,7 +62,7 @@ class Lanczos:
         return self.beta <= 10 * self._curvature.precision * scale or self._next is None
 
     def step(self) -> None:
-        """Take in the next vector: one product."""
+        """Add the next vector to the basis: one product."""
         assert self._next is not None
         at, self.size = self.size, self.size + 1
         self._basis[at] = self._next
@@ -76,7 +76,7 @@ class Lanczos:
         self._next = product / self.beta if self.beta > 0 else None
 
     def inject(self, vector: Tensor) -> bool:
-        """Go on from a foreign vector instead; False when it lies in the basis already."""
+        """Continue from another vector; False if it lies in the basis already."""
         known = self._basis[: self.size]
         length = float(vector.norm())
         for _ in range(2):
@@ -88,7 +88,7 @@ class Lanczos:
         return True
 
     def restart(self, combinations: Tensor, values: Tensor) -> None:
-        """Keep some Ritz vectors alone, and go on from the same next vector (thick restart).
+        """Keep some Ritz vectors only, and continue from the same next vector (thick restart).
 
         Args:
             combinations: (size, kept), orthonormal columns: eigenvectors of ``projected``.

@@ -92,7 +92,7 @@ def hessian_trace(
         seed: of the probes.
         groups: ``"layer"`` or ``"block"`` for their shares, None for the total alone.
         matrix: ``"hessian"``, or ``"ggn"`` for the generalised Gauss-Newton matrix.
-        relative_error: go on after ``probes`` products until the standard error is below this
+        relative_error: continue after ``probes`` products until the standard error is below this
             share of the estimate, or ``max_probes`` is reached; exactly, once P products are
             spent. None: take ``probes``.
         max_probes: the most products under ``relative_error``.
@@ -222,7 +222,7 @@ class _Probes:
         return torch.cat(parts)
 
     def skip(self, count: int) -> None:
-        """Draw so many probes, in whole chunks, for nothing."""
+        """Skip so many probes, in whole chunks, in the random stream."""
         for _ in range(0, count, CHUNK):
             self._signs(CHUNK)
 
@@ -283,7 +283,7 @@ def _errors(found: Tensor) -> Tensor:
 def check_trace(
     probes: int, method: str, relative_error: float | None = None, max_probes: int = _MOST_PROBES
 ) -> None:
-    """Refuse arguments of :func:`hessian_trace` that are out of range, all at once."""
+    """Raise an error that lists the arguments of :func:`hessian_trace` that are out of range."""
     wrong = []
     if method not in TRACE_METHODS:
         wrong.append(f"method is {method!r}; expected one of {', '.join(TRACE_METHODS)}")

@@ -47,7 +47,7 @@ def random_directions(
         normalize: see :data:`Normalization`; ``"filter"`` is that of Li et al. (2018). Filters run
             along axis 0, along axis 1 for transposed convolutions and transformers' Conv1D.
         seed: the seed of the draw; the first directions do not depend on ``n``.
-        ignore_1d: under ``"filter"`` and ``"layer"``, leave 1-D parameters where they are, as in
+        ignore_1d: under ``"filter"`` and ``"layer"``, do not move 1-D parameters, as in
             the figures of Li et al. (2018); otherwise each counts as one filter.
 
     Raises:
@@ -98,7 +98,8 @@ def hessian_directions(
 
     The largest entry of each is positive. The plane of the two steepest is that of the landscapes
     of Geniesse et al. (2024), who normalise by layer afterwards: the directions are then neither
-    eigenvectors nor orthogonal, which ``rayleigh`` and ``gram`` show. The default leaves them be.
+    eigenvectors nor orthogonal, which ``rayleigh`` and ``gram`` show. The default does not
+    normalise.
 
     Args:
         objective: the loss around its center.
@@ -143,7 +144,7 @@ def difference_directions(objective: Objective, *models: ModelPoint) -> Directio
 
     Args:
         objective: its center is the origin.
-        models: modules, state dicts, or whatever :func:`eigenscape.open_checkpoint` opens; or
+        models: modules, state dicts, or anything that :func:`eigenscape.open_checkpoint` opens; or
             points ``(P,)``.
 
     Raises:
@@ -163,7 +164,7 @@ def plane_through(objective: Objective, model_b: ModelPoint, model_c: ModelPoint
     """Return two orthogonal directions whose plane holds the center and two other models.
 
     By Gram-Schmidt: ``d_1 = b - a``, and ``d_2`` is what is left of ``c - a`` (Garipov et al.
-    2018). ``extra["coordinates"]`` says where the three models lie.
+    2018). ``extra["coordinates"]`` has the coordinates of the three models.
 
     Args:
         objective: its center is the first model.

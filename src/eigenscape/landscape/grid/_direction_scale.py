@@ -18,10 +18,10 @@ NORMALIZATIONS: tuple[Normalization, ...] = get_args(Normalization)
 
 
 def check_normalization(normalize: str) -> None:
-    """Refuse a word that is no normalisation.
+    """Raise an error for an unknown normalisation.
 
     Raises:
-        InputError: saying which there are.
+        InputError: naming the known ones.
     """
     if normalize not in NORMALIZATIONS:
         names = ", ".join(NORMALIZATIONS)
@@ -56,7 +56,7 @@ def normalized(objective: Objective, vectors: Tensor, normalize: Normalization) 
 
 
 def without_1d(objective: Objective, vectors: Tensor) -> Tensor:
-    """Return directions that leave biases and other 1-D parameters where they are.
+    """Return directions that do not move biases and other 1-D parameters.
 
     Li et al. (2018) do so in their figures ("biasbn"): a bias, or the scale of a batch norm, has no
     filters to be measured by.

@@ -1,4 +1,4 @@
-"""Directions in the space of parameters, and the scale on which they are walked."""
+"""Directions in the space of parameters, and the unit of their coordinates."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Directions:
             ``"direction"``: multiples of the direction as it is.
         radius: the half-width of a landscape in that unit, unless told another one.
         rayleigh: ``(n,)`` curvatures ``d^T H d / d^T d`` at the center, where they are known.
-        extra: what else its maker found: eigenvalues, explained variance, coordinates ...
+        extra: further results of its function: eigenvalues, explained variance, coordinates ...
 
     Raises:
         InputError: no direction, one that is zero or not finite, or fields of other lengths.
@@ -67,7 +67,7 @@ class Directions:
         ]
         if wrong:
             raise InputError(
-                f"directions that lead nowhere: {', '.join(wrong)}; expected a finite norm above "
+                f"directions without length: {', '.join(wrong)}; expected a finite norm above "
                 "0. Try: models that differ, or parameters that the normalisation leaves free: "
                 "'filter' and 'layer' hold 1-D parameters fixed and scale by the weights' norms; "
                 "normalize='none' moves everything"
@@ -111,17 +111,17 @@ class Directions:
 
 
 def check_unit(unit: str) -> None:
-    """Refuse a word that is no unit.
+    """Raise an error for an unknown unit.
 
     Raises:
-        InputError: saying which there are.
+        InputError: naming the known ones.
     """
     if unit not in UNITS:
         raise InputError(f"unit is {unit!r}; expected one of {', '.join(UNITS)}")
 
 
 def check_count(n: int, space: int) -> None:
-    """Refuse a number of directions that the space does not have.
+    """Raise an error for a number of directions that the space does not have.
 
     Raises:
         InputError: not a whole number from 1 to the number of parameters.

@@ -25,7 +25,7 @@ def grid_axis(radius: float, steps: int) -> NDArray[np.float64]:
 
 
 def check_grid_size(steps: Any, radius: Any, dim: int) -> None:
-    """Refuse a grid that makes no sense, or that no computer holds.
+    """Raise an error for an invalid grid, or one that is too large.
 
     Raises:
         InputError: with the figures.

@@ -1,4 +1,4 @@
-"""The landscape: losses on a grid, and all that is needed to read them."""
+"""The landscape: losses on a grid, with coordinates and directions."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Landscape(Result):
         data_hash: of the data.
         batch_norm: the policy.
         dtype: of the evaluation.
-        loss_at_center: of the untouched model.
-        noise: by how much a loss may be off: the difference of two evaluations, or the rounding of
+        loss_at_center: of the unchanged model.
+        noise: the uncertainty of a loss: the difference of two evaluations, or the rounding of
             the dtype, whichever is larger.
         seconds: of this sampling, without what an earlier one had finished.
         evaluations: points evaluated in that time.
-        notes: what a reader should know.
+        notes: remarks on the landscape.
         coordinates: along each axis, those evaluated.
         values: losses, one axis for each direction; +inf where one is not finite.
     """

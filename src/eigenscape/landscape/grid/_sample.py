@@ -88,8 +88,8 @@ def sample(
     """Evaluate ``f(a) = loss(theta + sum a_i d_i)`` on a regular grid centred on the model.
 
     The coordinates ``a_i`` are those evaluated, from ``-radius`` to ``radius``, and the middle one
-    of an odd number is 0: there the loss is that of the untouched model. The model, its buffers
-    and its modes stay as found, also after an error or an interruption.
+    of an odd number is 0: there the loss is that of the unchanged model. The model, its buffers
+    and its modes are not changed, also after an error or an interruption.
 
     Stretches of points are tasks of about ten seconds. Each is evaluated on one thread, so that the
     grid is the same to the last bit with any number of jobs, on any engine, resumed or not.
@@ -111,23 +111,23 @@ def sample(
             them. None for all that the objective moves.
         exclude: globs over names of parameters that stay fixed.
         seed: of random directions, or of the iteration that finds eigenvectors.
-        folder: keep finished points here; an interrupted sampling goes on from them.
+        folder: keep finished points here; an interrupted sampling resumes from them.
         chunk: points in a task; None for what is done in about ten seconds. A folder's own stays.
         jobs: tasks at once. None for one on each usable core where the grid would take one of them
             more than half a minute (and the loss is computed on CPUs, and memory holds so many
             copies of the model and the data), else for this process alone. 1 is this process.
         engine: ``"local"`` processes, ``"threads"``, ``"dask"`` or ``"ray"``.
         address: of the Dask or Ray cluster; see :func:`eigenscape.runs.open_executor`.
-        rebuild: makes the objective again in a worker, where it cannot be pickled.
-        time_budget: seconds; refuse at the start what is expected to take longer.
+        rebuild: builds the objective again in a worker, where it cannot be pickled.
+        time_budget: seconds; raise an error at the start if it is expected to take longer.
         fast: take outputs of layers from memory where they do not change, or change linearly. The
             losses are the same up to rounding, which is checked at two points of the grid.
         cache_bytes: at most so much memory for that.
-        on_estimate: told before the start what is expected.
-        progress: told after each task how far it is.
+        on_estimate: called before the start with the expected cost.
+        progress: called after each task.
 
     Raises:
-        InputError: arguments that make no sense, a grid that is too large or too slow, or a folder
+        InputError: invalid arguments, a grid that is too large or too slow, or a folder
             that holds the points of another landscape.
 
     >>> import torch
@@ -223,7 +223,7 @@ class _Run:
         engine: Engine,
         rebuild: Callable[[], Objective] | None,
     ) -> _Plan:
-        """Cut the points into tasks and say what they will cost."""
+        """Divide the points into tasks and estimate their cost."""
         walk, shortcut = self.sampler.walk, self.sampler.shortcut
         seconds = seconds_of_a_point(walk, shortcut, self._probes)
         jobs = self._jobs(jobs, engine, seconds * self._points)

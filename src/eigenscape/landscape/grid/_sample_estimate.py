@@ -1,4 +1,4 @@
-"""What a landscape will cost, said before it is sampled."""
+"""The cost of a landscape, estimated before it is sampled."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def copies_that_fit(walk: Walk, shortcut: Shortcut | None) -> int:
 
 
 def refuse_too_costly(cost: Estimate, time_budget: float | None) -> None:
-    """Refuse what would take longer than allowed.
+    """Raise an error if it would take longer than allowed.
 
     Raises:
         InputError: with both figures.
@@ -95,7 +95,7 @@ def refuse_too_costly(cost: Estimate, time_budget: float | None) -> None:
 
 
 def refuse_too_large(parameters: int, dim: int, points: int, folder: str | Path | None) -> None:
-    """Refuse what the memory or the disk of this machine does not hold.
+    """Raise an error if the memory or the disk of this machine is too small.
 
     Raises:
         InputError: with the figures.
@@ -121,7 +121,7 @@ def refuse_too_large(parameters: int, dim: int, points: int, folder: str | Path 
 
 
 def duration(seconds: float) -> str:
-    """Say a time in words.
+    """Return a duration as text.
 
     >>> duration(0.004), duration(75), duration(10000), duration(4e6)
     ('4 ms', '75 s', '2.8 h', '46.3 days')

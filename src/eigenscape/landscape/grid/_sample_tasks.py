@@ -93,7 +93,7 @@ def points_for_each(seconds: float, points: int, workers: int) -> int:
 
 
 def in_points(tell: ProgressCallback | None, each: int, points: int) -> ProgressCallback | None:
-    """Return a callback for tasks that tells another one of points."""
+    """Return a callback for tasks that reports to another one in points."""
     if tell is None:
         return None
 
@@ -115,7 +115,7 @@ def handed_over(
     digest: str,
     rebuild: Callable[[], Objective] | None,
 ) -> PerWorker:
-    """Return what every worker makes its own sampler of.
+    """Return the arguments from which every worker builds its own sampler.
 
     The objective goes by cloudpickle. Where it does not pickle, ``rebuild`` makes it anew in the
     worker, and its tensors and data are compared.

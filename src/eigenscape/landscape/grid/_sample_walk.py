@@ -1,4 +1,4 @@
-"""Walking over a grid of points with a few vector additions for each."""
+"""Visit the points of a grid with a few vector additions for each."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Walk:
         return 2 * sum(int(d.nbytes) for d in self.directions)
 
     def ready(self, shortcut: Shortcut | None = None) -> AbstractContextManager[object]:
-        """Return the context in which points are evaluated; it leaves the model as found."""
+        """Return the context in which points are evaluated; the model is restored afterwards."""
         stack = ExitStack()
         stack.enter_context(self.objective.grad_mode())
         train_norms = self.objective.batch_norm == "batch"

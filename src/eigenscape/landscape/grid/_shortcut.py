@@ -1,4 +1,4 @@
-"""Layers that need not be computed at every point: patched for a while, then put back."""
+"""Layers that need not be computed at every point: patched within a block, then restored."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Shortcut:
             vars(self._modules[name]).pop("forward", None)
 
     def describe(self) -> str:
-        """Say which layers are taken from memory."""
+        """Return a sentence on the layers that are taken from memory."""
         words = []
         for kind, verb in ((Kept, "kept"), (Precomputed, "precomputed for every direction")):
             names = [

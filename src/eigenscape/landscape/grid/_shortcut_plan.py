@@ -1,4 +1,4 @@
-"""Finding, on a given model and given directions, what need not be computed at every point."""
+"""Find the layers that need not be computed at every point, for a model and directions."""
 
 from __future__ import annotations
 

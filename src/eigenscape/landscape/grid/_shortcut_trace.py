@@ -1,4 +1,4 @@
-"""What a forward pass calls, with what, and what comes out: in short, to compare two passes."""
+"""The calls of a forward pass, their inputs and outputs, summarised to compare two passes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def traced(model: nn.Module) -> Iterator[dict[str, Call]]:
 
 @contextmanager
 def hooked(model: nn.Module, hook: Any, names: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """Hang ``hook(name)`` on each module (those in ``names``), and take all off again."""
+    """Register ``hook(name)`` on each module (those in ``names``), and remove all afterwards."""
     handles = []
     try:
         for name, module in model.named_modules():

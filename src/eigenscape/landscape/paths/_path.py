@@ -1,4 +1,4 @@
-"""The loss and the error at points of a path, with batch norm's statistics gathered anew."""
+"""The loss and the error at points of a path, with batch norm's statistics computed again."""
 
 from __future__ import annotations
 

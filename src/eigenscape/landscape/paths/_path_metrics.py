@@ -1,4 +1,4 @@
-"""Errors along a path between two models, and the one number that is made of them."""
+"""Errors along a path between two models, and the connectivity that is computed from them."""
 
 from __future__ import annotations
 

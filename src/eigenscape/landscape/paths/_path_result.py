@@ -1,4 +1,4 @@
-"""The protocol of joining two models, and what was found."""
+"""The protocol of joining two models, and its result."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ _SHOWN = 5
 
 
 def check_twins(model_a: nn.Module, model_b: nn.Module, space: ParameterSpace) -> None:
-    """Refuse two models that differ in more than trainable parameters and batch statistics.
+    """Raise an error if two models differ in more than trainable parameters and batch statistics.
 
     Raises:
         InputError: another architecture, other frozen tensors, or parameters that are not finite.

@@ -1,4 +1,4 @@
-"""The features of a model: the inputs that they are taken on, mixed; and what leaves a layer."""
+"""The features of a model: the inputs that they are taken on, mixed; and the outputs of a layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How alike models are: linear CKA of what they compute on the same inputs; their parameters."""
+"""Similarity of models: linear CKA of their outputs on the same inputs; distance of parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Marchenko-Pastur bulk inside a spectrum, and the spikes that stand out of it."""
+"""The Marchenko-Pastur bulk inside a spectrum, and the spikes outside it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class BulkFit(NamedTuple):
 
 
 def fit_bulk(eigenvalues: NDArray[np.float64], stack: tuple[int, int, int]) -> BulkFit:
-    r"""Fit the Marchenko-Pastur law to the spectrum's body and count what lies beyond.
+    r"""Fit the Marchenko-Pastur law to the bulk of the spectrum and count the spikes beyond it.
 
     The scale is :math:`\sigma^2 m = \mathrm{median}(bulk) / \mathrm{median}(MP_q)`; eigenvalues
     above the edge are removed from the bulk and the scale is fitted again until none is.

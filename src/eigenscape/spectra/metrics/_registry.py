@@ -25,7 +25,7 @@ _EQUAL = 100
 
 @dataclass(frozen=True)
 class MetricContext:
-    """What a metric may ask beyond the eigenvalues.
+    """What a metric may use beyond the eigenvalues.
 
     Args:
         layer: whose spectrum it is.
@@ -33,7 +33,7 @@ class MetricContext:
         options: of the examination.
         stack: the matrices, (k, rows, cols), before ``layer.scale``.
         numbers: what the metrics before this one found.
-        fitted: the fitted power law, where the check of float32 made it already.
+        fitted: the fitted power law, where the check of float32 has computed it.
     """
 
     layer: LayerMatrix
@@ -80,7 +80,7 @@ def metric(
     """Register a metric: its numbers become columns of the layer table.
 
     It gets the eigenvalues above rounding level, ascending, and a :class:`MetricContext`; it
-    returns numbers by name, or an empty mapping where it has none for this layer. They stand in
+    returns numbers by name, or an empty mapping where it has none for this layer. They appear in
     ``SpectraResult.frame()``, in the JSON file and on the report's page.
 
     Args:
@@ -128,14 +128,14 @@ def measure(context: MetricContext, *, few: bool) -> tuple[dict[str, Any], dict[
     """Compute every metric that this layer can have, in order.
 
     Args:
-        context: the layer, its spectrum and the options; ``numbers`` is filled on the way.
+        context: the layer, its spectrum and the options; ``numbers`` is filled in the process.
         few: there are too few eigenvalues for an exponent.
 
     Returns:
         The numbers of this package's metrics, and those of all others and of the costly ones.
 
     Raises:
-        InputError: a metric returned what is no number, or a name that is taken.
+        InputError: a metric returned something that is not a number, or a name that is taken.
     """
     positive = context.spectrum.positive
     fields: dict[str, Any] = {}

@@ -82,7 +82,7 @@ def hill(positive: Array, context: MetricContext) -> dict[str, Any]:
 
 @own_metric("bulk", 300)
 def bulk(positive: Array, context: MetricContext) -> dict[str, Any]:
-    """The noise inside the spectrum, and the spikes that stand out of it."""
+    """The noise inside the spectrum, and the spikes outside it."""
     fit = fit_bulk(positive, context.spectrum.stack)
     return {
         "bulk_sigma": fit.sigma,
