@@ -124,7 +124,7 @@ def grown() -> int:
                 recipe,
                 widths=(width,),
             )
-            plan = GrowPlan.of(family, data=(450,), rates=rates, seeds=2, epochs=4, batch_size=50)
+            plan = GrowPlan.of(family, data=(450,), rates=rates, epochs=4, batch_size=50)
             both = []
             for _ in range(GROWN):
                 start = time.perf_counter()

@@ -245,7 +245,7 @@ def test_a_failed_download_mentions_the_path_and_the_hub(hub):
     hub.give = give
     with pytest.raises(
         CheckpointError,
-        match=r"'org/name' is no file or folder here, and the Hugging Face Hub did not give it "
+        match=r"'org/name' is not a file or folder, and the Hugging Face Hub did not return it "
         r"\(ConnectionError: no route\)\. Try",
     ):
         open_checkpoint("org/name")

@@ -294,7 +294,7 @@ def test_out_of_range_is_said(population):
 def test_thresholds_without_a_population_say_so():
     found = diagnose(MDTree.zero_shot(), HOT)
     assert found.gain is None
-    assert "No population stands behind" in " ".join(found.sentences)
+    assert "These thresholds have no population" in " ".join(found.sentences)
     with pytest.raises(InputError, match="no gains to draw"):
         found.plot()
 

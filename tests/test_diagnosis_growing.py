@@ -141,7 +141,7 @@ def test_grown_together_is_grown_alone(family):
     assert both[0].name == "clean"
     assert len(alone) == plan.configurations
     assert "curve_steps" in alone.protocol
-    with pytest.raises(InputError, match="label_noise and first_seed"):
+    with pytest.raises(InputError, match="label_noise and in which seeds"):
         population_tasks(family, {"a": plan, "b": replace(plan, epochs=9)})
 
 
@@ -210,19 +210,21 @@ def a_second_each(monkeypatch):
 
 @pytest.mark.usefixtures("a_second_each")
 def test_a_plan_stays_the_plan_of_its_folder(family, tmp_path):
-    asked = plan_of(family, seeds=4)
+    asked = plan_of(family, seeds=(0, 1, 2, 3))
     plan, cheaper = resolve_plan(tmp_path, family, asked, budget=40)
-    assert plan.seeds == 3
+    assert plan.seeds == (0, 1, 2)
     assert cheaper.networks == 36
-    other, _ = resolve_plan(tmp_path, family, replace(asked, seeds=2))  # no cell is finished yet
-    assert other.seeds == 2
+    other, _ = resolve_plan(
+        tmp_path, family, replace(asked, seeds=(0, 1))
+    )  # no cell is finished yet
+    assert other.seeds == (0, 1)
     plan, _ = resolve_plan(tmp_path, family, asked, budget=40)
     (tmp_path / "cells").mkdir()
     (tmp_path / "cells" / "one.npz").touch()
     again, _ = resolve_plan(tmp_path, family, asked, budget=1e9)
     assert again == plan
     with pytest.raises(InputError, match=r"another plan \(seeds"):
-        resolve_plan(tmp_path, family, replace(asked, seeds=3))
+        resolve_plan(tmp_path, family, replace(asked, seeds=(0, 1, 2)))
     other = replace(family, train=family.test, test=family.train)
     with pytest.raises(InputError, match="another task"):
         resolve_plan(tmp_path, other, asked)
@@ -234,10 +236,14 @@ def test_a_plan_stays_the_plan_of_its_folder(family, tmp_path):
 @pytest.mark.usefixtures("a_second_each")
 def test_trimming_goes_in_the_stated_order(family):
     plan = plan_of(
-        family, widths=(3, 6, 9), data=(60, 80, 120), rates=(0.01, 0.03, 0.1, 0.3, 1), seeds=3
+        family,
+        widths=(3, 6, 9),
+        data=(60, 80, 120),
+        rates=(0.01, 0.03, 0.1, 0.3, 1),
+        seeds=(0, 1, 2),
     )
     found = [fit_budget(family, plan, seconds)[0] for seconds in (134, 90, 54, 36, 24)]
-    shapes = [(p.seeds, len(p.rates), len(p.data), len(p.widths)) for p in found]
+    shapes = [(len(p.seeds), len(p.rates), len(p.data), len(p.widths)) for p in found]
     assert shapes == [(2, 5, 3, 3), (2, 5, 3, 3), (2, 3, 3, 3), (2, 3, 2, 3), (2, 3, 2, 2)]
     assert found[2].rates == (0.01, 0.1, 1)
     with pytest.raises(InputError, match="smallest plan"):
@@ -341,7 +347,7 @@ def test_bad_plans(family):
     with pytest.raises(InputError, match="data is empty"):
         plan_of(family, data=())
     with pytest.raises(InputError, match="seeds") as caught:
-        plan_of(family, seeds=1, epochs=0, label_noise=2, momentum=1, rates=(0.0,))
+        plan_of(family, seeds=(0,), epochs=0, label_noise=2, momentum=1, rates=(0.0,))
     for word in ("epochs", "label_noise", "momentum", "rates"):
         assert word in str(caught.value)
 

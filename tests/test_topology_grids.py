@@ -219,7 +219,7 @@ def test_scattered_samples_are_no_grid(tmp_path):
     path = tmp_path / "a.csv"
     rows = np.random.default_rng(0).random((40, 3))
     np.savetxt(path, rows, delimiter=",", header="x,y,loss", comments="")
-    with pytest.raises(InputError, match="no regular grid"):
+    with pytest.raises(InputError, match="not a regular grid"):
         read_grid(path)
 
 

@@ -36,7 +36,7 @@ def download(hub_id: str) -> Path:
         raise MissingExtraError(
             "huggingface_hub",
             "hf",
-            f"'{hub_id}' is no file or folder here; to look for it on the Hugging Face Hub",
+            f"'{hub_id}' is not a file or folder;  to look for it on the Hugging Face Hub",
         ) from error
     try:
         folder = Path(snapshot_download(hub_id, allow_patterns=["*.safetensors*", "*.json"]))
@@ -45,7 +45,7 @@ def download(hub_id: str) -> Path:
     except Exception as error:  # the network, the Hub and the cache each have errors of their own
         lines = str(error).strip().splitlines() or [""]
         raise CheckpointError(
-            f"'{hub_id}' is no file or folder here, and the Hugging Face Hub did not give it "
+            f"'{hub_id}' is not a file or folder, and the Hugging Face Hub did not return it "
             f"({type(error).__name__}: {lines[0]}). Try: check the spelling of the path or of the "
             "id, the network, and for a private model run: hf auth login"
         ) from error

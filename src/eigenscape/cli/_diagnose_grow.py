@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from eigenscape.cli._verb import (
     FORMATS,
     add_running,
+    add_seeds,
     add_verb,
     note,
     own_file,
+    read_seed_list,
     running,
     save_picture,
 )
@@ -82,15 +84,13 @@ def add(actions: Verbs) -> None:
         metavar="LR",
         help="learning rates [1/9, 1/3, 1, 3, 9 times the task's]",
     )
-    group.add_argument(
-        "--seeds", type=int, default=2, metavar="N", help="networks of each configuration [2]"
-    )
+    add_seeds(group, "networks of each configuration, with seeds from --seed on [2]")
     group.add_argument("--epochs", type=int, metavar="N", help="of each training [the task's]")
     group.add_argument("--batch-size", type=int, metavar="N", help="of each training [the task's]")
     group.add_argument(
         "--label-noise", type=float, default=0.0, metavar="SHARE", help="share of wrong labels [0]"
     )
-    group.add_argument("--seed", type=int, default=0, help="the first seed [0]")
+    group.add_argument("--seed", type=int, default=0, help="the first of --seeds [0]")
     group = add_running(parser, "cells (a width and an amount of data)")
     group.add_argument("--estimate", action="store_true", help="print the cost, and exit")
     group.add_argument(
@@ -162,11 +162,15 @@ def _plan(args: argparse.Namespace, task: Task) -> GrowPlan:
         widths=args.widths,
         data=args.data,
         rates=args.rates,
-        seeds=args.seeds,
+        seeds=_seeds(args),
         label_noise=args.label_noise,
-        first_seed=args.seed,
         **recipe,
     )
+
+
+def _seeds(args: argparse.Namespace) -> tuple[int, ...]:
+    count = 2 if args.seeds is None else args.seeds
+    return read_seed_list(args.seed_list) or tuple(range(args.seed, args.seed + count))
 
 
 def _estimate(task: Task, plan: GrowPlan, jobs: int) -> int:
@@ -184,7 +188,7 @@ def _grid(plan: GrowPlan) -> str:
     rates = ", ".join(f"{rate:g}" for rate in plan.rates)
     return (
         f"widths {', '.join(map(str, plan.widths))}; data {', '.join(map(str, plan.data))}; "
-        f"learning rates {rates}; {plan.seeds} seeds"
+        f"learning rates {rates}; {len(plan.seeds)} seeds"
     )
 
 

@@ -29,7 +29,7 @@ from eigenscape.errors import EigenscapeError, TaskError
 
 _EXAMPLES = """\
 examples:
-  eigenscape checkup                        train a healthy and a sick network, examine both
+  eigenscape checkup                        train a healthy and a faulty network, examine both
   eigenscape checkup model.safetensors      examine a checkpoint, write a page
   eigenscape spectra folder/ --format json  the layer table, for a script
   eigenscape compare before.pt after.pt     what moved, layer by layer

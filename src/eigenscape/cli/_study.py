@@ -54,8 +54,8 @@ def add(verbs: Verbs) -> None:
     group.add_argument(
         "--out",
         metavar="DIR",
-        help="write report.html and result.json here, and keep finished tasks in run/: a killed "
-        "study goes on from them",
+        help="write report.html and result.json here, and keep finished tasks in run/: an "
+        "interrupted study resumes from them",
     )
     group.add_argument("--quiet", action="store_true", help="no notes, no progress")
 

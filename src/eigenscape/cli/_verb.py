@@ -109,7 +109,7 @@ def add_running(
         "on this machine]",
     )
     if run:
-        kept = f"keep finished {what} here; a killed run goes on from them"
+        kept = f"keep finished {what} here; an interrupted run resumes from them"
         group.add_argument("--run", metavar="DIR", help=kept)
     return group
 

@@ -157,7 +157,7 @@ def held_out_advice(
     return (
         f"On cells that it had not seen, such advice gained {got:.2f} points of "
         f"{every.max(axis=0).mean():.2f} possible; the same for all ({always}) "
-        f"{gains[always].mean():.2f}; any knob, by lot, {every.mean():.2f}.",
+        f"{gains[always].mean():.2f}; a random hyperparameter,  {every.mean():.2f}.",
     )
 
 

@@ -178,7 +178,7 @@ def _evidence(
 ) -> list[str]:
     if leaf is None:
         return [
-            "No population stands behind these thresholds: they are the centre of the paper's "
+            "These thresholds have no population: they are the centre of the paper's "
             "search box, made for ResNet18 on CIFAR-10, and rarely fit another family."
         ]
     counts = ", ".join(f"{count} {name}" for name, count in leaf.counts.items())

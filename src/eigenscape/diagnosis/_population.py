@@ -258,7 +258,7 @@ def _column_problems(frame: pd.DataFrame, column: str) -> list[str]:
     try:
         values = frame[column].to_numpy(np.float64)
     except (TypeError, ValueError) as error:
-        return [f"{column} holds something that is no number ({error})"]
+        return [f"{column} holds a value that is not a number ({error})"]
     known = COLUMNS[column]
     found = []
     needed = column not in METRICS  # a metric may be missing in a row until a tree asks for it

@@ -257,7 +257,7 @@ def clear_labels(population: Population, question: str) -> tuple[Labels, NDArray
         raise InputError(
             f"{population.name} ({len(population)} configurations) has {only} for the question "
             f"{question!r}; a fit needs both of {' and '.join(ANSWERS[question])}. "
-            "Try: take more cells, or a wider range of the knob"
+            "Try: take more cells, or a wider range of the hyperparameter"
         )
     return labels, clear
 

@@ -109,7 +109,9 @@ def _split_qkv(candidate: Candidate, transposed: bool, inferred: str) -> Reading
     if candidate.path.endswith("query_key_value"):
         found_heads = candidate.config.get("num_attention_heads") or candidate.config.get("n_head")
         if not isinstance(found_heads, int) or rows % (3 * found_heads):
-            note = "not split: stored head by head, and config.json does not tell how many heads"
+            note = (
+                "not split: stored head by head, and config.json does not have the number of heads"
+            )
             stack = (1, rows, cols)
             return [LayerMatrix.of(candidate, "linear", stack, whole, inferred=inferred, note=note)]
         heads = found_heads

@@ -167,7 +167,7 @@ def _no_form(kind: str) -> InputError:
     return InputError(
         f"the type {kind} has no canonical form, so a change in it would go unnoticed; expected "
         "numbers, texts, paths, arrays, tensors, functions of a module, or lists, dicts and "
-        "dataclasses of these. Try: hand over a path, a seed or settings, and build the object "
+        "dataclasses of these. Try: pass a path, a seed or settings, and build the object "
         "inside the task"
     )
 

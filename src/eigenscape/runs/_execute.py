@@ -217,7 +217,7 @@ class _Line:
         return sorted(suspects)
 
     def _sent(self, waiting: deque[int], out: dict[Future[Receipt], int]) -> bool:
-        """Send off what the window has room for; say whether anything is out."""
+        """Send off what the window allows; tell whether tasks are running."""
         try:
             while waiting and len(out) < self._ready().window:
                 future = self._send(self._ready(), waiting[0])

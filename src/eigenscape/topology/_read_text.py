@@ -119,7 +119,7 @@ def _pivot(
     if cells > 4 * len(losses) + 16:  # scattered samples: no grid at all
         raise InputError(
             f"{path} has {len(losses)} samples on {'×'.join(map(str, shape))} different "
-            f"coordinates ({', '.join(names)}); that is no regular grid. "
+            f"coordinates ({', '.join(names)}); that is not a regular grid. "
             "Try: give one row for each grid point"
         )
     flat = np.ravel_multi_index(places, shape)

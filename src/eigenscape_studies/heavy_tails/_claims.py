@@ -209,7 +209,7 @@ def slow(_: Numbers) -> Claim:
         command="–",
         measured="Ten thousand full-batch steps at the paper's size are beyond this study's ten "
         "minutes; and after convergence Adam's own instability (second moments near eps) moves "
-        "the spectrum, which would have to be told apart.",
+        "the spectrum, which would have to be separated.",
         seeds=0,
         verdict="not tested here",
     )

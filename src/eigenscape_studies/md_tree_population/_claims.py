@@ -128,8 +128,8 @@ def advice(numbers: Numbers) -> Claim:
         figure="appendix A asks one question at a time",
         measured=f"Mean gain in points of the best step: advice {interval(mine).words(2)}, from "
         f"one checkpoint {interval(numbers.gains('advice, one checkpoint')).words(2)}; always "
-        f"{always} {interval(constant).words(2)}; any knob by lot "
-        f"{interval(numbers.gains('by lot')).words(2)}; the best knob of each network "
+        f"{always} {interval(constant).words(2)}; a random change "
+        f"{interval(numbers.gains('by lot')).words(2)}; the best change for each network "
         f"{interval(best).words(2)}. Advice ahead of the lot by {signed(lot)}, of the constant "
         f"by {signed(gap)}.",
         verdict=graded(gap.low > 0, lot.low > 0),
@@ -207,7 +207,7 @@ def paragraphs(numbers: Numbers) -> dict[str, str]:
             f"{signed(numbers.gap('all', TREE, VALIDATION), ' points')}, over {numbers.repeats} "
             "repeats."
         ),
-        "What was grown": (
+        "The populations": (
             f"{numbers.networks} MLPs of two hidden layers with batch norm, in "
             f"{2 * numbers.repeats} populations, on the 10,000 test images of MNIST at 14 x 14: "
             f"half to train on, half to test on, with clean labels or 10 % wrong ones. The best "

@@ -59,7 +59,9 @@ def plans_of(family: Task, plan: PopulationPlan) -> dict[str, GrowPlan]:
     """Return a plan for each repeat, with clean and with noisy labels."""
     base = GrowPlan.of(family, widths=plan.widths, data=plan.data, rates=RATES)
     return {
-        f"{name} {repeat}": replace(base, first_seed=_APART * repeat, label_noise=noise)
+        f"{name} {repeat}": replace(
+            base, seeds=tuple(_APART * repeat + seed for seed in base.seeds), label_noise=noise
+        )
         for repeat in plan.seeds
         for name, noise in ((CLEAN, 0.0), (NOISY, NOISE))
     }

@@ -8,7 +8,7 @@ from eigenscape_studies.planted_faults._tasks import collect, followed, grown, p
 
 STUDY = Study(
     name="planted_faults",
-    title="Planted faults: truth, diagnosis, and what the advice was worth",
+    title="Planted faults: truth, diagnosis, and the gain of the advice",
     paper="Zhou, Chen, Cao, Schürholt and Yang, MD tree: a model-diagnostic tree grown on loss "
     "landscape, ICML 2024 (arXiv 2406.16988); the test is ours",
     scales=PLANS,

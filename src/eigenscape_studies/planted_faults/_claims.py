@@ -45,7 +45,7 @@ def gain_is_got(numbers: Numbers) -> Claim:
     better = sum(row["got"] > 0 for row in rows)
     return Claim(
         name="the advice helps",
-        statement="A network that is trained anew as advised is better on held-out data.",
+        statement="A network that is trained again as advised is better on held-out data.",
         figure="none (our test)",
         measured=f"{better} of {len(rows)} are better, by "
         f"{np.mean([row['got'] for row in rows]):.1f} points on average (expected "
@@ -64,8 +64,8 @@ def advice_is_good(numbers: Numbers) -> Claim:
         for row in rows
     )
     return Claim(
-        name="the knob that gains most",
-        statement="The advised knob is the one that gains most when each is turned (temperature "
+        name="the change that gains most",
+        statement="The advised change is the one that gains most when each is made (temperature "
         "by 8, width and data by 4).",
         figure="none (our test)",
         measured=f"{best} of {len(rows)}. {words}.",

@@ -143,6 +143,5 @@ def network_plan(fault: Fault, width: int, data: int, rate: float) -> GrowPlan:
         widths=(width,),
         data=(data,),
         rates=(rate,),
-        seeds=SEEDS,
-        first_seed=FIRST_SEED,
+        seeds=tuple(range(FIRST_SEED, FIRST_SEED + SEEDS)),
     )

@@ -71,7 +71,7 @@ def planted(plan: FaultsPlan, _: Found) -> list[Task]:
 
 
 def followed(plan: FaultsPlan, found: Found) -> list[Task]:
-    """Return the faulty networks, trained anew as advised."""
+    """Return the faulty networks, trained again as advised."""
     return [
         _task(fault, f"{fault.name}, as advised", *_changed(fault, said.action, said.ratio))
         for fault, said in _prescribed(plan, found).items()

@@ -29,17 +29,17 @@ def train_cell(
 
     Args:
         task: the networks and the data.
-        plans: they differ in label noise and first seed alone; all are trained side by side.
+        plans: they differ in label noise and seeds alone; all are trained side by side.
         width: of the networks.
         data: samples of each.
 
     Returns:
-        For each plan ``rows``, one for each configuration that are finite, and ``failed``, a
+        For each plan ``rows``, one for each configuration that is finite, and ``failed``, a
         sentence for each that did not.
     """
     with single_thread():  # many small tensors; and sums that are the same bit for bit
         networks = trained_cell(task, plans, width, data)
-        seeds = plans[0].seeds
+        seeds = len(plans[0].seeds)
         groups = [range(start, start + seeds) for start in range(0, networks.networks, seeds)]
         held_out = NetworkData.shared(*pair_of(task, "test"), networks.networks)
         found = measure_groups(networks, groups, held_out, plans[0].measuring)
@@ -56,8 +56,7 @@ def train_cell(
 
 def trained_cell(task: Task, plans: Sequence[GrowPlan], width: int, data: int) -> Objective:
     """Return the trained networks of a cell, ordered by plan, rate and seed, on their data."""
-    seeds = {plan: [plan.first_seed + i for i in range(plan.seeds)] for plan in plans}
-    order = [(plan, rate, s) for plan in plans for rate in plan.rates for s in seeds[plan]]
+    order = [(plan, rate, s) for plan in plans for rate in plan.rates for s in plan.seeds]
     data_of = {plan: training_rows(task, plan, data) for plan in plans}
     rows, labels = (torch.stack([data_of[plan][i] for plan, _, _ in order]) for i in (0, 1))
     return train_networks(
@@ -74,11 +73,11 @@ def training_rows(task: Task, plan: GrowPlan, data: int) -> tuple[Tensor, Tensor
 
     Labels are noisy where the plan asks for it.
     """
-    generator = torch.Generator().manual_seed(plan.first_seed)
+    generator = torch.Generator().manual_seed(plan.seeds[0])
     _, true = pair_of(task, "train")
     order = torch.randperm(len(true), generator=generator)[:data]
     labels = noisy_labels(
-        true, plan.label_noise, classes=classes_of(task), seed=_NOISE + plan.first_seed
+        true, plan.label_noise, classes=classes_of(task), seed=_NOISE + plan.seeds[0]
     )
     return order, labels[order]
 

@@ -106,8 +106,8 @@ def fit_budget(task: Task, plan: GrowPlan, seconds: float) -> tuple[GrowPlan, Co
 
 
 def _smaller(plan: GrowPlan) -> GrowPlan | None:
-    if plan.seeds > 2:
-        return replace(plan, seeds=plan.seeds - 1)
+    if len(plan.seeds) > 2:
+        return replace(plan, seeds=plan.seeds[:-1])
     if len(plan.rates) > 3:
         middle = plan.rates[len(plan.rates) // 2]
         return replace(plan, rates=(plan.rates[0], middle, plan.rates[-1]))
@@ -121,11 +121,11 @@ def _smaller(plan: GrowPlan) -> GrowPlan | None:
 def _time(task: Task, plan: GrowPlan, width: int) -> tuple[float, float]:
     """Return the seconds of one step of training, and of one of the curves, of a whole cell."""
     some = min(plan.data)
-    models = [task.build(seed, width) for _ in plan.rates for seed in range(plan.seeds)]
+    models = [task.build(seed, width) for _ in plan.rates for seed in plan.seeds]
     inputs, labels = pair_of(task, "train")
     samples = NetworkData.shared(inputs[:some], labels[:some], len(models))
     networks = Objective(models, functional.cross_entropy, samples, check=False)
-    first, second = (networks.select(range(i, len(models), plan.seeds)) for i in (0, 1))
+    first, second = (networks.select(range(i, len(models), len(plan.seeds))) for i in (0, 1))
     batch = samples.first(min(plan.batch_size, some))
     rates, seeds = [min(plan.rates)] * len(models), [0] * len(models)
     found = []
@@ -147,7 +147,7 @@ def _work(task: Task, plan: GrowPlan) -> float:
     full = max(task.widths) ** 2 * len(pair_of(task, "train")[1]) * task.recipe.epochs
     return (
         sum(
-            width**2 * data * plan.epochs * len(plan.rates) * plan.seeds
+            width**2 * data * plan.epochs * len(plan.rates) * len(plan.seeds)
             for width in plan.widths
             for data in plan.data
         )

@@ -34,33 +34,31 @@ class GrowPlan:
         data: training samples: the first so many of one shuffled order, so that a smaller amount is
             part of a larger one.
         rates: learning rates.
-        seeds: networks of each configuration, 2 or more: curve and similarity need a pair.
+        seeds: of the networks of each configuration, 2 or more: curve and similarity need a pair.
+            The first one also decides the shuffled order of the data.
         epochs: passes over the data.
         batch_size: samples a step.
         momentum: of SGD.
         weight_decay: times a weight, is added to its gradient.
         label_noise: share of the training labels that is made wrong, each to another class.
-        first_seed: the seeds are ``first_seed``, ``first_seed + 1`` and so on. They also decide the
-            shuffled order of the data.
         measuring: how the networks are measured.
 
     Raises:
         InputError: all that is wrong, at once.
 
-    >>> GrowPlan(widths=(4, 8), data=(250,), rates=(0.1, 0.3), seeds=2).networks
+    >>> GrowPlan(widths=(4, 8), data=(250,), rates=(0.1, 0.3)).networks
     8
     """
 
     widths: tuple[int, ...]
     data: tuple[int, ...]
     rates: tuple[float, ...]
-    seeds: int = 2
+    seeds: tuple[int, ...] = (0, 1)
     epochs: int = 80
     batch_size: int = 64
     momentum: float = 0.9
     weight_decay: float = 5e-4
     label_noise: float = 0.0
-    first_seed: int = 0
     measuring: MeasureOptions = field(default_factory=MeasureOptions)
 
     def __post_init__(self) -> None:
@@ -70,10 +68,11 @@ class GrowPlan:
             object.__setattr__(self, name, values)
             if not values or not all(math.isfinite(v) and v >= least and v > 0 for v in values):
                 wrong.append(f"{name} are {values}; expected one or more, each {least:g} or more")
-        for name, least in (("seeds", 2), ("epochs", 1), ("batch_size", 2), ("first_seed", 0)):
+        for name, least in (("epochs", 1), ("batch_size", 2)):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 wrong.append(f"{name} is {value!r}; expected a whole number of {least} or more")
+        wrong += _wrong_seeds(self.seeds)
         if self.data and isinstance(self.batch_size, int) and min(self.data) < self.batch_size:
             wrong.append(
                 f"{min(self.data)} samples are fewer than a batch of {self.batch_size}, so that "
@@ -139,8 +138,14 @@ class GrowPlan:
     @property
     def networks(self) -> int:
         """How many networks are trained."""
-        return self.configurations * self.seeds
+        return self.configurations * len(self.seeds)
 
     def steps(self, data: int) -> int:
         """Return the steps of gradient descent of one network."""
         return self.epochs * max(1, data // self.batch_size)
+
+
+def _wrong_seeds(seeds: tuple[int, ...]) -> list[str]:
+    if len(set(seeds)) < max(2, len(seeds)) or min(seeds) < 0:
+        return [f"seeds are {seeds}; expected two or more different ones, from 0 on"]
+    return []

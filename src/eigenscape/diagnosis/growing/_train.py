@@ -75,7 +75,7 @@ def population_tasks(task: Task, plans: Mapping[str, GrowPlan]) -> list[runs.Tas
 
     Args:
         task: the networks and the data.
-        plans: name to plan; they differ in label noise and first seed alone.
+        plans: name to plan; they differ in label noise and seeds alone, and have as many seeds.
 
     Raises:
         InputError: plans that differ in more.
@@ -84,12 +84,13 @@ def population_tasks(task: Task, plans: Mapping[str, GrowPlan]) -> list[runs.Tas
     several = list(plans.values())
     first = several[0]
     if any(
-        replace(plan, label_noise=first.label_noise, first_seed=first.first_seed) != first
+        len(plan.seeds) != len(first.seeds)
+        or replace(plan, label_noise=first.label_noise, seeds=first.seeds) != first
         for plan in several
     ):
         raise InputError(
-            "plans that are trained together may differ in label_noise and first_seed alone. Try: "
-            "train them one after the other"
+            "plans that are trained together may differ in label_noise and in which seeds "
+            "they have alone. Try: train them one after the other"
         )
     return [
         runs.Task(
@@ -135,6 +136,6 @@ def _population(
     rows.sort(key=lambda row: (row["width"], row["data"], row["lr"]))
     protocol = {
         **plan.measuring.to_protocol(classes=logits_of(task)),
-        "seeds": plan.seeds,
+        "seeds": len(plan.seeds),
     }
     return Population.from_rows(rows, protocol=protocol, name=name, notes=notes)

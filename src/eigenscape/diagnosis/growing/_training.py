@@ -52,7 +52,7 @@ def train_networks(
         optimizer=partial(RowSGD, rates=rates, plan=plan),
         epochs=plan.epochs,
         order=order,
-        seed=plan.first_seed,
+        seed=plan.seeds[0],
     )
     return Objective(models, functional.cross_entropy, samples, check=False)
 

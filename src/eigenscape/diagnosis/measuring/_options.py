@@ -115,7 +115,7 @@ class MeasureOptions:
             raise InputError(
                 "the population does not state how its metrics were measured in enough detail to "
                 f"measure a model the same way (it lacks {', '.join(missing)}). Try: train a "
-                "population ('eigenscape diagnose grow'), or hand over a model's metrics, measured "
+                "population ('eigenscape diagnose grow'), or give a model's metrics, measured "
                 "as the population's were, as a JSON file"
             )
         values: dict[str, Any] = {name: protocol[name] for name in names}

@@ -69,7 +69,7 @@ def eigenvalue_notes(
     if matrix == "hessian" and lowest < -_NOTABLE * scale:
         notes.append(
             f"negative curvature: the eigenvalue {lowest:.3g}, {-lowest / scale:.1%} of the "
-            "largest absolute value. The point is no minimum of the quadratic model"
+            "largest absolute value. The point is not a minimum of the quadratic model"
         )
     return notes
 

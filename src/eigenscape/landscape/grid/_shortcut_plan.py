@@ -63,7 +63,10 @@ def find_shortcut(
         calm, moved = (_pass(walk, at) for at in ((0.0,) * len(probes[0]), probes[0]))
     graph = _graph(walk)
     if graph is None:
-        return None, "the forward pass runs without a graph, so nobody knows what hangs on what"
+        return (
+            None,
+            "the forward pass runs without a graph, so dependencies between layers are unknown",
+        )
     modules = dict(objective.model.named_modules())
     fixed = {name for name, call in graph.items() if not call.depends}
     linear, kept = _candidates(walk, modules, calm, moved, fixed)
