@@ -114,7 +114,7 @@ class Feed:
         return [generator.get_state() for generator in self._drawing]
 
     def set_states(self, states: Sequence[Tensor]) -> None:
-        """Go on from other states."""
+        """Continue from other states."""
         for generator, state in zip(self._drawing, states, strict=True):
             generator.set_state(state)
 

@@ -120,7 +120,7 @@ def has_ignored(batch: Batch) -> bool:
 
 
 def term_count(batch: Batch, *, by_target: bool | None = None) -> int:
-    """Return over how many terms the loss of a batch is a mean, as far as the batch says.
+    """Return the number of terms of the mean loss of a batch, as far as the batch determines it.
 
     The number of labels that are not -100, where a mapping has integer ``labels`` of two axes or
     more, or where a pair ends with integer targets some of which are -100; else the examples.

@@ -66,7 +66,7 @@ class UpdateRecorder:
 
     The cost of a measurement is stated by :meth:`cost`: three symmetric eigenproblems of the
     smaller dimension and one copy of the chosen weights. Between measurements nothing is computed.
-    Nothing of the model, the optimizer or the global random state is touched.
+    The model, the optimizer and the global random state are not changed.
 
     Args:
         model: the network, as it is.

@@ -112,7 +112,7 @@ def spectral_density(
         width: of the Gaussian around each node, in units of eigenvalues. None for
             :math:`(\lambda_{max} - \lambda_{min}) / ((m - 1) \sqrt{8 \ln \kappa})` with m steps and
             :math:`\kappa = 3`, the choice of Lin, Saad and Yang (2016) as Papyan (2018) uses
-            it: narrow enough that two neighbouring Ritz values can be told apart. Of a single
+            it: narrow enough that two neighbouring Ritz values can be distinguished. Of a single
             eigenvalue, a millionth of it.
 
     Raises:
