@@ -253,7 +253,7 @@ def test_a_failed_download_mentions_the_path_and_the_hub(hub):
 
 def test_without_huggingface_hub_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(MissingExtraError, match=r"no file or folder here.*eigenscape\[hf\]"):
+    with pytest.raises(MissingExtraError, match=r"not a file or folder.*eigenscape\[hf\]"):
         open_checkpoint("org/name")
 
 

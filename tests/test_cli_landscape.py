@@ -178,7 +178,7 @@ def test_an_even_grid_is_noted(capsys, probe):
         ("vector", "expected one real number"),
         ("shuffled", "shuffle=False"),
         ("spread", "expected one device"),
-        ("zero", "lead nowhere"),
+        ("zero", "directions without length"),
         ("wrong", "returned a int; expected an eigenscape.models.Objective"),
         ("pair", "returned a tuple of 2"),
         ("fails", "with KeyError: 'missing key'"),

@@ -467,7 +467,7 @@ def test_refused_files(tmp_path):
         read_population(tmp_path / "nowhere.csv")
     empty = tmp_path / "empty.csv"
     empty.write_text("")
-    with pytest.raises(InputError, match="is no CSV table"):
+    with pytest.raises(InputError, match="is not a CSV table"):
         read_population(empty)
     words = tmp_path / "words.csv"
     words.write_text("width,data,bs,test_acc\nwide,1,16,80\n")

@@ -221,7 +221,7 @@ def test_options_say_all_that_is_wrong():
         MeasureOptions(probes=1, curve_rate=0, curve_momentum=1.0, curve_bend="random")
     for word in ("curve_rate", "curve_momentum", "curve_bend"):
         assert word in str(caught.value)
-    with pytest.raises(InputError, match="grow a population"):
+    with pytest.raises(InputError, match="train a population"):
         MeasureOptions.from_protocol({"classes": 10})
 
 

@@ -372,7 +372,7 @@ def test_metrics_from_a_file_are_diagnosed(grown, capsys, tmp_path):
     path.write_text(json.dumps({"train_error": "much"}))
     assert "no numbers: train_error" in run(capsys, path, "--population", grown)[2]
     path.write_text(json.dumps({"color": 1}))
-    assert "holds no metrics" in run(capsys, path, "--population", grown)[2]
+    assert "has no metrics" in run(capsys, path, "--population", grown)[2]
 
 
 def test_a_population_without_a_protocol_cannot_measure(capsys, tmp_path):
@@ -380,7 +380,7 @@ def test_a_population_without_a_protocol_cannot_measure(capsys, tmp_path):
     small_table().to_csv(table, index=False)
     code, _, err = run(capsys, f"{FILE}:pair", "--population", table)
     assert code == 2
-    assert "grow a population" in err
+    assert "train a population" in err
 
 
 @pytest.mark.parametrize(

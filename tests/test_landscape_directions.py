@@ -188,7 +188,7 @@ def test_a_plane_through_three_models_holds_them(mlp):
     for model, at in zip((b, c), plane.extra["coordinates"][1:], strict=True):
         point = mlp.center + plane.vectors @ torch.tensor(at, dtype=torch.float64)
         assert mlp.value(point) == pytest.approx(Objective(model, MSE, _data(mlp)).value())
-    with pytest.raises(InputError, match="lead nowhere"):
+    with pytest.raises(InputError, match="directions without length"):
         plane_through(mlp, b, b)
 
 
@@ -212,7 +212,7 @@ def test_units():
         (lambda o: random_directions(o, 10**6), "whole number from 1"),
         (lambda o: random_directions(o, normalize="filters"), "filter, layer, model, none"),
         (lambda o: hessian_directions(o, normalize="x"), "filter, layer, model, none"),
-        (lambda o: difference_directions(o, o.model), "lead nowhere"),
+        (lambda o: difference_directions(o, o.model), "directions without length"),
         (lambda o: difference_directions(o, nn.Linear(2, 2)), "do not fit"),
         (lambda o: difference_directions(o, o.center * float("nan")), "not finite"),
         (lambda o: Directions(vectors=torch.zeros(3, 1), names=("a",)), "a has the norm 0"),
@@ -227,6 +227,6 @@ def test_bad_directions_are_refused(mlp, make, message):
 
 def test_nothing_but_biases_to_move_is_refused(mlp):
     biases = Objective(mlp.model, MSE, _data(mlp), include=["*.bias"])
-    with pytest.raises(InputError, match="lead nowhere"):
+    with pytest.raises(InputError, match="directions without length"):
         random_directions(biases)
     assert len(random_directions(biases, ignore_1d=False)) == 2

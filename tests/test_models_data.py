@@ -153,7 +153,7 @@ def test_curves_and_measurements_understand_the_same():
         (X[:0], "0 samples"),
         ([PAIR, (X[:0], Y[:0])], "batch 1 holds 0 samples"),
         (DataLoader(TensorDataset(X, Y), batch_size=4, shuffle=True), "differ between two passes"),
-        (np.array(["a", "b"]), "an array that is no tensor"),
+        (np.array(["a", "b"]), "an array that cannot be a tensor"),
     ],
 )
 def test_what_is_no_data_is_refused_in_words(source, words):

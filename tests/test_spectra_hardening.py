@@ -104,7 +104,7 @@ def test_overlapping_windows_do_not_narrow_the_error():
 def test_head_by_head_storage_needs_the_head_count():
     layer = analyze({"a.query_key_value.weight": randn(96, 32)}, split_qkv=True).layers[0]
     assert layer.matrices == 1
-    assert "how many heads" in layer.notes[0]
+    assert "the number of heads" in layer.notes[0]
 
 
 def test_unequal_fused_projections_stay_whole_and_say_so():

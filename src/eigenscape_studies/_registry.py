@@ -25,8 +25,8 @@ def get_study(name: str) -> Study[Any, Any]:
     """Return an installed study by name.
 
     Raises:
-        InputError: no such study, two packages offer one of this name, or what is offered is not at
-            a study of this name.
+        InputError: no such study, two packages offer one of this name, or what is offered is not a
+            study of this name.
 
     >>> get_study("heavy_tails").paper.startswith("Kothapalli")
     True
