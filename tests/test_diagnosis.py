@@ -408,7 +408,7 @@ def test_all_problems_of_a_table_at_once():
     ("change", "message"),
     [
         (lambda t: t.assign(bs=-1), "bs of -1.* expected more than 0"),
-        (lambda t: t.assign(CKA="high"), "CKA holds something that is no number"),
+        (lambda t: t.assign(CKA="high"), "CKA holds a value that is not a number"),
         (lambda t: pd.concat([t, t]), "30 configurations twice, first width 4"),
         (lambda t: t.iloc[:0], "no rows"),
     ],
@@ -471,5 +471,5 @@ def test_refused_files(tmp_path):
         read_population(empty)
     words = tmp_path / "words.csv"
     words.write_text("width,data,bs,test_acc\nwide,1,16,80\n")
-    with pytest.raises(InputError, match="width holds something that is no number"):
+    with pytest.raises(InputError, match="width holds a value that is not a number"):
         read_population(words)
