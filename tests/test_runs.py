@@ -32,7 +32,7 @@ from eigenscape.runs import (
     single_thread,
     unfinished,
 )
-from eigenscape.runs._parcel import Call
+from eigenscape.runs._parcel import Call, Desk
 from eigenscape.runs._progress import Tracker
 from eigenscape.runs._store import Record, Slot, read_record, write_record
 from eigenscape.runs._worker import Order, work
@@ -768,3 +768,38 @@ def test_importing_the_room_is_cheap():
     code = "import sys, eigenscape.runs; print([m for m in sys.argv[1:] if m in sys.modules])"
     heavy = ["torch", "loky", "cloudpickle", "rich", "ray", "distributed", "pandas", "scipy"]
     assert subprocess.check_output([sys.executable, "-c", code, *heavy], text=True) == "[]\n"
+
+
+KILLED = """
+import os, signal, sys, tempfile
+tempfile.tempdir = sys.argv[1]
+from eigenscape.runs._parcel import Desk
+import numpy as np
+desk = Desk(None).__enter__()
+desk.call(print, {"a": np.zeros(1 << 18)}, "processes")
+print(*os.listdir(sys.argv[1]), flush=True)
+if sys.argv[2] == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+sys.stdin.read()
+"""
+
+
+def test_what_a_killed_driver_handed_over_is_swept_and_that_of_a_living_one_stays(
+    tmp_path, monkeypatch
+):
+    arguments = {"stdout": subprocess.PIPE, "stdin": subprocess.PIPE, "text": True}
+    start = [sys.executable, "-c", KILLED, str(tmp_path)]
+    with subprocess.Popen([*start, "living"], **arguments) as living:
+        kept = living.stdout.readline().strip()
+        killed = subprocess.run([*start, "killed"], capture_output=True, text=True, check=False)
+        left = set(killed.stdout.split())
+        assert kept in left
+        assert len(left) == 2
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        with Desk(None) as desk:
+            desk.call(print, {"a": np.zeros(1 << 18)}, "processes")
+            found = {path.name for path in tmp_path.iterdir()}
+            assert len(found) == 2
+            assert found & left == {kept}
+        assert {path.name for path in tmp_path.iterdir()} == {kept}
+        living.stdin.close()

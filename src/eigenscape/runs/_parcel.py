@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import platform
 import shutil
@@ -119,6 +120,7 @@ class Desk:
     def __init__(self, folder: Path | None) -> None:
         self._parent = folder
         self._folder: Path | None = None
+        self._lock: int | None = None
         self._numbers = count()
         # By id; the first of a pair holds what has that id, lest another object gets it.
         self._files: dict[int, tuple[Any, Path]] = {}
@@ -132,6 +134,8 @@ class Desk:
     ) -> None:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
 
     def call(
         self, function: Callable[..., Any], arguments: Mapping[str, Any], place: str
@@ -163,7 +167,10 @@ class Desk:
         if (known := self._files.get(id(value))) is not None:
             return known[1]
         if self._folder is None:
+            if self._parent is None:
+                sweep_spools(Path(tempfile.gettempdir()))
             self._folder = Path(tempfile.mkdtemp(prefix=SPOOL, dir=self._parent))
+            self._lock = _locked(self._folder)
         path = self._folder / str(next(self._numbers))
         if isinstance(value, PerWorker):
             path.write_bytes(self._of_worker(value))
@@ -248,6 +255,42 @@ def _tensor(content: Any, dtype: Any, shape: tuple[int, ...], requires_grad: boo
 
 
 SPOOL = ".handed-over-"  # the prefix of the folder of such files
+_LOCK = "driver"  # in it; locked as long as the driver lives, however it ends
+
+
+def _locked(folder: Path) -> int | None:
+    """Lock a spool for this process; return the file to close, or None if it cannot be locked."""
+    new = folder / f"{_LOCK}.new"
+    file = os.open(new, os.O_RDWR | os.O_CREAT)
+    if _lock(file):
+        new.rename(folder / _LOCK)  # under its name only when it is locked
+        return file
+    os.close(file)
+    return None
+
+
+def _lock(file: int) -> bool:
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):  # no such locks here, or another process holds it
+        return False
+    return True
+
+
+def sweep_spools(place: Path) -> None:
+    """Remove the spools of drivers that were killed; those of others and of the living stay."""
+    for spool in place.glob(f"{SPOOL}*"):
+        try:
+            file = os.open(spool / _LOCK, os.O_RDWR)
+        except OSError:
+            continue
+        try:
+            if _lock(file):
+                shutil.rmtree(spool, ignore_errors=True)
+        finally:
+            os.close(file)
 
 
 def packed(value: Any) -> bytes:
