@@ -20,6 +20,7 @@ from eigenscape.diagnosis import (
     diagnose,
     evaluate,
     get_shape,
+    prescribe,
     read_population,
     sample_cells,
     scores,
@@ -28,6 +29,7 @@ from eigenscape.diagnosis import (
 from eigenscape.diagnosis._diagnosis import NO_FAILURE
 from eigenscape.diagnosis._exact_search import exact_search
 from eigenscape.diagnosis._labels import ANSWERS
+from eigenscape.diagnosis._metrics import COLUMNS
 from eigenscape.diagnosis._paper_search import paper_search
 from eigenscape.diagnosis._route import correct, find_leaves
 from eigenscape.diagnosis._shapes import SHAPES
@@ -473,3 +475,51 @@ def test_refused_files(tmp_path):
     words.write_text("width,data,bs,test_acc\nwide,1,16,80\n")
     with pytest.raises(InputError, match="width holds a value that is not a number"):
         read_population(words)
+
+
+@pytest.mark.parametrize("value", ["0.3", "abc", True, [1.0]])
+def test_a_metric_that_is_no_number_is_named(population, value):
+    tree = MDTree.zero_shot()
+    metrics = {"train_error": 8.0, "mode_connectivity_peak": -3.0, "hessian_t": value}
+    with pytest.raises(InputError, match="no numbers: hessian_t is "):
+        diagnose(tree, metrics)
+    with pytest.raises(InputError, match="no numbers: hessian_t is "):
+        prescribe(population, metrics)
+
+
+def _written(population, path, *, header=str, cell=str):
+    known = [name for name in COLUMNS if name in population.table.columns]
+    lines = population.table[known].to_csv(index=False)
+    names, *rows = lines.strip().split("\n")
+    below = [",".join(map(cell, row.split(","))) for row in rows]
+    path.write_text("\n".join([",".join(map(header, names.split(","))), *below, "," * 3, ""]))
+    return path
+
+
+def test_blanks_in_a_table_are_no_part_of_it(population, tmp_path):
+    plain = read_population(_written(population, tmp_path / "a.csv"))
+    spaced = read_population(
+        _written(population, tmp_path / "a.csv", header=" {} ".format, cell="  {} ".format)
+    )
+    pd.testing.assert_frame_equal(plain.table, spaced.table)
+    assert len(plain) == len(population)
+
+
+@pytest.mark.parametrize("blank", ["", "   "])
+def test_an_empty_cell_is_a_missing_metric(population, tmp_path, blank):
+    path = _written(population, tmp_path / "a.csv")
+    names, first, *rest = path.read_text().split("\n")
+    cells = first.split(",")
+    cells[names.split(",").index("hessian_t")] = blank
+    path.write_text("\n".join([names, ",".join(cells), *rest]))
+    found = read_population(path)
+    assert np.isnan(found.table["hessian_t"]).sum() == 1
+    with pytest.raises(InputError, match="not finite: hessian_t in 1 of"):
+        found.features(["hessian_t"])
+
+
+def test_two_columns_of_one_name_are_refused(population, tmp_path):
+    path = _written(population, tmp_path / "a.csv")
+    path.write_text(path.read_text().replace("width,data", "width,data, width", 1))
+    with pytest.raises(InputError, match="two columns of the name width"):
+        read_population(path)

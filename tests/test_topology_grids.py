@@ -552,3 +552,20 @@ def test_full_connectivity_has_a_limit_that_is_said():
     with pytest.raises(InputError, match=r"12 axes: 531,440 neighbours.*freudenthal"):
         merge_tree(values)
     assert merge_tree(values, "cross").n_minima > 0
+
+
+def test_an_accuracy_is_never_taken_for_the_loss(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    surface = tmp_path / "surface.h5"
+    with h5py.File(surface, "w") as file:
+        file["xcoordinates"], file["ycoordinates"] = np.arange(3.0), np.arange(4.0)
+        file["train_acc"] = np.arange(12.0).reshape(3, 4)
+    archive = tmp_path / "surface.npz"
+    np.savez(archive, x=np.arange(3.0), test_accuracy=np.ones((3, 4)))
+    table = tmp_path / "table.csv"
+    table.write_text("x,y,Train Acc\n0,0,1\n0,1,2\n1,0,3\n1,1,4\n")
+    for path in (surface, archive, table):
+        with pytest.raises(InputError, match="--value NAME"):
+            read_grid(path)
+    assert read_grid(surface, value="train_acc").values[2, 3] == 11.0
+    assert read_grid(table, value="Train Acc").values[1, 1] == 4.0

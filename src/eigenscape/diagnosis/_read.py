@@ -60,9 +60,24 @@ def read_population(
         ) from error
     if protocol is None and sha256(content).hexdigest() in _PUBLISHED:
         protocol = PUBLISHED_PROTOCOL
+    frame = _stripped(frame, path)
     for column in (column for column in COLUMNS if column in frame.columns):
         frame[column] = _numbers(frame[column])
     return Population.from_frame(frame, protocol=protocol, name=path.stem)
+
+
+def _stripped(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Return a table of words without blanks around them; blank cells are missing.
+
+    Raises:
+        InputError: a column that occurs twice.
+    """
+    frame = frame.rename(columns=lambda name: str(name).strip())
+    twice = sorted(set(frame.columns[frame.columns.duplicated()]))
+    if twice:
+        raise InputError(f"{path} has two columns of the name {', '.join(twice)}; expected one")
+    words = frame.apply(lambda column: column.str.strip())
+    return words.mask(words == "").dropna(how="all")
 
 
 def _numbers(words: pd.Series) -> pd.Series:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from eigenscape.diagnosis._exact_search import exact_search
 from eigenscape.diagnosis._labels import ANSWERS, Labels, step_ratios
 from eigenscape.diagnosis._leaves import LeafRecord, leaf_record
-from eigenscape.diagnosis._metrics import Protocol
+from eigenscape.diagnosis._metrics import METRICS, Protocol
 from eigenscape.diagnosis._paper_search import paper_search
 from eigenscape.diagnosis._population import Population
 from eigenscape.diagnosis._route import Step, find_leaves, walk
@@ -214,9 +215,16 @@ class MDTree(Result):
         """Return the metric of each comparison.
 
         Raises:
-            InputError: naming every metric that is missing or not finite.
+            InputError: naming every metric that is missing, no number or not finite.
         """
         features = self.shape.features
+        words = [
+            f"{name} is {value!r}"
+            for name, value in metrics.items()
+            if name in METRICS and not _number(value)
+        ]
+        if words:
+            raise InputError(f"metrics that are no numbers: {', '.join(words)}; expected numbers")
         bad = sorted({name for name in features if not _finite(metrics.get(name))})
         if bad:
             raise InputError(
@@ -267,6 +275,10 @@ def _box(population: Population) -> str:
     return "population" if "curve_steps" in population.protocol else "paper"
 
 
+def _number(value: object) -> bool:
+    return value is None or (isinstance(value, Real) and not isinstance(value, bool))
+
+
 def _finite(value: float | None) -> bool:
     return value is not None and bool(np.isfinite(value))
 
@@ -275,7 +287,10 @@ def _values(frame: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
     missing = sorted({name for name in names if name not in frame.columns})
     if missing:
         raise InputError(f"the table has no {', '.join(missing)}; the tree asks for it")
-    values: NDArray[np.float64] = frame[list(names)].to_numpy(np.float64)
+    try:
+        values: NDArray[np.float64] = frame[list(names)].to_numpy(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the table has values that are no numbers: {error}") from error
     bad = sorted({name for i, name in enumerate(names) if not np.isfinite(values[:, i]).all()})
     if bad:
         raise InputError(f"the table has values that are not finite: {', '.join(bad)}")

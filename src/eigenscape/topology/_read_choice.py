@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from eigenscape.errors import InputError
@@ -18,6 +19,7 @@ LOSS_NAMES = (
     "f",
 )
 
+_ACCURACIES = ("acc", "acc1", "acc5", "accuracy", "top1", "top5")
 #: Names that mean a coordinate, in the order of the axes.
 COORDINATE_NAMES = (
     ("xcoordinates", "ycoordinates", "zcoordinates"),
@@ -56,12 +58,24 @@ def choose_value(shapes: Mapping[str, tuple[int, ...]], value: str | None, sourc
             return lower[name]
     several = [name for name, shape in shapes.items() if len(shape) >= 2]
     for candidates in (several, list(shapes)):
-        if len(candidates) == 1:
+        if len(candidates) == 1 and not is_accuracy(candidates[0]):
             return candidates[0]
     raise InputError(
-        f"{source} holds {listed}; which of them is the loss? Try: name it with --value NAME "
-        "(value=... in Python)"
+        f"{source} holds {listed}; which of them is the loss? An accuracy is none. Try: name it "
+        "with --value NAME (value=... in Python)"
     )
+
+
+def is_accuracy(name: str) -> bool:
+    """Tell an accuracy by its name: it is best at its maximum, so it is never taken for a loss.
+
+    >>> [is_accuracy(name) for name in ("train_acc", "Test Accuracy", "valAcc")]
+    [True, True, True]
+    >>> [is_accuracy(name) for name in ("loss", "accumulated")]
+    [False, False]
+    """
+    spread = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    return any(word in _ACCURACIES for word in re.split(r"[^a-z0-9]+", spread))
 
 
 def choose_axes(shapes: Mapping[str, tuple[int, ...]], dimensions: int) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eigenscape.errors import InputError
 from eigenscape.topology._grid import Grid, grid_values
-from eigenscape.topology._read_choice import COORDINATE_NAMES, LOSS_NAMES
+from eigenscape.topology._read_choice import COORDINATE_NAMES, LOSS_NAMES, is_accuracy
 
 FloatArray = NDArray[np.float64]
 
@@ -94,7 +94,7 @@ def _loss_column(path: Path, columns: list[str], lower: list[str], value: str | 
         if name in lower:
             return lower.index(name)
     rest = [k for k, name in enumerate(lower) if name not in _KNOWN]
-    if len(rest) == 1 or len(rest) == len(columns):
+    if (len(rest) == 1 or len(rest) == len(columns)) and not is_accuracy(columns[rest[-1]]):
         return rest[-1]
     raise InputError(
         f"{path} has the columns {', '.join(columns)}; which is the loss? "
