@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,7 +21,16 @@ from torch.utils.data import (
 )
 
 from eigenscape.errors import InputError
-from eigenscape.models import Callback, Data, Schedule, build, clipped, fit, mode_restored
+from eigenscape.models import (
+    Callback,
+    Data,
+    Objective,
+    Schedule,
+    build,
+    clipped,
+    fit,
+    mode_restored,
+)
 from eigenscape.zoo import MLP
 
 sgd = partial(SGD, lr=0.1)
@@ -1006,3 +1016,22 @@ def test_a_model_without_parameters_is_refused():
     for model in (nn.ReLU(), nn.Linear(4, 3).requires_grad_(False)):
         with pytest.raises(InputError, match="no parameter that requires a gradient"):
             fit(model, functional.cross_entropy, problem(), optimizer=sgd, steps=1)
+
+
+def test_a_loss_may_be_an_entry_or_an_attribute_of_the_answer():
+    class Answers(nn.Module):
+        def __init__(self, kind):
+            super().__init__()
+            self.layer, self.kind = nn.Linear(4, 3), kind
+
+        def forward(self, x, labels):
+            return self.kind(loss=functional.cross_entropy(self.layer(x), labels))
+
+    inputs, labels = problem()
+    found = []
+    for kind in (dict, SimpleNamespace):
+        model = build(partial(Answers, kind), 0)
+        found.append(Objective(model, {"x": inputs, "labels": labels}).value())
+        done = fit(model, None, {"x": inputs, "labels": labels}, optimizer=sgd, steps=1)
+        found.append(done.loss.item())
+    assert found == pytest.approx([found[0]] * 4, rel=1e-6)

@@ -134,13 +134,20 @@ def _forward_keywords(model: nn.Module, batch: Batch) -> Any:
             "forward=lambda model, batch: the scalar loss"
         )
     answer = model(**batch)
-    loss = answer.get("loss") if isinstance(answer, Mapping) else getattr(answer, "loss", None)
+    loss = loss_part(answer)
     if loss is None:
         raise InputError(
             f"the model answered with a {type(answer).__name__} that has no loss. Try: put the "
             "labels into the batch, or give forward=lambda model, batch: the scalar loss"
         )
     return loss
+
+
+def loss_part(answer: Any) -> Any:
+    """Return the loss that a model answers with, an entry or an attribute; None without one."""
+    if isinstance(answer, Mapping):
+        return answer.get("loss")
+    return getattr(answer, "loss", None)
 
 
 def next_tokens(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from eigenscape.errors import InputError
+from eigenscape.models._calls import loss_part
 from eigenscape.models._nested import IGNORED, Batch
 
 #: ``loss(outputs, targets)``, and by keyword what it names of :data:`GIVEN`.
@@ -76,7 +77,8 @@ def mean_loss(
     if loss is None:
         if isinstance(outcome, tuple) and len(outcome) == 2:
             outcome = outcome[0]
-        terms = getattr(outcome, "loss", outcome)
+        found = loss_part(outcome)
+        terms = outcome if found is None else found
     else:
         outputs, targets = (
             outcome
