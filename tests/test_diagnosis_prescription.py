@@ -324,6 +324,15 @@ def test_grow_estimates_without_growing(capsys, tmp_path):
     assert not (tmp_path / "no").exists()
 
 
+def test_grow_estimates_what_a_budget_leaves(capsys, tmp_path):
+    words = ("grow", "--probe", f"{FILE}:family", "--out", tmp_path / "no", "--estimate")
+    code, _, err = run(capsys, *words, "--budget", "0.001s")
+    assert code == 2
+    assert "the smallest plan of" in err
+    assert run(capsys, *words, "--budget", "2h")[0] == 0
+    assert not (tmp_path / "no").exists()
+
+
 def test_a_pair_of_models_is_diagnosed(grown, capsys, tmp_path):
     code, out, _ = run(
         capsys,

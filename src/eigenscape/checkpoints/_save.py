@@ -95,7 +95,8 @@ def new_target(path: Path, *, overwrite: bool) -> Path:
         raise OutputError(f"{path} is a folder. Try: give the path of a file in it")
     if path.exists() and not overwrite:
         raise OutputError(
-            f"{path} exists and was not overwritten. Try: choose another name, or overwrite=True"
+            f"{path} exists and was not overwritten. Try: choose another name "
+            "(in Python also: overwrite=True)"
         )
     return path
 

@@ -92,7 +92,11 @@ def add(actions: Verbs) -> None:
     )
     group.add_argument("--seed", type=int, default=0, help="the first of --seeds [0]")
     group = add_running(parser, "cells (a width and an amount of data)")
-    group.add_argument("--estimate", action="store_true", help="print the cost, and exit")
+    group.add_argument(
+        "--estimate",
+        action="store_true",
+        help="print the cost (with --budget: of the grid that fits it), and exit",
+    )
     group.add_argument(
         "--budget", metavar="TIME", help="reduce the grid to fit this time, such as 90s, 10m, 2h"
     )
@@ -114,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
         task = load_probe(args.probe, expected=Task)
         asked = _plan(args, task)
         if args.estimate:
-            return _estimate(task, asked, jobs)
+            return _estimate(task, asked, jobs, budget)
         target = own_file(args.out, "population.json")
         plan, cost = resolve_plan(args.out, task, asked, budget=budget)
         if plan != asked:
@@ -173,10 +177,13 @@ def _seeds(args: argparse.Namespace) -> tuple[int, ...]:
     return read_seed_list(args.seed_list) or tuple(range(args.seed, args.seed + count))
 
 
-def _estimate(task: Task, plan: GrowPlan, jobs: int) -> int:
-    from eigenscape.diagnosis import estimate_cost
+def _estimate(task: Task, plan: GrowPlan, jobs: int, budget: float | None) -> int:
+    from eigenscape.diagnosis import estimate_cost, fit_budget
 
-    cost = estimate_cost(task, plan)
+    if budget is None:
+        cost = estimate_cost(task, plan)
+    else:
+        plan, cost = fit_budget(task, plan, budget)
     note(
         f"{_grid(plan)}: {cost.words(jobs)}; {cost.work:.2g} times the arithmetic of one training "
         "of the largest width on all data"

@@ -75,7 +75,9 @@ def read_object(path: str | Path) -> dict[str, Any]:
             object_pairs_hook=_once,
         )
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+        raise InputError(
+            f"cannot read {path}: {error.strerror or error}. Try: check the path"
+        ) from error
     except RecursionError:
         raise InputError(
             f"{path} is nested too deeply; expected a result file that eigenscape wrote"

@@ -96,9 +96,9 @@ def fit_budget(task: Task, plan: GrowPlan, seconds: float) -> tuple[GrowPlan, Co
         smaller = _smaller(plan)
         if smaller is None:
             raise InputError(
-                f"the budget is {seconds:.0f} s, and the smallest plan of {plan.networks} networks "
-                f"takes about {cost.seconds:.0f} s of one core. Try: fewer epochs, narrower "
-                "widths, or a larger budget"
+                f"the budget is {seconds:.0f} s of one core, and the smallest plan of "
+                f"{plan.networks} networks takes about {cost.seconds:.0f} s of one core. "
+                "Try: fewer epochs, narrower widths, or a larger budget"
             )
         plan = smaller
         cost = estimate_cost(task, plan)
