@@ -120,6 +120,31 @@ def entry_points(monkeypatch, registry, *points):
     assert group == registry.group
 
 
+def test_layers_of_one_name_are_told_apart():
+    one, two = torch.randn(32, 32), torch.randn(32, 32)
+    for weights in ({"fc": one, "fc.weight": two}, {"fc.weight": two, "fc": one}):
+        norms = {row.name: row.spectral_norm for row in analyze(weights)}
+        assert norms == {
+            name: pytest.approx(float(torch.linalg.matrix_norm(tensor.double(), 2)), rel=1e-6)
+            for name, tensor in weights.items()
+        }
+
+
+def test_a_handler_that_names_two_matrices_alike_is_told(added):
+    def twice(candidate, options):
+        return [LayerMatrix.of(candidate, "twice", (1, *candidate.shape), list)] * 2
+
+    added("twice", 1, twice)
+    with pytest.raises(InputError, match="two layers have the name fc"):
+        analyze({"fc.weight": torch.randn(32, 32)})
+
+
+def test_a_handler_that_returns_something_else_is_told(added):
+    added("wrong", 1, lambda candidate, options: candidate.name)
+    with pytest.raises(InputError, match="handler wrong returned a str"):
+        analyze({"fc.weight": torch.randn(32, 32)})
+
+
 def test_packages_add_by_entry_points_and_are_loaded_once(monkeypatch):
     registry = Registry("eigenscape.test", "part")
     loads = []

@@ -45,7 +45,8 @@ def weight_normed(g: Tensor, v: Tensor) -> Tensor:
     wide = v.to(torch.float64)
     if not axes:
         return wide * g.sign()
-    return wide * (g.to(torch.float64) / torch.linalg.vector_norm(wide, dim=axes, keepdim=True))
+    length: Tensor = torch.linalg.vector_norm(wide, dim=axes, keepdim=True)
+    return wide * (g.to(torch.float64) / length)
 
 
 def spectral_axes(

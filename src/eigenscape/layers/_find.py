@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -76,7 +77,28 @@ def find_layers(checkpoint: Checkpoint, options: LayerOptions | None = None) -> 
                 name = layer.name if "[" in layer.name else info.name
                 skipped.append(Skipped(name, layer.shape, reason, info.aliases))
     _check_patterns(infos, layers, options)
-    return FoundLayers(tuple(layers), tuple(skipped))
+    return FoundLayers(tuple(_named_apart(layers)), tuple(skipped))
+
+
+def _named_apart(layers: Sequence[LayerMatrix]) -> list[LayerMatrix]:
+    """Give layers of one name, such as of the tensors ``fc`` and ``fc.weight``, the tensor's.
+
+    Raises:
+        InputError: two layers of one tensor have the same name.
+    """
+    count = Counter(layer.name for layer in layers)
+    named = [replace(one, name=_full_name(one)) if count[one.name] > 1 else one for one in layers]
+    twice = [name for name, seen in Counter(layer.name for layer in named).items() if seen > 1]
+    if twice:
+        raise InputError(
+            f"two layers have the name {twice[0]}. Try: in the handler, another part for each"
+        )
+    return named
+
+
+def _full_name(layer: LayerMatrix) -> str:
+    part = f"[{layer.name.rpartition('[')[2]}" if layer.name.endswith("]") else ""
+    return layer.tensors[0] + part
 
 
 def _unit_of(name: str, units: Sequence[str]) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from eigenscape.errors import InputError
 from eigenscape.layers._matrix import Candidate, LayerMatrix, Skipped
 from eigenscape.layers._options import LayerOptions
 from eigenscape.registry import Registry
@@ -52,6 +53,11 @@ def read_tensor(candidate: Candidate, options: LayerOptions) -> list[LayerMatrix
     """Try each handler in turn; a tensor that none of them reads is skipped with that reason."""
     for entry in HANDLERS:
         reading = entry.value(candidate, options)
+        if reading is not None and not isinstance(reading, list | Skipped):
+            raise InputError(
+                f"the handler {entry.name} returned a {type(reading).__name__} for "
+                f"{candidate.name}; expected a list of LayerMatrix, a Skipped or None"
+            )
         if reading is not None:
             return reading
     return Skipped.of(
