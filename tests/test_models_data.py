@@ -1,6 +1,7 @@
 """Data: what is one batch and what is several, weights, order, examples, refusals."""
 
 import collections
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from eigenscape.diagnosis import measure, models_and_data
 from eigenscape.errors import InputError
 from eigenscape.landscape import CurveOptions, connect, model_cka
-from eigenscape.models import Data, NetworkData, Objective, Tokens, build
+from eigenscape.models import Data, NetworkData, Objective, Tokens, build, fit
 
 MSE, CE = functional.mse_loss, functional.cross_entropy
 
@@ -336,6 +337,17 @@ def test_lists_beside_tensors_are_chosen_from_with_them():
     found = [int(name.split()[1]) for name in batch["more"]["names"]]
     assert torch.equal(X[found], batch["x"])
     assert batch["classes"] == [0, 1, 2]
+    seen = []
+
+    def forward(model, some):
+        seen.append(some["names"])
+        return model(some["x"]), some["y"]
+
+    models, names = [nn.Linear(4, 3), nn.Linear(4, 3)], [f"{number}" for number in range(30)]
+    options = {"optimizer": partial(torch.optim.SGD, lr=0.1), "steps": 1, "batch_size": 10}
+    whole = {"x": X, "y": Y, "names": names}
+    done = fit(models, CE, whole, seed=[0, 1], forward=forward, **options)
+    assert [list(map(int, row)) for row in seen[0]] == done.numbers.tolist()
 
 
 def test_other_data_are_weighted_in_the_same_way():

@@ -179,10 +179,16 @@ def taken(batch: Batch, places: Tensor) -> Batch:
         if isinstance(part, Mapping):
             return {key: chosen(value) for key, value in part.items()}
         if isinstance(part, list) and len(part) == count and next(tensors_of(part), None) is None:
-            return [part[place] for place in places.tolist()]
+            return _picked(part, places.tolist())
         return part
 
     return rebuilt(chosen(batch), rows, lambda value: value)
+
+
+def _picked(items: list[Any], places: Any) -> Any:
+    if isinstance(places, list):  # (k, b) where networks differ: a list for each
+        return [_picked(items, place) for place in places]
+    return items[places]
 
 
 def joined(batches: Sequence[Batch]) -> Batch:
