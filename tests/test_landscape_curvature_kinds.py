@@ -257,6 +257,7 @@ def test_the_recurrence_is_chosen_by_size(monkeypatch: pytest.MonkeyPatch) -> No
     found = hessian(objective, n_eigenvalues=1, trace_probes=0)
     assert any("repeated was not looked for" in note for note in found.notes)
     assert found.trace_method == "none"
+    assert list(found.frame()["name"]) == ["largest 1"]
     assert found.products < 60
     assert hessian(objective, n_eigenvalues=2, trace_probes=2).products > 20
 

@@ -75,7 +75,7 @@ class HessianResult(Result):
                 raise InputError(f"{len(values)} eigenvalues have {len(residuals)} residuals")
 
     def frame(self) -> pd.DataFrame:
-        """Return one row for each eigenvalue, the trace, and each layer's share of it.
+        """Return one row for each eigenvalue, for the trace if taken, and each layer's share of it.
 
         ``error`` is in the units of ``value``: for an eigenvalue the length of the residual, within
         which there is an eigenvalue of the matrix; for a trace the standard error.
@@ -90,7 +90,8 @@ class HessianResult(Result):
             for place, (value, residual) in enumerate(zip(values, residuals, strict=True), 1):
                 row = ("eigenvalue", f"{end} {place}", value, residual * abs(value), "residual")
                 rows.append(row)
-        rows.append(("trace", "all", self.hessian_trace, self.trace_stderr, "standard error"))
+        if self.trace_method != "none":
+            rows.append(("trace", "all", self.hessian_trace, self.trace_stderr, "standard error"))
         rows += [
             ("trace", group.name, group.value, group.standard_error, "standard error")
             for group in self.groups
