@@ -129,3 +129,32 @@ def test_the_published_tables(capsys):
     assert code == 0
     assert json.loads(out)["accuracy"] == pytest.approx(63.0, abs=0.1)
     assert "--min-width 32" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "seeds"),
+    [
+        ([], (0, 1)),
+        (["--seeds", "3"], (0, 1, 2)),
+        (["--seeds", "3", "--seed", "5"], (5, 6, 7)),
+        (["--seed-list", "4,9"], (4, 9)),
+    ],
+)
+def test_grow_takes_a_number_of_seeds_or_the_seeds(capsys, monkeypatch, words, seeds):
+    from eigenscape.cli import _diagnose_grow
+
+    asked = []
+    monkeypatch.setattr(_diagnose_grow, "_estimate", lambda _, plan, __: asked.append(plan) or 0)
+    probe = f"{Path(__file__).parent / '_grow_family.py'}:family"
+    code, _, err = run(capsys, "grow", "--probe", probe, "--out", "x", "--estimate", *words)
+    assert code == 0, err
+    assert asked[0].seeds == seeds
+
+
+def test_seeds_and_a_list_of_them_exclude_each_other(capsys, table):
+    words = ("evaluate", "--train", table, "--test", table, "--seeds", "2", "--seed-list", "1,2")
+    with pytest.raises(SystemExit):
+        run(capsys, *words)
+    code, _, err = run(capsys, *words[:5], "--seed-list", "1,b")
+    assert code == 2
+    assert "expected numbers by commas" in err
