@@ -1,11 +1,12 @@
 """``eigenscape diagnose``: exit codes, streams, files, bad input."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from eigenscape.cli import main
-from eigenscape.diagnosis import MDTree, read_population
+from eigenscape.diagnosis import GrowPlan, MDTree, read_population
 from tests._data import data_file
 from tests.test_diagnosis import small_table
 
@@ -144,11 +145,11 @@ def test_grow_takes_a_number_of_seeds_or_the_seeds(capsys, monkeypatch, words, s
     from eigenscape.cli import _diagnose_grow
 
     asked = []
-    monkeypatch.setattr(_diagnose_grow, "_estimate", lambda _, plan, __: asked.append(plan) or 0)
+    monkeypatch.setattr(_diagnose_grow, "_estimate", lambda *given: asked.append(given) or 0)
     probe = f"{Path(__file__).parent / '_grow_family.py'}:family"
     code, _, err = run(capsys, "grow", "--probe", probe, "--out", "x", "--estimate", *words)
     assert code == 0, err
-    assert asked[0].seeds == seeds
+    assert [each.seeds for each in asked[0] if isinstance(each, GrowPlan)] == [seeds]
 
 
 def test_seeds_and_a_list_of_them_exclude_each_other(capsys, table):

@@ -44,7 +44,8 @@ def weight_normed(g: Tensor, v: Tensor) -> Tensor:
     assert axes is not None
     wide = v.to(torch.float64)
     if not axes:
-        return wide * g.sign()
+        signed: Tensor = wide * g.sign()
+        return signed
     length: Tensor = torch.linalg.vector_norm(wide, dim=axes, keepdim=True)
     return wide * (g.to(torch.float64) / length)
 
