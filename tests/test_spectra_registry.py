@@ -111,6 +111,7 @@ def test_a_name_twice_is_an_error():
     ("answer", "words"),
     [
         ({"alpha_hill": 1.0}, r"returns alpha_hill, which another metric has"),
+        ({"name": 1.0, "lambda_max": 2.0}, r"returns lambda_max, name, which is a column"),
         ({"x": "high"}, r"'bad' returned x='high'; expected a number. Try: float"),
         ({"x": True}, r"x=True; expected a number"),
         (3.0, r"'bad' returned 3.0; expected numbers by name"),

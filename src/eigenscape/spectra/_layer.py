@@ -289,6 +289,12 @@ def row_of(context: MetricContext) -> LayerSpectrum:
         verdict=all_zero() if empty else None,
         **numbers,
     )
+    taken = sorted(extras.keys() & replace(row, extras={}).columns().keys())
+    if taken:
+        raise InputError(
+            f"a metric returns {', '.join(taken)}, which is a column of every layer table. "
+            "Try: names of its own"
+        )
     return row if empty else replace(row, verdict=judge(row))
 
 
