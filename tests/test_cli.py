@@ -363,3 +363,12 @@ def make_help(verb):
     with contextlib.redirect_stdout(io.StringIO()) as text, pytest.raises(SystemExit):
         make_parser().parse_args([verb, "--help"])
     return text.getvalue()
+
+
+def test_an_unknown_fault_is_refused_before_anything_is_trained(tmp_path, capsys):
+    from eigenscape.cli import main
+
+    assert main(["checkup", "--fault", "flu", "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert "--fault is 'flu'; expected one of tiny_learning_rate" in told
+    assert "training" not in told

@@ -1035,3 +1035,21 @@ def test_a_loss_may_be_an_entry_or_an_attribute_of_the_answer():
         done = fit(model, None, {"x": inputs, "labels": labels}, optimizer=sgd, steps=1)
         found.append(done.loss.item())
     assert found == pytest.approx([found[0]] * 4, rel=1e-6)
+
+
+def test_a_callback_with_a_moment_that_there_is_not_is_refused():
+    class Misspelt(Callback):
+        name = "misspelt"
+
+        def on_epoch_end(self, fit):
+            raise AssertionError("never called")
+
+    with pytest.raises(InputError, match=r"Misspelt\.on_epoch_end would never be called.*on_epoch"):
+        fit(
+            nn.Linear(2, 2),
+            nn.functional.mse_loss,
+            (torch.ones(4, 2), torch.ones(4, 2)),
+            optimizer=partial(torch.optim.SGD, lr=0.1),
+            steps=1,
+            callbacks=[Misspelt()],
+        )

@@ -196,3 +196,9 @@ def test_a_file_with_the_old_key_is_refused(tmp_path):
     path.write_text(path.read_text().replace('"n_eigenvalues"', '"eigenvalues"'))
     with pytest.raises(InputError, match=r"eigenvalues is unknown|n_eigenvalues is missing"):
         SpectraResult.load(path)
+
+
+def test_a_metric_that_fails_is_named(added):
+    added("failing_example", lambda values, context: {}["oops"])
+    with pytest.raises(InputError, match=r"metric 'failing_example' failed on the layer '0'"):
+        analyze(network())

@@ -19,6 +19,7 @@ from eigenscape.cli._verb import (
     own_file,
     spectra_options,
 )
+from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -111,8 +112,10 @@ def _of_given(args: argparse.Namespace) -> CheckupResult:
 def _of_twins(args: argparse.Namespace, folder: str) -> CheckupResult:
     from eigenscape.checkpoints import save_checkpoint
     from eigenscape.checkup import checkup_twins
-    from eigenscape.zoo import healthy_and_sick
+    from eigenscape.zoo import PLANTED_FAULTS, healthy_and_sick
 
+    if args.fault not in PLANTED_FAULTS:
+        raise InputError(f"--fault is {args.fault!r}; expected one of {', '.join(PLANTED_FAULTS)}")
     options = _in_process(spectra_options(args))
     names = {"healthy": "healthy.safetensors", "sick": "sick.safetensors"}
     places = {key: own_file(folder, name) for key, name in names.items()}

@@ -82,7 +82,8 @@ def check_callbacks(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
     """Return the callbacks.
 
     Raises:
-        InputError: an object that is not a callback, or two of one name.
+        InputError: an object that is not a callback, a moment that there is not, or two callbacks
+            of one name.
     """
     if isinstance(callbacks, Callback):
         raise InputError(
@@ -93,6 +94,19 @@ def check_callbacks(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
         raise InputError(
             f"callbacks has {', '.join(strange)}; expected eigenscape.models.Callback. "
             "Try: a class that derives from Callback and overrides on_step"
+        )
+    unknown = sorted(
+        {
+            f"{type(each).__name__}.{name}"
+            for each in callbacks
+            for name in dir(type(each))
+            if name.startswith("on_") and not hasattr(Callback, name)
+        }
+    )
+    if unknown:
+        raise InputError(
+            f"{', '.join(unknown)} would never be called; the moments of a training are on_start, "
+            "on_step, on_epoch and on_end. Try: one of these names, or a name without on_"
         )
     names = [each.name for each in callbacks]
     twice = sorted({name for name in names if names.count(name) > 1})

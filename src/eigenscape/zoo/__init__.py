@@ -14,6 +14,7 @@ from eigenscape.zoo._accuracy import accuracy as accuracy
 from eigenscape.zoo._digits import Split as Split
 from eigenscape.zoo._digits import digits as digits
 from eigenscape.zoo._faults import HEALTHY_RECIPE as HEALTHY_RECIPE
+from eigenscape.zoo._faults import PLANTED_FAULTS as PLANTED_FAULTS
 from eigenscape.zoo._gpt import GPT as GPT
 from eigenscape.zoo._gpt import GPTClassifier as GPTClassifier
 from eigenscape.zoo._label_noise import noisy_labels as noisy_labels
@@ -26,6 +27,7 @@ __all__ = [
     "GPT",
     "HEALTHY_RECIPE",
     "MLP",
+    "PLANTED_FAULTS",
     "GPTClassifier",
     "Split",
     "Twin",

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eigenscape.errors import InputError
+from eigenscape.errors import EigenscapeError, InputError
 from eigenscape.layers import LayerMatrix, Spectrum
 from eigenscape.registry import Registry
 from eigenscape.spectra.metrics._power_law import PowerLawFit
@@ -147,7 +147,7 @@ def measure(context: MetricContext, *, few: bool) -> tuple[dict[str, Any], dict[
         ):
             continue
         seen = replace(context, numbers={**fields, **extras})
-        found = _found(entry.name, chosen.function(positive, seen))
+        found = _found(entry.name, _called(entry.name, chosen, positive, seen))
         taken = sorted(found.keys() & seen.numbers.keys())
         if taken:
             raise InputError(
@@ -159,6 +159,19 @@ def measure(context: MetricContext, *, few: bool) -> tuple[dict[str, Any], dict[
         else:
             extras.update({key: _number(entry.name, key, value) for key, value in found.items()})
     return fields, extras
+
+
+def _called(name: str, chosen: Metric, positive: NDArray[np.float64], seen: MetricContext) -> Any:
+    """Call a metric; what one from outside raises is said with its name."""
+    try:
+        return chosen.function(positive, seen)
+    except Exception as error:
+        if chosen.own or isinstance(error, EigenscapeError):
+            raise
+        raise InputError(
+            f"the metric {name!r} failed on the layer {seen.layer.name!r} with "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _found(metric_name: str, answer: Any) -> dict[str, Any]:
