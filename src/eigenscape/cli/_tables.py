@@ -121,7 +121,7 @@ def _print_rich(columns: list[str], rows: list[list[str]], title: str) -> None:
     from rich.table import Table
 
     class Pipe(Console):
-        def on_broken_pipe(self) -> None:  # rich would leave with 1
+        def on_broken_pipe(self) -> None:  # rich would exit with status 1
             raise BrokenPipeError
 
     console = Pipe(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE)

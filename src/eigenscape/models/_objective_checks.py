@@ -140,7 +140,7 @@ def _check_mean(objective: Objective, *, sums: bool) -> None:
                 once = float(objective.loss_of(*outcome, exact=True))
                 doubled = (torch.cat((part, part)) for part in outcome)
                 twice = float(objective.loss_of(*doubled, exact=True))
-        elif sums and row_count(batch) > 1:  # of one row nobody knows what it is
+        elif sums and row_count(batch) > 1:  # one row alone does not tell
             order = torch.arange(row_count(batch))
             once = _loss(objective, batch)
             twice = _loss(objective, taken(batch, torch.cat((order, order))))

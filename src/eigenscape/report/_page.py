@@ -76,7 +76,7 @@ def write_page(page: Page, results: Mapping[str, Result], path: str | Path) -> P
 
 
 def _panels(spectra: Mapping[str, SpectraResult]) -> list[str]:
-    """Draw the layers; of more than the page holds, those whose verdict is gravest come first."""
+    """Draw the layers; if there are too many for the page, those with the most severe verdicts."""
     found: list[tuple[tuple[int, int], str, LayerSpectrum]] = []
     for order, (label, result) in enumerate(spectra.items()):
         found.extend(((index, order), label, layer) for index, layer in enumerate(result.layers))

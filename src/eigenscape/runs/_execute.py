@@ -83,7 +83,7 @@ def execute(
     place = None if folder is None else Path(folder).absolute()  # a worker may stand in another
     slots = {}
     if place is not None:
-        # First of all: a folder that cannot be written costs nobody a computed task.
+        # First of all: a folder that cannot be written costs no computed task.
         open_folder(place, {task.name: key for task, key in zip(tasks, keys, strict=True)}, about)
         slots = {i: Slot(place, key) for i, key in enumerate(keys)}
     found = {i: read_record(slot) for i, slot in slots.items()}

@@ -332,7 +332,7 @@ def _ray(jobs: int | None, count: int, address: str | None) -> Iterator[Opened]:
 
 
 def _knock(address: str) -> None:
-    """Raise OSError where nobody listens at ``[ray://]host:port``; Ray would try for minutes."""
+    """Raise OSError if no server listens at ``[ray://]host:port``; Ray would try for minutes."""
     host, sign, port = address.removeprefix("ray://").rpartition(":")
     if sign and port.isdigit():
         socket.create_connection((host, int(port)), timeout=_WAIT_FOR_SCHEDULER_SECONDS).close()
