@@ -32,8 +32,7 @@ from eigenscape.diagnosis import (
     read_population,
     sample_cells,
 )
-from eigenscape.diagnosis._exact_search import exact_search
-from eigenscape.diagnosis._paper_search import paper_search
+from eigenscape.diagnosis._search import exact_search, paper_search
 from eigenscape.diagnosis.growing._cell import trained_cell
 from eigenscape.models import Recipe, Task
 from eigenscape.zoo import MLP, digits, train

@@ -21,7 +21,7 @@ from torch import nn
 from eigenscape import zoo
 from eigenscape.landscape import top_eigenpairs
 from eigenscape.models import Objective, build
-from eigenscape.zoo._cifar_checkpoint import load_cifar_resnet
+from eigenscape.zoo._cifar_resnet import load_cifar_resnet
 
 K, SEEDS = 5, 3
 

@@ -45,7 +45,7 @@ def cases(seed: int):
     """Yield name, model, batch, the loss for an Objective and the loss of a plain loop."""
     from eigenscape.models import build
     from eigenscape.zoo import MLP
-    from eigenscape.zoo._cnn import SmallCNN
+    from eigenscape.zoo._classifiers import SmallCNN
     from eigenscape_studies.networks import convection
     from eigenscape_studies.networks._pinn import PINN
 

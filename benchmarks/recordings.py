@@ -48,7 +48,7 @@ from eigenscape.topology import (
     merge_tree,
     wasserstein_distance,
 )
-from eigenscape.zoo._cnn import SmallCNN
+from eigenscape.zoo._classifiers import SmallCNN
 
 if importlib.util.find_spec("eigenscape.models"):
     import _recordings_names as names

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from eigenscape import zoo
-from eigenscape.zoo._cnn import SmallCNN
+from eigenscape.zoo._classifiers import SmallCNN
 
 ROUNDS, SECONDS = 9, 0.15
 

@@ -31,7 +31,7 @@ from eigenscape.diagnosis import (
 from eigenscape.landscape import CurveOptions, HessianResult, Landscape, PathResult
 from eigenscape.landscape.curvature._density import SpectralDensity
 from eigenscape.landscape.curvature._trace import GroupTrace
-from eigenscape.landscape.paths._path import PathValues
+from eigenscape.landscape.paths._path_result import PathValues
 from eigenscape.models import Perplexity
 from eigenscape.results import Environment, Result
 from eigenscape.spectra import ComparisonResult, SpectraResult, analyze, compare

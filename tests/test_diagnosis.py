@@ -27,11 +27,10 @@ from eigenscape.diagnosis import (
     step_gains,
 )
 from eigenscape.diagnosis._diagnosis import NO_FAILURE
-from eigenscape.diagnosis._exact_search import exact_search
 from eigenscape.diagnosis._labels import ANSWERS
 from eigenscape.diagnosis._metrics import COLUMNS
-from eigenscape.diagnosis._paper_search import paper_search
 from eigenscape.diagnosis._route import correct, find_leaves
+from eigenscape.diagnosis._search import exact_search, paper_search
 from eigenscape.diagnosis._shapes import SHAPES
 from eigenscape.errors import InputError
 from eigenscape.results import load

@@ -15,7 +15,7 @@ from eigenscape.errors import InputError
 from eigenscape.landscape import CurveOptions, connect, hessian_trace, model_cka
 from eigenscape.models import NetworkData, Objective, build
 from eigenscape.zoo import MLP, accuracy, digits, train
-from eigenscape.zoo._cnn import SmallCNN
+from eigenscape.zoo._classifiers import SmallCNN
 
 QUICK = MeasureOptions(curve_steps=30, probes=8)
 

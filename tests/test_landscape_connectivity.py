@@ -22,8 +22,8 @@ from eigenscape.landscape import (
     path_barrier,
 )
 from eigenscape.landscape.paths._bend import bend_rate, bend_share
-from eigenscape.landscape.paths._path import measure_point
 from eigenscape.landscape.paths._path_metrics import classification_error
+from eigenscape.landscape.paths._path_result import measure_point
 from eigenscape.models import Objective, ParameterSpace
 from eigenscape.models import build as seeded_model
 from eigenscape.results import load

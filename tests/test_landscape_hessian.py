@@ -23,8 +23,8 @@ from eigenscape.landscape import (
 )
 from eigenscape.models import Objective
 from eigenscape.results import load
-from eigenscape.zoo._cifar_checkpoint import load_cifar_resnet
-from eigenscape.zoo._cnn import SmallCNN
+from eigenscape.zoo._cifar_resnet import load_cifar_resnet
+from eigenscape.zoo._classifiers import SmallCNN
 from tests._data import data_file
 from tests._properties import examples, near
 

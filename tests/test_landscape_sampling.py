@@ -19,7 +19,7 @@ from eigenscape.landscape import Directions, Landscape, random_directions, sampl
 from eigenscape.landscape.grid._direction_makers import hessian_directions
 from eigenscape.models import Objective
 from eigenscape.results import load
-from eigenscape.zoo._cnn import SmallCNN
+from eigenscape.zoo._classifiers import SmallCNN
 
 CE, MSE = nn.functional.cross_entropy, nn.functional.mse_loss
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from eigenscape.spectra import analyze
-from eigenscape.zoo._cifar_checkpoint import load_cifar_resnet
+from eigenscape.zoo._cifar_resnet import load_cifar_resnet
 from tests._data import data_file
 
 pytestmark = [

@@ -18,8 +18,7 @@ from eigenscape.topology import (
     merge_tree,
     merge_tree_of_graph,
 )
-from eigenscape.topology._draw_diagram import draw_barcode
-from eigenscape.topology._draw_topology import draw_topology
+from eigenscape.topology._draw_diagram import draw_barcode, draw_topology
 from tests._properties import examples
 
 WORKED = [5.0, 1, 3, 0, 4, 2, 6]

@@ -14,7 +14,7 @@ from eigenscape import zoo
 from eigenscape.errors import InputError
 from eigenscape.models import Callback, build
 from eigenscape.zoo._cifar_resnet import CifarResNet
-from eigenscape.zoo._cnn import SmallCNN
+from eigenscape.zoo._classifiers import SmallCNN
 from tests._properties import examples
 
 

@@ -10,8 +10,7 @@ import torch
 from eigenscape import zoo
 from eigenscape.errors import CheckpointError, InputError, UnsafeCheckpointError
 from eigenscape.models import build
-from eigenscape.zoo._cifar_checkpoint import load_cifar_resnet
-from eigenscape.zoo._cifar_resnet import CifarResNet, cifar_resnet
+from eigenscape.zoo._cifar_resnet import CifarResNet, cifar_resnet, load_cifar_resnet
 
 
 def data_file(name):

@@ -6,8 +6,7 @@ import torch
 from eigenscape import zoo
 from eigenscape.errors import InputError
 from eigenscape.models import build
-from eigenscape.zoo._faults import PLANTED_FAULTS
-from eigenscape.zoo._twins import trained_twin
+from eigenscape.zoo._twins import PLANTED_FAULTS, trained_twin
 
 
 @pytest.fixture(scope="module")

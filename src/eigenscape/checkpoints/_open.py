@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,95 @@ from torch import Tensor, nn
 from eigenscape.checkpoints._checkpoint import Checkpoint
 from eigenscape.checkpoints._contents import find_tensors
 from eigenscape.checkpoints._errors import teaching
-from eigenscape.checkpoints._file import file_reader
+from eigenscape.checkpoints._file import TORCH_SUFFIXES, file_reader
 from eigenscape.checkpoints._folder import INDEX, folder_reader, index_reader
-from eigenscape.checkpoints._hub import download, is_hub_id
 from eigenscape.checkpoints._memory import MemoryReader, module_config, module_reader
-from eigenscape.checkpoints._reader import Reader
-from eigenscape.checkpoints._tying import with_tied_head
+from eigenscape.checkpoints._reader import Listing, Reader
+from eigenscape.checkpoints._unsupported import UNSUPPORTED
 from eigenscape.checkpoints._wrappers import unwrapped, without_wrappers
-from eigenscape.errors import CheckpointError
+from eigenscape.errors import CheckpointError, MissingExtraError
+
+_FILE_SUFFIXES = {*TORCH_SUFFIXES, *UNSUPPORTED, ".safetensors", ".json", ".pkl", ".zip"}
+_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+def is_hub_id(source: str) -> bool:
+    """Return whether a text that is no path here may be a hub id.
+
+    >>> is_hub_id("Qwen/Qwen2.5-0.5B"), is_hub_id("runs/model.pt"), is_hub_id("./runs/last")
+    (True, False, False)
+    """
+    suffix = Path(source).suffix.lower()
+    return _ID.fullmatch(source) is not None and suffix not in _FILE_SUFFIXES
+
+
+def download(hub_id: str) -> Path:
+    """Return the local folder of a hub model; its safetensors, or failing those its ``.bin``.
+
+    Raises:
+        MissingExtraError: huggingface_hub is not installed.
+        CheckpointError: the Hub has no such model, or cannot be reached.
+    """
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise MissingExtraError(
+            "huggingface_hub",
+            "hf",
+            f"'{hub_id}' is not a file or folder;  to look for it on the Hugging Face Hub",
+        ) from error
+    try:
+        folder = Path(snapshot_download(hub_id, allow_patterns=["*.safetensors*", "*.json"]))
+        if not any(folder.glob("*.safetensors")):
+            folder = Path(snapshot_download(hub_id, allow_patterns=["*.bin*", "*.json"]))
+    except Exception as error:  # the network, the Hub and the cache each have errors of their own
+        lines = str(error).strip().splitlines() or [""]
+        raise CheckpointError(
+            f"'{hub_id}' is not a file or folder, and the Hugging Face Hub did not return it "
+            f"({type(error).__name__}: {lines[0]}). Try: check the spelling of the path or of the "
+            "id, the network, and for a private model run: hf auth login"
+        ) from error
+    return folder
+
+
+_HEAD = "lm_head.weight"
+_HEADS = {  # embedding -> output head, by family
+    "model.embed_tokens.weight": _HEAD,  # Llama, Mistral, Qwen, Gemma
+    "model.language_model.embed_tokens.weight": _HEAD,  # their multimodal sisters
+    "model.decoder.embed_tokens.weight": _HEAD,  # OPT
+    "transformer.wte.weight": _HEAD,  # GPT-2 with its head
+    "wte.weight": _HEAD,  # GPT-2 as first published
+    "transformer.word_embeddings.weight": _HEAD,  # BLOOM, Falcon
+    "gpt_neox.embed_in.weight": "embed_out.weight",
+    "model.shared.weight": _HEAD,  # BART
+    "shared.weight": _HEAD,  # T5
+    "bert.embeddings.word_embeddings.weight": "cls.predictions.decoder.weight",
+    "roberta.embeddings.word_embeddings.weight": "lm_head.decoder.weight",
+}
+
+
+def with_tied_head(listing: Listing, config: Mapping[str, Any]) -> Listing:
+    """Add the output head as an alias of the embedding, where the config ties them.
+
+    >>> import torch
+    >>> from eigenscape.checkpoints._tensor_info import TensorInfo
+    >>> listing = Listing((TensorInfo("wte.weight", (8, 2), torch.float32),))
+    >>> with_tied_head(listing, {"tie_word_embeddings": True}).infos[0].aliases
+    ('lm_head.weight',)
+    """
+    if config.get("tie_word_embeddings") is not True:
+        return listing
+    stored = set(listing.names)
+    embedding = next((name for name in _HEADS if name in stored), None)
+    if embedding is None or _HEADS[embedding] in stored:
+        return listing
+    head = _HEADS[embedding]
+    infos = tuple(
+        replace(info, aliases=(*info.aliases, head)) if embedding in info.names else info
+        for info in listing.infos
+    )
+    return replace(listing, infos=infos)
+
 
 CheckpointLike = nn.Module | Mapping[str, Tensor] | str | os.PathLike[str] | Checkpoint
 

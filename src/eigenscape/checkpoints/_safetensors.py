@@ -11,10 +11,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from eigenscape.checkpoints._dtypes import stored_type
 from eigenscape.checkpoints._errors import teaching
 from eigenscape.checkpoints._reader import Listing
-from eigenscape.checkpoints._tensor_info import TensorInfo
+from eigenscape.checkpoints._tensor_info import TensorInfo, stored_type
 from eigenscape.checkpoints._text import few, natural
 from eigenscape.errors import CheckpointError
 

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from eigenscape.checkpoints._checkpoint import Checkpoint
 from eigenscape.checkpoints._contents import is_plain
-from eigenscape.checkpoints._dtypes import TORCH_DTYPES
-from eigenscape.checkpoints._tensor_info import TensorInfo
+from eigenscape.checkpoints._tensor_info import TORCH_DTYPES, TensorInfo
 from eigenscape.checkpoints._tensors import dense, describe
 from eigenscape.checkpoints._text import few
 from eigenscape.errors import CheckpointError, OutputError

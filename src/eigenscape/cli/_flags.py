@@ -7,9 +7,12 @@ import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, fields
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from eigenscape.errors import InputError
+
+if TYPE_CHECKING:
+    import argparse
 
 #: What a value is called in the help, by its type.
 _METAVAR = {int: "N", float: "X", str: "WORD"}
@@ -130,3 +133,16 @@ def _pair(text: str, name: str) -> tuple[str, str]:
     if not (sign and key and value):
         raise InputError(f"--{name} expects KEY=VALUE; got {text!r}")
     return key, value
+
+
+_FORM = "FILE.py:FUNCTION"
+PROBE_HELP = (
+    "your function, called without arguments; it returns an eigenscape.models.Objective, or "
+    "(model, loss, batches), where model may be a list of two, of two seeds. Your file is run, "
+    "with all that it does: name only files you trust"
+)
+
+
+def add_probe(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add ``--probe`` to a verb."""
+    parser.add_argument("--probe", metavar=_FORM, required=required, help=PROBE_HELP)

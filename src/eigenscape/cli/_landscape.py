@@ -9,7 +9,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eigenscape.cli._probe import add_probe
+from eigenscape.cli._flags import add_probe
 from eigenscape.cli._verb import (
     FORMATS,
     add_running,

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape.diagnosis._exact_search import exact_search
 from eigenscape.diagnosis._labels import ANSWERS, Labels, step_ratios
 from eigenscape.diagnosis._leaves import LeafRecord, leaf_record
 from eigenscape.diagnosis._metrics import METRICS, Protocol
-from eigenscape.diagnosis._paper_search import paper_search
 from eigenscape.diagnosis._population import Population
 from eigenscape.diagnosis._route import Step, find_leaves, walk
+from eigenscape.diagnosis._search import exact_search, paper_search
 from eigenscape.diagnosis._shapes import Leaf, Node, Split, TreeShape, get_shape
 from eigenscape.errors import InputError
 from eigenscape.results import Environment, Result

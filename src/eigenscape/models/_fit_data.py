@@ -12,7 +12,7 @@ from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
 
 from eigenscape.errors import InputError
 from eigenscape.models._data import Data, is_one_batch
-from eigenscape.models._nested import Batch, moved, taken, tensors_of, term_count
+from eigenscape.models._nested import Batch, moved, split_places, taken, tensors_of, term_count
 
 #: From an epoch, from 0, to the example numbers of each of its steps, ``(b,)`` or ``(k, b)``.
 Order = Callable[[int], Iterable[Tensor]]
@@ -146,12 +146,10 @@ class Feed:
         return self._parts(torch.stack([orders[seed] for seed in self._seeds]))
 
     def _parts(self, order: Tensor) -> list[Tensor]:
-        parts = list(torch.split(order, self._size, dim=-1))
-        if self._drop_last:
-            return [part for part in parts if part.shape[-1] == self._size]
-        if len(parts) > 1 and parts[-1].shape[-1] == 1 < self._size:
-            parts[-2:] = [torch.cat(parts[-2:], dim=-1)]
-        return parts
+        if not self._drop_last:
+            return split_places(order, self._size)
+        parts = torch.split(order, self._size, dim=-1)
+        return [part for part in parts if part.shape[-1] == self._size]
 
     def _pick(self, numbers: Tensor) -> Drawn:
         numbers = numbers.to(self._device)

@@ -232,9 +232,9 @@ def _joined(batches: Sequence[Batch]) -> Batch:
 
 def split_places(order: Tensor, size: int) -> list[Tensor]:
     """Return batches of places; a last batch of one joins its neighbour (for batch norm)."""
-    parts = list(torch.split(order, size))
-    if len(parts) > 1 and len(parts[-1]) == 1 < size:
-        parts[-2:] = [torch.cat(parts[-2:])]
+    parts = list(torch.split(order, size, dim=-1))  # of k networks: (k, n)
+    if len(parts) > 1 and parts[-1].shape[-1] == 1 < size:
+        parts[-2:] = [torch.cat(parts[-2:], dim=-1)]
     return parts
 
 

@@ -11,10 +11,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eigenscape.report._figure import inline_svg
+from eigenscape.report._figure import excess_colour, heat_strip, inline_svg
 from eigenscape.report._glossary import GLOSSARY
 from eigenscape.report._panel import spectrum_panel
-from eigenscape.report._strip import excess_colour, heat_strip
 from eigenscape.results import Result, printable, write_text
 from eigenscape.spectra import LABELS, ComparisonResult, LayerSpectrum, SpectraResult
 

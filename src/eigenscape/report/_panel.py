@@ -12,7 +12,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape.report._scale import LogAxis
+from eigenscape.report._figure import LogAxis
 from eigenscape.results import printable
 from eigenscape.spectra import LayerSpectrum
 from eigenscape.theory import MarchenkoPastur

@@ -11,13 +11,13 @@ from eigenscape.results._hash import canonical as canonical
 from eigenscape.results._hash import content_hash as content_hash
 from eigenscape.results._json import dumps as dumps
 from eigenscape.results._json import read_object as read_object
+from eigenscape.results._pictures import PALETTE as PALETTE
+from eigenscape.results._pictures import label_text as label_text
+from eigenscape.results._pictures import new_figure as new_figure
 from eigenscape.results._pictures import picture_of as picture_of
 from eigenscape.results._printable import printable as printable
 from eigenscape.results._result import Result as Result
 from eigenscape.results._result import load as load
-from eigenscape.results._style import PALETTE as PALETTE
-from eigenscape.results._style import label_text as label_text
-from eigenscape.results._style import new_figure as new_figure
 
 __all__ = [
     "PALETTE",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eigenscape.errors import InputError
 from eigenscape.results import PALETTE, new_figure, picture_of
 from eigenscape.topology._check_grid import GridReport
-from eigenscape.topology._draw_topology import draw_topology
+from eigenscape.topology._draw_diagram import draw_topology
 from eigenscape.topology._result import LARGEST_STORED, TopologyResult
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape.topology._basins import Basin, basins
-from eigenscape.topology._metrics import PersistenceMetrics, measure
+from eigenscape.topology._metrics import Basin, PersistenceMetrics, basins, measure
 from eigenscape.topology._simplify import simplify
 
 Floats = NDArray[np.float64]

@@ -66,7 +66,6 @@ class _FNO(nn.Module):
     def __init__(
         self,
         dims: int,
-        *,
         channels: int,
         outputs: int,
         width: int,
@@ -173,15 +172,7 @@ class FNO1d(_FNO):
         depth: int = 4,
         hidden: int = 128,
     ) -> None:
-        super().__init__(
-            1,
-            channels=channels,
-            outputs=outputs,
-            width=width,
-            modes=modes,
-            depth=depth,
-            hidden=hidden,
-        )
+        super().__init__(1, channels, outputs, width, modes, depth, hidden)
 
 
 class FNO2d(_FNO):
@@ -218,12 +209,4 @@ class FNO2d(_FNO):
         depth: int = 4,
         hidden: int = 128,
     ) -> None:
-        super().__init__(
-            2,
-            channels=channels,
-            outputs=outputs,
-            width=width,
-            modes=modes,
-            depth=depth,
-            hidden=hidden,
-        )
+        super().__init__(2, channels, outputs, width, modes, depth, hidden)

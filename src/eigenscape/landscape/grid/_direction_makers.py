@@ -13,8 +13,7 @@ from eigenscape.landscape.grid._direction_scale import (
     normalized,
     without_1d,
 )
-from eigenscape.landscape.grid._directions import Directions, check_count
-from eigenscape.landscape.grid._model_points import ModelPoint, point_of
+from eigenscape.landscape.grid._directions import Directions, ModelPoint, check_count, point_of
 
 if TYPE_CHECKING:
     from eigenscape.models import Objective

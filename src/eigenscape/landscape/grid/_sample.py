@@ -17,8 +17,7 @@ from eigenscape.errors import InputError
 from eigenscape.landscape.grid._direction_makers import hessian_directions, random_directions
 from eigenscape.landscape.grid._direction_scale import Normalization
 from eigenscape.landscape.grid._directions import Directions, Unit, check_unit
-from eigenscape.landscape.grid._grid_axis import check_grid_size, grid_axis
-from eigenscape.landscape.grid._landscape import Landscape
+from eigenscape.landscape.grid._landscape import Landscape, check_grid_size, grid_axis
 from eigenscape.landscape.grid._sample_estimate import (
     Estimate,
     EstimateCallback,

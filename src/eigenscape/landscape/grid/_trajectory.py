@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from eigenscape.errors import InputError
-from eigenscape.landscape.grid._directions import Directions
-from eigenscape.landscape.grid._model_points import ModelPoint, point_of
+from eigenscape.landscape.grid._directions import Directions, ModelPoint, point_of
 
 if TYPE_CHECKING:
     from eigenscape.models import Objective

@@ -14,9 +14,14 @@ from torch import Tensor, nn
 
 from eigenscape.errors import InputError
 from eigenscape.landscape.paths._bend import bezier_point, first_bend, train_curves
-from eigenscape.landscape.paths._path import ErrorMeasure, PathValues, measure_point
 from eigenscape.landscape.paths._path_metrics import classification_error
-from eigenscape.landscape.paths._path_result import CurveOptions, PathResult
+from eigenscape.landscape.paths._path_result import (
+    CurveOptions,
+    ErrorMeasure,
+    PathResult,
+    PathValues,
+    measure_point,
+)
 from eigenscape.landscape.paths._twin_check import check_twins
 from eigenscape.models import Batch, Data, Forward, Loss, Objective, ParameterSpace
 from eigenscape.results import Environment

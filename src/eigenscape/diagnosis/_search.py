@@ -1,4 +1,4 @@
-"""The exact threshold search: every partition that the box allows, ties broken by the median."""
+"""The two threshold searches: the exact one, and that of the paper."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape.diagnosis._route import Floats
+from eigenscape.diagnosis._route import Floats, correct
 from eigenscape.diagnosis._shapes import Leaf, Node, Split, TreeShape
 
 Rows = NDArray[np.int64]
@@ -162,3 +162,28 @@ def _median(edges: Floats, weights: Floats) -> tuple[int, float]:
     inside = low + (half - before) / weights[i] * (high - low)
     last = high if i == len(weights) - 1 else float(np.nextafter(high, low))
     return i, float(min(max(inside, low), max(last, low)))
+
+
+def paper_search(shape: TreeShape, values: Floats, labels: NDArray[np.str_]) -> tuple[float, ...]:
+    """Return thresholds by one pass of coordinate search (the code of Zhou et al., ICML 2024).
+
+    One threshold after the other, with the others fixed: Brent's bounded method on minus the
+    training accuracy, a step function. It stops in the first plateau that it meets, so the starting
+    values and the box decide much of the outcome.
+
+    Args:
+        shape: the tree.
+        values: (models, comparisons).
+        labels: (models,).
+    """
+    from scipy.optimize import minimize_scalar
+
+    found = list(shape.start)
+    for i, bounds in enumerate(shape.box):
+
+        def loss(threshold: float, at: int = i) -> float:
+            tried = [*found[:at], float(threshold), *found[at + 1 :]]
+            return -correct(shape, tried, values, labels) / len(labels)
+
+        found[i] = float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
+    return tuple(found)
