@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from eigenscape.allocation import Allocation, allocate
-from eigenscape.errors import InputError, TaskError
+from eigenscape.errors import EigenscapeError, InputError, TaskError
 from eigenscape.report import Page
 from eigenscape.report._page import render
 from eigenscape.results import encode
@@ -200,5 +200,7 @@ def test_a_file_with_the_old_key_is_refused(tmp_path):
 
 def test_a_metric_that_fails_is_named(added):
     added("failing_example", lambda values, context: {}["oops"])
-    with pytest.raises(InputError, match=r"metric 'failing_example' failed on the layer '0'"):
+    with pytest.raises(
+        EigenscapeError, match=r"'failing_example' failed on the layer '0' with Key"
+    ):
         analyze(network())
