@@ -456,3 +456,37 @@ def test_files_are_checked(tmp_path):
     allocate({"a": 2.0}).save(path)
     with pytest.raises(InputError, match=r"expected eigenscape\.spectra"):
         read_metric(path)
+
+
+def test_ranks_stay_within_a_layers_own_size():
+    torch.manual_seed(0)
+    sizes = {"small": (32, 32), "wide": (256, 256), "thin": (64, 128), "large": (512, 512)}
+    model = nn.ModuleDict({k: nn.Linear(i, o, bias=False) for k, (i, o) in sizes.items()})
+    for total in (4, 100, 500, 863, 864):
+        found = allocate(analyze(model), kind="ranks", total=total)
+        assert sum(found.layers.values()) == found.total == total
+        assert all(found.layers[name] <= min(size) for name, size in sizes.items())
+    with pytest.raises(InputError, match=r"from 4 to 864.*own sizes"):
+        allocate(analyze(model), kind="ranks", total=865)
+    with pytest.raises(InputError, match=r"small: its full rank 32 is below the floor 40"):
+        allocate(analyze(model), kind="ranks", total=500, floor=40)
+
+
+@pytest.mark.parametrize("rule", [None, "uniform", "reversed", "additive"])
+def test_ranks_from_a_table_with_shapes(rule):
+    rows = {
+        "a": {"alpha": 9.0, "shape": [8, 300]},
+        "conv": {"alpha": 2.0, "shape": [16, 1, 3, 3]},
+        "free": 2.5,
+    }
+    found = allocate(rows, kind="ranks", total=100, rule=rule).layers
+    assert found["a"] <= 8
+    assert found["conv"] <= 9
+    assert sum(found.values()) == 100
+
+
+def test_adapters_without_an_exponent_are_left_out():
+    tensors = {"q.lora_A.weight": torch.randn(8, 64), "q.lora_B.weight": torch.randn(64, 8)}
+    found = allocate(analyze({**tensors, "fc.weight": torch.randn(64, 64)}))
+    assert list(found.layers) == ["fc"]
+    assert "LoRA" in " ".join(found.notes)

@@ -501,6 +501,10 @@ def test_the_public_names():
         "Patch",
         "TensorInfo",
         "effective_weights",
+        "gathered",
+        "is_sharded",
+        "named_modules",
+        "named_tensors",
         "open_checkpoint",
         "save_checkpoint",
     ]

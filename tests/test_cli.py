@@ -372,3 +372,27 @@ def test_an_unknown_fault_is_refused_before_anything_is_trained(tmp_path, capsys
     told = capsys.readouterr().err
     assert "--fault is 'flu'; expected one of tiny_learning_rate" in told
     assert "training" not in told
+
+
+@pytest.mark.parametrize("verb", ["spectra", "checkup", "compare", "allocate lr"])
+def test_empty_placeholders_are_refused(capsys, tmp_path, verb):
+    names = ("a.weight", "b.weight")
+    torch.save({**{n: torch.empty(0) for n in names}, "b.bias": torch.ones(4)}, tmp_path / "z.pt")
+    words = [*verb.split(), tmp_path / "z.pt", *([tmp_path / "z.pt"] if verb == "compare" else [])]
+    if verb == "checkup":
+        words += ["--out", tmp_path / "out"]
+    code, _, err = run(capsys, *words)
+    assert code == 2
+    assert "ZeRO" in err
+
+
+def test_a_gate_does_not_pass_on_what_it_did_not_see(capsys, tmp_path):
+    torch.save({"a.weight": torch.randn(64, 64), "b.weight": torch.empty(0)}, tmp_path / "part.pt")
+    assert run(capsys, "spectra", tmp_path / "part.pt")[0] == 0
+    code, _, err = run(capsys, "spectra", tmp_path / "part.pt", "--fail-on", "not-finite")
+    assert code == 1
+    assert "1 empty" in err
+    torch.save({"b.bias": torch.ones(4)}, tmp_path / "bias.pt")
+    code, _, err = run(capsys, "spectra", tmp_path / "bias.pt", "--fail-on", "not-finite")
+    assert code == 1
+    assert "no layer was examined" in err

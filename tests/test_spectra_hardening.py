@@ -1,10 +1,12 @@
 """What hostile checkpoints taught: pruned rows, thin slices, adapters, codes, gates, models."""
 
+import json
 import math
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from eigenscape.checkpoints import save_checkpoint
@@ -189,3 +191,91 @@ def test_monitor_follows_a_model_that_changes():
 def test_monitor_refuses_a_folder(tmp_path):
     with pytest.raises(InputError, match="is a folder"):
         SpectralMonitor(nn.Linear(32, 32), path=tmp_path)
+
+
+@pytest.mark.parametrize("scale", [1e170, 1e-170, 1e300, 1e-300, 1e150, 1e-150])
+@pytest.mark.parametrize("conv", [False, True])
+def test_finite_weights_of_any_size_have_their_spectrum(scale, conv):
+    W = randn(64, 96).double() if not conv else randn(24, 24, 3, 3).double()
+    plain, row = (analyze({"w.weight": V}).layers[0] for V in (W, W * scale))
+    assert row.verdict.label == plain.verdict.label
+    for name in ("alpha_hill", "alpha_ks", "stable_rank", "entropy", "soft_rank", "rank", "spikes"):
+        assert getattr(row, name) == pytest.approx(getattr(plain, name), rel=1e-9)
+    assert row.spectral_norm == pytest.approx(scale * plain.spectral_norm, rel=1e-12)
+    digits = 2 * math.log10(scale)
+    assert row.log_norm == pytest.approx(plain.log_norm + digits, rel=1e-12)
+    assert row.log_alpha_norm == pytest.approx(
+        plain.log_alpha_norm + row.alpha_ks * digits, rel=1e-9
+    )
+    assert math.isnan(row.lambda_max) == (not 1e-160 < scale < 1e160)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("steps", [(1, 2), (1, 2, 3), (2, 2, 1), (1, 2, 2, 2)])
+def test_ties_have_no_exponent(dtype, steps):
+    U, V = (torch.linalg.qr(randn(64, 64, seed=seed).double())[0] for seed in (1, 2))
+    size = 64 // len(steps)
+    values = torch.tensor([step for step in steps for _ in range(size)], dtype=torch.float64)
+    W = (U[:, : len(values)] * values @ V[: len(values)]).to(dtype)
+    layer = analyze({"w": W})["w"]
+    assert layer.verdict.label == "no-fit"
+    assert math.isnan(layer.alpha_ks)
+    assert not layer.alpha_hill > 100
+
+
+def test_a_smooth_body_under_a_tied_tail_has_no_exponent():
+    U, V = (torch.linalg.qr(randn(64, 64, seed=seed).double())[0] for seed in (1, 2))
+    values = torch.cat([torch.linspace(0.1, 1, 32), torch.full((32,), 2.0)]).double()
+    layer = analyze({"w": U * values @ V})["w"]
+    assert math.isnan(layer.alpha_ks)
+    assert layer.verdict.label == "no-fit"
+
+
+# --- fused q, k, v -----------------------------------------------------------------------------
+
+PARTS = {part: size * randn(64, 64, seed=size) for size, part in enumerate("qkv", start=1)}
+
+
+def fused(order, groups):
+    blocks = [PARTS[part].reshape(groups, 64 // groups, 64) for part in order]
+    return torch.cat(blocks, dim=1).reshape(192, 64)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "order", "groups"),
+    [
+        ("qkv_proj", "codegen", "qvk", 4),
+        ("qkv_proj", "phi3", "qkv", 1),
+        ("query_key_value", "gpt_neox", "qkv", 8),
+        ("query_key_value", None, "qkv", 8),
+        ("query_key_value", "bloom", "qkv", 8),
+        ("c_attn", "gpt_bigcode", "qkv", 8),
+        ("c_attn", None, "qkv", 1),
+        ("wqkv", "internlm2", "qkv", 8),
+        ("qkv", None, "qkv", 1),
+    ],
+)
+def test_fused_parts_as_each_family_stores_them(tmp_path, name, model, order, groups):
+    save_file({f"h.0.attn.{name}.weight": fused(order, groups)}, tmp_path / "model.safetensors")
+    config = {"num_attention_heads": 8} | ({"model_type": model} if model else {})
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    result = analyze(tmp_path, split_qkv=True)
+    norms = {row.name[-2]: row.spectral_norm for row in result}
+    expected = {part: float(torch.linalg.matrix_norm(W, 2)) for part, W in PARTS.items()}
+    assert norms == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["mixer.in_proj", "in_proj", "attn.qkv_proj", "attn.wqkv"])
+def test_what_may_not_be_q_k_v_in_rows_stays_whole(name):
+    (row,) = analyze({f"{name}.weight": randn(192, 64)}, split_qkv=True)
+    assert row.matrices == 1
+    assert row.name == name
+    assert name == "in_proj" or "neither" in row.notes[0]
+
+
+def test_an_in_proj_weight_that_is_no_attention_stays_whole():
+    (row,) = analyze({"mixer.in_proj_weight": randn(192, 64)})
+    assert row.kind == "linear"
+    assert len(analyze({"m.in_proj_weight": randn(96, 64)})) == 1
+    attention = nn.MultiheadAttention(32, 4).state_dict()
+    assert sum(row.name.startswith("in_proj_weight[") for row in analyze(attention)) == 3

@@ -251,7 +251,7 @@ def test_lora_pairs_have_three_rows():
         "q_proj[merged]": "lora_merged",
     }
     W, A, B = tensors.values()
-    update = svd_spectrum(B.double() @ A.double())[-16:]
+    update = svd_spectrum(2.0 * B.double() @ A.double())[-16:]
     np.testing.assert_allclose(result["q_proj[update]"].eigenvalues, update, rtol=1e-8)
     merged = svd_spectrum(W.double() + 2.0 * B.double() @ A.double())
     np.testing.assert_allclose(result["q_proj[merged]"].eigenvalues, merged, rtol=1e-4, atol=1e-9)

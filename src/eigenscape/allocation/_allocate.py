@@ -233,9 +233,9 @@ class _Work:
 
     def _filled(self, scores: Array, mean: float) -> tuple[Array, Held]:
         request, bits = self.request, self.request.kind.name == "bits"
-        low, high = request.floor, request.cap
+        low, high = request.floor, self._caps()
         if bits:  # the rule sets the share of the bits that is saved
-            low, high, mean = (1 - end / FULL_BITS for end in (high, low, mean))
+            low, high, mean = (1 - end / FULL_BITS for end in (request.cap, low, mean))
         additive = request.rule.form == "shift"
         weights = self.weights
         if request.reference and additive:  # OWL's code takes the plain mean over blocks
@@ -246,15 +246,32 @@ class _Work:
         budgets, held = fill(scores, weights, mean, additive=additive, floor=low, cap=high)
         return (FULL_BITS * (1 - budgets) if bits else budgets), held
 
+    def _caps(self) -> float | Array:
+        """The largest budgets: of ranks, no more than a layer's own matrix can have."""
+        cap = self.request.cap
+        sizes = [group.full_rank for group in self.groups]
+        if self.request.kind.name != "ranks" or not any(sizes):
+            return cap
+        low = self.request.floor
+        raise_all(
+            [
+                f"{group.name}: its full rank {group.full_rank} is below the floor {low:g}"
+                for group in self.groups
+                if group.full_rank is not None and group.full_rank < low
+            ]
+        )
+        return np.array([cap if size is None else min(cap, size) for size in sizes], dtype=float)
+
     def _unreachable(self, ends: tuple[float, float]) -> InputError:
         request, count = self.request, len(self.names)
         if request.kind.name == "bits":
             ends = (FULL_BITS * (1 - ends[1]), FULL_BITS * (1 - ends[0]))
         low, high = (max(0.0, end) * count for end in ends) if self._sums else ends
         upto = f"from {low:g} to {high:g}" if math.isfinite(high) else f"from {low:g} upwards"
+        own = " and the layers' own sizes" if isinstance(self._caps(), np.ndarray) else ""
         return InputError(
             f"{request.kind.name}: a total of {request.total:g} over {count} groups cannot be "
-            f"reached; {upto} can, with floor {request.floor:g} and cap {request.cap:g}. "
+            f"reached; {upto} can, with floor {request.floor:g} and cap {request.cap:g}{own}. "
             "Try: choose a total in that range, or another floor, cap or group"
         )
 

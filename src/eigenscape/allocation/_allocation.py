@@ -11,6 +11,7 @@ import numpy as np
 
 from eigenscape.allocation._fill import largest_remainder
 from eigenscape.allocation._layers import LayerMetric, raise_all
+from eigenscape.checkpoints import named_tensors
 from eigenscape.errors import InputError
 from eigenscape.results import Result
 
@@ -170,7 +171,10 @@ class Allocation(Result):
         >>> [(g["name"], round(g["lr"], 3), len(g["params"])) for g in groups]
         [('0', 0.05, 2), ('1', 0.15, 2), ('base', 0.1, 2)]
         """
-        named = dict(model.named_parameters(remove_duplicate=False))
+        from torch import nn
+
+        held = named_tensors(model).items()
+        named = {name: tensor for name, tensor in held if isinstance(tensor, nn.Parameter)}
         _check(self, base_lr, options)
         owners = _owners(self, named)
         found: dict[str, dict[str, Any]] = {}

@@ -35,7 +35,7 @@ def fill(
     *,
     additive: bool = False,
     floor: float = -math.inf,
-    cap: float = math.inf,
+    cap: float | Array = math.inf,
 ) -> tuple[Array, NDArray[np.bool_]]:
     r"""Scale (or shift) scores to a weighted mean, holding each between a floor and a cap.
 
@@ -50,7 +50,7 @@ def fill(
         mean: the weighted mean to reach.
         additive: c + r instead of c r.
         floor: the smallest budget.
-        cap: the largest.
+        cap: the largest; one for all, or (n,) one for each.
 
     Returns:
         The budgets, and which of them a limit holds back.
@@ -93,13 +93,12 @@ def fill(
     return np.clip(budgets, floor, cap), held
 
 
-def _turns(scores: Array, additive: bool, floor: float, cap: float) -> Array:
+def _turns(scores: Array, additive: bool, floor: float, cap: float | Array) -> Array:
     """Levels at which a budget meets one of its limits, ascending."""
-    limits = [limit for limit in (floor, cap) if math.isfinite(limit)]
-    if additive:
-        found = [limit - scores for limit in limits]
-    else:
-        found = [limit / scores[scores > 0] for limit in limits if limit > 0]
+    limits = [np.broadcast_to(np.asarray(limit, float), scores.shape) for limit in (floor, cap)]
+    kept = [np.isfinite(limit) & (additive | ((scores > 0) & (limit > 0))) for limit in limits]
+    pairs = [(limit[keep], scores[keep]) for limit, keep in zip(limits, kept, strict=True)]
+    found = [limit - own if additive else limit / own for limit, own in pairs]
     return np.unique(np.concatenate([np.empty(0), *found]))
 
 
@@ -130,7 +129,7 @@ def reach(
     *,
     additive: bool = False,
     floor: float = -math.inf,
-    cap: float = math.inf,
+    cap: float | Array = math.inf,
 ) -> tuple[float, float]:
     """Return the smallest and the largest weighted mean that :func:`fill` can meet.
 
@@ -139,7 +138,7 @@ def reach(
     """
     lowest = floor if additive else max(0.0, floor)
     rises = np.ones(len(scores), bool) if additive else scores > 0
-    if rises.all() or math.isinf(cap):
+    if isinstance(cap, float | int) and (rises.all() or math.isinf(cap)):
         return lowest, cap
     return lowest, mean_of(np.where(rises, cap, lowest), weights)
 

@@ -26,6 +26,7 @@ class LayerMetric:
         kind: what it is; empty if unknown.
         error: the standard error of ``value``; None if unknown.
         tensors: the checkpoint's tensors behind it.
+        full_rank: the largest rank that its matrix can have; None if unknown.
     """
 
     name: str
@@ -35,6 +36,7 @@ class LayerMetric:
     kind: str = ""
     error: float | None = None
     tensors: tuple[str, ...] = ()
+    full_rank: int | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,12 @@ class Group:
         """Entries of all members; None if unknown."""
         sizes = [layer.parameters for layer in self.members if layer.parameters is not None]
         return sum(sizes) if len(sizes) == len(self.members) else None
+
+    @property
+    def full_rank(self) -> int | None:
+        """The largest rank that every member can have; None if that of none is known."""
+        known = [layer.full_rank for layer in self.members if layer.full_rank is not None]
+        return min(known, default=None)
 
 
 def group_layers(layers: tuple[LayerMetric, ...], by: str) -> tuple[list[Group], list[str]]:

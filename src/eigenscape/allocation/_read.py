@@ -121,6 +121,7 @@ def _from_table(table: Mapping[str, Any], column: str) -> Metrics:
                 kind=str(known.get("kind") or ""),
                 error=None if error is None else _number(error),
                 tensors=tuple(known.get("tensors") or ()),
+                full_rank=_full_rank(known.get("shape")),
             )
         )
     return Metrics(column, tuple(layers))
@@ -131,7 +132,14 @@ def _from_spectra(result: SpectraResult, column: str) -> Metrics:
     notes = (
         [f"{len(merged)} merged LoRA rows repeat their bases and are left out"] if merged else []
     )
-    rows = [layer for layer in result if layer.kind != "lora_merged"]
+    thin = {
+        row.name
+        for row in result
+        if row.kind == "lora_update" and not math.isfinite(row.columns().get(column, math.nan))
+    }
+    if thin:
+        notes.append(f"{len(thin)} LoRA updates of too low a rank for {column} are left out")
+    rows = [row for row in result if row.kind != "lora_merged" and row.name not in thin]
     known = (*NUMBERS, *result.extra_columns)
     if rows and column not in known:
         raise InputError(f"the layer table has no metric {column!r}; it has {', '.join(known)}")
@@ -144,10 +152,27 @@ def _from_spectra(result: SpectraResult, column: str) -> Metrics:
             kind=row.kind,
             error=_error(row, column),
             tensors=row.tensors,
+            full_rank=_rank_of(row),
         )
         for row in rows
     )
     return Metrics(column, layers, result.source, tuple(notes))
+
+
+def _rank_of(row: LayerSpectrum) -> int:
+    """The largest rank of a layer as one matrix: of a convolution, (out, in * kernel)."""
+    if "conv" in row.kind and len(row.shape) > 2:
+        return min(row.shape[0], math.prod(row.shape[1:]))
+    return min(row.layer.stack[1:])
+
+
+def _full_rank(shape: Any) -> int | None:
+    """The same from the shape in a table, where it is the shape of a matrix or a kernel."""
+    known = isinstance(shape, list | tuple) and len(shape) > 1
+    if not known or any(isinstance(w, bool) or not isinstance(w, int) or w < 1 for w in shape):
+        return None
+    sizes = [int(width) for width in shape]
+    return min(sizes[0], math.prod(sizes[1:]))
 
 
 def _error(row: LayerSpectrum, column: str) -> float | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from eigenscape.balancing._options import BalanceOptions
-from eigenscape.checkpoints import open_checkpoint
+from eigenscape.checkpoints import named_modules, named_tensors, open_checkpoint
 from eigenscape.layers import LayerMatrix, find_layers
 
 #: Parameter to the groups whose mean factor it gets; all others keep the base rate.
@@ -52,7 +52,7 @@ def choose_layers(
     asked = replace(options.spectra, min_eigenvalues=_FEWEST)
     wanted = {layer.name for layer in find_layers(checkpoint, asked).layers}
     ends = _ends(every, options)
-    named = dict(network.named_parameters(remove_duplicate=False))
+    named = trainable(network)
     kept, left_out = [], {}
     for layer in every:
         mine = [named[name] for name in layer.tensors if name in named]
@@ -66,6 +66,12 @@ def choose_layers(
         else:
             left_out[layer.name] = reason
     return Chosen(tuple(kept), left_out)
+
+
+def trainable(network: nn.Module) -> dict[str, nn.Parameter]:
+    """Return every parameter by the name that the layers have for it."""
+    held = named_tensors(network).items()
+    return {name: tensor for name, tensor in held if isinstance(tensor, nn.Parameter)}
 
 
 def _ends(layers: tuple[LayerMatrix, ...], options: BalanceOptions) -> dict[str, str]:
@@ -108,13 +114,13 @@ def assign(network: nn.Module, layers: Sequence[LayerMatrix], group: str, norms:
     everything in the block does; otherwise normalisation may follow the layer before it.
 
     >>> net = nn.Sequential(nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8), nn.Linear(8, 8))
-    >>> from eigenscape.checkpoints import open_checkpoint
+    >>> from eigenscape.checkpoints import named_modules, named_tensors, open_checkpoint
     >>> from eigenscape.layers import LayerOptions, find_layers
     >>> layers = find_layers(open_checkpoint(net), LayerOptions(min_eigenvalues=2)).layers
     >>> [len(p) for p in (assign(net, layers, "matrix", n) for n in ("batch", "none"))]
     [6, 4]
     """
-    named = dict(network.named_parameters(remove_duplicate=False))
+    named = trainable(network)
     labels: Labels = {}
     beside: dict[str, tuple[str, ...]] = {}
     for layer in layers:
@@ -145,7 +151,7 @@ def _followed(network: nn.Module, norms: str) -> Iterator[tuple[str, str]]:
     """
     if norms == "none":
         return
-    modules = dict(network.named_modules())
+    modules = named_modules(network)
     twins = {
         path: twin
         for path, module in modules.items()

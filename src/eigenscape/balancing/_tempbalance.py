@@ -32,9 +32,10 @@ from eigenscape.balancing._trace import (
     append,
     check_file,
 )
-from eigenscape.checkpoints import open_checkpoint
+from eigenscape.checkpoints import gathered, named_tensors, open_checkpoint
 from eigenscape.errors import InputError
 from eigenscape.results import Environment, decode, encode
+from eigenscape.runs import is_first_process
 
 #: Any sink of numbers: ``writer(dict, step)``.
 Log = Callable[[Mapping[str, float], int], object]
@@ -303,10 +304,11 @@ class TempBalance:
         self._seen = key
 
     def _readings(self) -> dict[str, Reading]:
-        named: dict[str, torch.Tensor] = dict(self._network.named_buffers())
-        named.update(self._network.named_parameters(remove_duplicate=False))
+        named = named_tensors(self._network)
         found = {
-            layer.name: self._meter.read(layer, [named[name].detach() for name in layer.tensors])
+            layer.name: self._meter.read(
+                layer, [gathered(named[name].detach()) for name in layer.tensors]
+            )
             for layer in self._chosen.layers
         }
         if not self._synchronize:
@@ -361,6 +363,8 @@ class TempBalance:
             for reading in (readings[layer.name],)
         ]
         self._rows.extend(rows)
+        if not is_first_process():
+            return
         if self.path is not None:
             append(self.path, rows)
         if self.log is not None:

@@ -5,6 +5,10 @@ Reading
     :class:`Checkpoint`: a mapping of names to tensors, each described by a :class:`TensorInfo`.
     :func:`effective_weights` gives the weights that act where masks, norms or scales are stored
     beside them.
+Modules
+    :func:`named_tensors` and :func:`named_modules` name a module's parts as a checkpoint of it
+    does, without the parts of names that wrappers add; :func:`gathered` collects a tensor that
+    :func:`is_sharded` over processes.
 Writing
     :func:`save_checkpoint` writes tensors to a new ``.safetensors`` file, atomically.
 Editing
@@ -21,6 +25,10 @@ from eigenscape.checkpoints._open import open_checkpoint as open_checkpoint
 from eigenscape.checkpoints._patch import Patch as Patch
 from eigenscape.checkpoints._save import save_checkpoint as save_checkpoint
 from eigenscape.checkpoints._tensor_info import TensorInfo as TensorInfo
+from eigenscape.checkpoints._tensors import gathered as gathered
+from eigenscape.checkpoints._tensors import is_sharded as is_sharded
+from eigenscape.checkpoints._wrappers import named_modules as named_modules
+from eigenscape.checkpoints._wrappers import named_tensors as named_tensors
 
 __all__ = [
     "Checkpoint",
@@ -28,6 +36,10 @@ __all__ = [
     "Patch",
     "TensorInfo",
     "effective_weights",
+    "gathered",
+    "is_sharded",
+    "named_modules",
+    "named_tensors",
     "open_checkpoint",
     "save_checkpoint",
 ]

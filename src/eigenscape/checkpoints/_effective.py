@@ -25,7 +25,9 @@ from eigenscape.checkpoints._effective_formulas import (
 from eigenscape.checkpoints._open import CheckpointLike, open_checkpoint
 from eigenscape.checkpoints._reader import Listing, tie_notes
 from eigenscape.checkpoints._tensor_info import TensorInfo
+from eigenscape.checkpoints._tensors import gathered
 from eigenscape.checkpoints._text import counted, few
+from eigenscape.checkpoints._wrappers import named_modules
 
 Infos = Mapping[str, TensorInfo]
 _PARAMETRIZED = re.compile(r"(?P<base>.*?)parametrizations\.(?P<leaf>[^.]+)\.(?P<rest>.+)")
@@ -236,7 +238,7 @@ def _of_codes(info: TensorInfo, infos: Infos, checkpoint: Checkpoint) -> Iterato
 
 
 def _of_module(module: nn.Module, infos: Infos) -> Iterator[_Derived]:
-    for path, owner in module.named_modules():
+    for path, owner in named_modules(module).items():
         if not parametrize.is_parametrized(owner):
             continue
         holders = owner.parametrizations
@@ -255,7 +257,7 @@ def _of_module(module: nn.Module, infos: Infos) -> Iterator[_Derived]:
 def _evaluated(module: nn.Module, name: str) -> Tensor:
     """Return a parametrized tensor; what evaluating writes (spectral norm's u) stays as found."""
     path, _, leaf = name.rpartition(".")
-    owner = module.get_submodule(path)
+    owner = named_modules(module)[path]
     holder = owner.parametrizations
     assert isinstance(holder, nn.ModuleDict)
     inside = list(holder[leaf].modules())
@@ -266,7 +268,7 @@ def _evaluated(module: nn.Module, name: str) -> Tensor:
             part.training = False
         with torch.no_grad(), parametrize.cached():
             value: Tensor = getattr(owner, leaf)
-        return value.detach().cpu().clone()
+        return gathered(value.detach()).cpu().clone()
     finally:
         for part, training in zip(inside, modes, strict=True):
             part.training = training

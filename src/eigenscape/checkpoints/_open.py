@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from eigenscape.checkpoints._checkpoint import Checkpoint
 from eigenscape.checkpoints._contents import find_tensors
 from eigenscape.checkpoints._errors import teaching
-from eigenscape.checkpoints._file import TORCH_SUFFIXES, file_reader
+from eigenscape.checkpoints._file import TORCH_SUFFIXES, file_reader, read_json
 from eigenscape.checkpoints._folder import INDEX, folder_reader, index_reader
 from eigenscape.checkpoints._memory import MemoryReader, module_config, module_reader
 from eigenscape.checkpoints._reader import Listing, Reader
@@ -159,9 +159,11 @@ def _of_module(module: nn.Module) -> Checkpoint:
     inner, notes = unwrapped(module)
     reader = module_reader(inner)
     listing = reader.listing().noting(*notes)
-    _check_not_empty(len(listing.infos), f"the module {type(inner).__name__}")
+    kind = type(inner).__name__
+    _check_not_empty(len(listing.infos), f"the module {kind}")
+    listing, stored = without_wrappers(listing)
     config = module_config(inner)
-    return Checkpoint(reader, listing, source=type(inner).__name__, config=config, module=inner)
+    return Checkpoint(reader, listing, source=kind, stored=stored, config=config, module=inner)
 
 
 def _of_path(source: str) -> Checkpoint:
@@ -176,7 +178,15 @@ def _of_path(source: str) -> Checkpoint:
         return _of_folder(path, ())
     if path.name.endswith(INDEX) and there:
         return _assemble(index_reader(path)[0], str(path))
-    return _assemble(file_reader(path), str(path))
+    return _assemble(file_reader(path), str(path), _adapter_config(path))
+
+
+def _adapter_config(path: Path) -> dict[str, Any]:
+    """Return the config beside an adapter's file: without it, its scale is not known."""
+    beside = path.parent / "adapter_config.json"
+    with teaching(beside):
+        there = path.name.startswith("adapter_model.") and beside.is_file()
+    return read_json(beside) if there else {}
 
 
 def _of_folder(folder: Path, notes: tuple[str, ...]) -> Checkpoint:

@@ -37,10 +37,31 @@ def describe(tensors: Mapping[str, Tensor], file: str | None = None) -> tuple[Te
 
 def identity(tensor: Tensor) -> Hashable:
     """Return a key that two names share exactly if they mean the same entries of one memory."""
+    if is_sharded(tensor):
+        return id(tensor)
     addressable = tensor.layout == torch.strided and tensor.numel() > 0
     if not addressable or tensor.device.type == "meta":
         return id(tensor)
     return tensor.device, tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride()
+
+
+def is_sharded(tensor: Tensor) -> bool:
+    """Tell whether a tensor is a DTensor, whose entries can lie in several processes."""
+    return callable(getattr(tensor, "full_tensor", None))
+
+
+def gathered(tensor: Tensor) -> Tensor:
+    """Return the whole of a tensor: of a DTensor, what all its processes hold.
+
+    With several processes each of them must ask, for the same tensors in the same order.
+
+    >>> gathered(torch.ones(2)).tolist()
+    [1.0, 1.0]
+    """
+    if not is_sharded(tensor):
+        return tensor
+    whole: Tensor = tensor.full_tensor()  # type: ignore[attr-defined]
+    return whole
 
 
 def own_copy(tensor: Tensor, name: str) -> Tensor:
@@ -54,7 +75,7 @@ def own_copy(tensor: Tensor, name: str) -> Tensor:
             f"{name} {tuple(tensor.shape)} is on the meta device: it has a shape but no data. "
             "Try: load the weights into the module first, or open the files that hold them"
         )
-    tensor = tensor.detach()
+    tensor = gathered(tensor.detach())
     if tensor.layout != torch.strided:
         return dense(tensor).cpu().clone()
     if tensor.is_quantized:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from eigenscape.checkpoints._reader import Listing
 from eigenscape.checkpoints._text import counted
 
 _PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and its like; of torch.compile
-_INSIDE = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")  # at any depth
+# At any depth: of torch.compile, FSDP and activation checkpointing; then of DataParallel.
+_INSIDE = (("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"), ("module",))
 _MOST = 0.9
 
 
@@ -44,16 +46,59 @@ def short_names(names: list[str]) -> tuple[dict[str, str], tuple[str, ...]]:
 def _without_inner(
     short: dict[str, str], notes: list[str]
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    plain = {
-        name: ".".join(part for part in now.split(".") if part not in _INSIDE) or now
-        for name, now in short.items()
-    }
-    changed = [name for name in short if plain[name] != short[name]]
-    if not changed or len(set(plain.values())) < len(plain):
-        return short, tuple(notes)
-    found = [mark for mark in _INSIDE if any(mark in short[name].split(".") for name in changed)]
-    notes.append(f"{' and '.join(found)} left out of {counted(len(changed), 'name')}")
-    return plain, tuple(notes)
+    for marks in _INSIDE:
+        plain = {name: without_parts(now, marks) for name, now in short.items()}
+        changed = [name for name in short if plain[name] != short[name]]
+        if not changed or len(set(plain.values())) < len(plain):
+            continue
+        found = [mark for mark in marks if any(mark in short[n].split(".") for n in changed)]
+        notes.append(f"{' and '.join(found)} left out of {counted(len(changed), 'name')}")
+        short = plain
+    return short, tuple(notes)
+
+
+def without_parts(name: str, marks: Sequence[str] = sum(_INSIDE, ())) -> str:
+    """Return a name without the parts that wrappers add; a leading "module" stays.
+
+    >>> without_parts("blocks.0._fsdp_wrapped_module.fc.weight"), without_parts("a.module.w")
+    ('blocks.0.fc.weight', 'a.w')
+    """
+    first, *rest = name.split(".")
+    start = [] if first in marks and first != "module" else [first]
+    return ".".join([*start, *(part for part in rest if part not in marks)]) or name
+
+
+def named_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Return a module's parameters and buffers by the names that a checkpoint of it has.
+
+    They are the tensors themselves, not copies; tied ones stand under each of their names.
+
+    >>> model = nn.Sequential(nn.DataParallel(nn.Linear(2, 2, bias=False)))
+    >>> [name for name, _ in model.named_parameters()], list(named_tensors(model))
+    (['0.module.weight'], ['0.weight'])
+    """
+    module = unwrapped(module)[0]
+    held: dict[str, Tensor] = dict(module.named_parameters(remove_duplicate=False))
+    held.update(module.named_buffers(remove_duplicate=False))
+    short = short_names(list(module.state_dict(keep_vars=True)))[0]
+    known = set(short.values())
+    # Some wrappers keep themselves out of the names of a state dict, but not of parameters.
+    bare = {name: without_parts(name) for name in held if name not in short}
+    short |= {name: plain for name, plain in bare.items() if plain in known}
+    return {short.get(name, name): tensor for name, tensor in held.items()}
+
+
+def named_modules(module: nn.Module) -> dict[str, nn.Module]:
+    """Return every module by the name that a checkpoint has for it; of wrappers, the inside.
+
+    >>> list(named_modules(nn.Sequential(nn.DataParallel(nn.Linear(2, 2)))))
+    ['', '0', '0.module']
+    """
+    found: dict[str, nn.Module] = {}
+    for path, part in unwrapped(module)[0].named_modules(remove_duplicate=False):
+        found[path and without_parts(path)] = part  # the innermost of one name
+        found.setdefault(path, part)
+    return found
 
 
 def _wraps(prefix: str, short: dict[str, str]) -> bool:

@@ -15,6 +15,7 @@ from eigenscape.cli._verb import (
     add_verb,
     failing,
     gate_labels,
+    not_seen,
     note,
     own_file,
     spectra_options,
@@ -80,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
         for label, number in examined.summary["verdicts"].items():
             counts[label] = counts.get(label, 0) + number
     hit = failing(counts, args.fail_on)
+    for examined in result.examined.values():
+        hit += not_seen(examined, args.fail_on)
     if hit:
         note(f"gate: {', '.join(hit)}")
     return 1 if hit else 0

@@ -13,6 +13,7 @@ from eigenscape.cli._verb import (
     add_verb,
     failing,
     gate_labels,
+    not_seen,
     note,
     own_file,
     spectra_options,
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         result = analyze(args.path, progress=progress, **spectra_options(args))
     _write(result, args, files)
     _print(result, args)
-    hit = failing(result.summary["verdicts"], args.fail_on)
+    hit = failing(result.summary["verdicts"], args.fail_on) + not_seen(result, args.fail_on)
     if hit:
         note(f"gate: {', '.join(hit)}")
     return 1 if hit else 0

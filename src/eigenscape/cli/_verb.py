@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eigenscape.results import Result
+    from eigenscape.spectra import SpectraResult
 
     Verbs = argparse._SubParsersAction["VerbParser"]
 
@@ -264,6 +265,14 @@ def gate_labels(fail_on: str | None) -> set[str]:
             f"--fail-on cannot read {', '.join(unknown)}; verdicts are {', '.join(LABELS)}"
         )
     return wanted
+
+
+def not_seen(result: SpectraResult, fail_on: str | None) -> list[str]:
+    """Return why a gate cannot be passed that never saw the weights: no layers, or empty ones."""
+    if not fail_on:
+        return []
+    empty = sum(0 in item.shape for item in result.skipped)
+    return ["no layer was examined"] * (not result.layers) + [f"{empty} empty"] * (empty > 0)
 
 
 def failing(labels: dict[str, int], fail_on: str | None) -> list[str]:

@@ -13,7 +13,15 @@ Eigenvalues
     each value.
 """
 
-from eigenscape.layers import _convolution, _declared, _linear, _lora, _packed, _refused
+from eigenscape.layers import (
+    _adapters,
+    _convolution,
+    _declared,
+    _linear,
+    _lora,
+    _packed,
+    _refused,
+)
 from eigenscape.layers._blocks import blocks as blocks
 from eigenscape.layers._find import FoundLayers as FoundLayers
 from eigenscape.layers._find import find_layers as find_layers
@@ -43,4 +51,4 @@ __all__ = [
 ]
 
 #: The families that register their handlers when this package is imported.
-_FAMILIES = (_declared, _refused, _lora, _packed, _convolution, _linear)
+_FAMILIES = (_declared, _refused, _lora, _adapters, _packed, _convolution, _linear)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from eigenscape.checkpoints import named_modules, named_tensors
+
 #: The last parts of tensor names that are not a module's own: what is left is the module.
 _LEAVES = frozenset(
     ("weight", "bias", "running_mean", "running_var", "num_batches_tracked", "weight_g", "weight_v")
@@ -78,9 +80,8 @@ def blocks(source: nn.Module | Iterable[str]) -> tuple[Block, ...]:
     """
     types: Mapping[str, type[nn.Module]] = {}
     if isinstance(source, nn.Module):
-        names = [name for name, _ in source.named_parameters(remove_duplicate=False)]
-        names += [name for name, _ in source.named_buffers(remove_duplicate=False)]
-        types = {path: type(module) for path, module in source.named_modules()}
+        names = list(named_tensors(source))
+        types = {path: type(module) for path, module in named_modules(source).items()}
     else:
         names = list(source)
     levels = {name: _levels(_module(name), types) for name in names}

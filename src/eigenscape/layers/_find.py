@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from eigenscape.checkpoints import Checkpoint, TensorInfo
+from torch import nn
+
+from eigenscape.checkpoints import Checkpoint, TensorInfo, named_modules, named_tensors
 from eigenscape.errors import InputError
 from eigenscape.layers._blocks import blocks
 from eigenscape.layers._handlers import read_tensor
@@ -55,15 +57,16 @@ def find_layers(checkpoint: Checkpoint, options: LayerOptions | None = None) -> 
     options = options or LayerOptions()
     infos = {info.name: info for info in checkpoint.infos()}
     module = checkpoint.module
-    owners = dict(module.named_modules()) if module is not None else {}
-    buffers = {name for name, _ in module.named_buffers()} if module is not None else set()
+    owners = named_modules(module) if module is not None else {}
+    held = named_tensors(module) if module is not None else {}
+    buffers = {name for name, tensor in held.items() if not isinstance(tensor, nn.Parameter)}
     units = [block.name for block in blocks(infos if module is None else module)]
     layers: list[LayerMatrix] = []
     skipped: list[Skipped] = []
     for info in infos.values():
         owner = owners.get(info.name.rpartition(".")[0])
         candidate = Candidate(
-            info, owner, module, infos, checkpoint.config, buffer=info.name in buffers
+            info, owner, module, infos, checkpoint.config, info.name in buffers, owners
         )
         reading = read_tensor(candidate, options)
         if isinstance(reading, Skipped):
@@ -126,7 +129,8 @@ def _left_out(layer: LayerMatrix, options: LayerOptions) -> str | None:
         return "not among the layers asked for (--include)"
     if any(matches(name, options.exclude) for name in names):
         return "left out as asked (--exclude)"
-    if layer.n_eigenvalues < options.min_eigenvalues:
+    few = layer.n_eigenvalues < options.min_eigenvalues
+    if few and layer.kind != "lora_update":  # of low rank by design; its norm says something
         count = layer.n_eigenvalues
         return (
             f"{layer.kind} with {count} eigenvalue{'s' if count > 1 else ''}: too few for an "

@@ -28,8 +28,8 @@ def handler(name: str, order: float) -> Callable[[Handler], Handler]:
     Args:
         name: unique among all handlers.
         order: the smallest is tried first. What the user declared has 0, tensors that are not
-            weights 100 to 140, the families 200 to 800, and any other 2-D weight 900: 50 is tried
-            before all of them.
+            weights and adapters 100 to 140, the families 300 to 800, and any other 2-D weight
+            900: 50 is tried before all of them.
 
     Raises:
         InputError: the name is taken.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import torch
@@ -15,6 +15,22 @@ from eigenscape.layers._options import LayerOptions
 
 _FUSED = ("qkv", "c_attn", "query_key_value", "wqkv", "in_proj", "qkv_proj")
 _QKV = ("q", "k", "v")
+#: Names under which every family keeps the rows of q, then of k, then of v.
+_ALWAYS_IN_ROWS = ("qkv", "c_attn")
+#: Families of Hugging Face's transformers that do so under other names ...
+_IN_ROWS = ("gpt2", "phi3", "mpt", "dbrx", "qwen")
+#: ... that keep them head by head ...
+_BY_HEADS = (
+    "gpt_neox",
+    "gpt_neox_japanese",
+    "bloom",
+    "falcon",
+    "gpt_bigcode",
+    "persimmon",
+    "internlm2",
+)
+#: ... or in groups of heads that each hold q, v, k (its TPU cores, ``mp_num``).
+_CODEGEN_GROUPS = 4
 # What PEFT puts between a module and its weight.
 _WRAPPED = re.compile(r"\.(base_layer|original_module|modules_to_save\.[^.]+)(?=\.|$)")
 _EMBEDDING = re.compile(
@@ -45,7 +61,7 @@ def column_block(tensors: Sequence[torch.Tensor], *, index: int, count: int) -> 
 
 
 def head_block(tensors: Sequence[torch.Tensor], *, index: int, heads: int) -> torch.Tensor:
-    """Part ``index`` of rows ordered (head, q k v, head width): GPT-NeoX and BLOOM."""
+    """Part ``index`` of rows ordered (group, part, width): GPT-NeoX, BLOOM and CodeGen."""
     W = tensors[0]
     rows, cols = W.shape
     return W.reshape(heads, 3, rows // (3 * heads), cols)[:, index].reshape(1, rows // 3, cols)
@@ -57,11 +73,13 @@ def linear(candidate: Candidate, options: LayerOptions) -> Reading:
     if len(candidate.shape) != 2 or 1 in candidate.shape:
         return None
     transposed, inferred = _orientation(candidate)
-    if options.split_qkv and _is_fused(candidate, transposed):
-        return _split_qkv(candidate, transposed, inferred)
+    note = ""
+    if options.split_qkv and _named_fused(candidate):
+        found = _split_qkv(candidate, transposed, inferred)
+        if not isinstance(found, str):
+            return found
+        note = f"not split: {found}"
     kind = "linear_transposed" if transposed else "linear"
-    unequal = options.split_qkv and _named_fused(candidate)
-    note = "not split: q, k and v are of unequal size" if unequal else ""
     return [
         LayerMatrix.of(candidate, kind, (1, *candidate.shape), whole, inferred=inferred, note=note)
     ]
@@ -98,29 +116,50 @@ def _named_fused(candidate: Candidate) -> bool:
     return candidate.path.lower().rpartition(".")[2] in _FUSED
 
 
-def _is_fused(candidate: Candidate, transposed: bool) -> bool:
+def _layout(candidate: Candidate, transposed: bool) -> tuple[int, str] | str:
+    """How the rows of a fused weight lie: in how many groups, and what each holds in which order.
+
+    Or why that is not known. A name says it where every family that uses it agrees; else the
+    model's type in the config does.
+    """
     rows, cols = candidate.shape
-    return _named_fused(candidate) and (cols == 3 * rows if transposed else rows == 3 * cols)
+    if (cols != 3 * rows) if transposed else (rows != 3 * cols):
+        return "q, k and v are of unequal size"
+    config = candidate.config
+    inner = config.get("text_config")
+    if "model_type" not in config and isinstance(inner, Mapping):
+        config = inner
+    model, name = config.get("model_type"), candidate.path.lower().rpartition(".")[2]
+    heads = config.get("num_attention_heads") or config.get("n_head")
+    if transposed and name in _ALWAYS_IN_ROWS:  # GPT-2's Conv1D
+        return 1, "qkv"
+    if model == "codegen":
+        return _CODEGEN_GROUPS, "qvk"
+    by_heads = model in _BY_HEADS or (model is None and name == "query_key_value")
+    if by_heads and isinstance(heads, int) and heads > 0 and rows % (3 * heads) == 0:
+        return heads, "qkv"
+    if by_heads:
+        return "stored head by head, and config.json does not say the number of heads"
+    if model in _IN_ROWS or (name in _ALWAYS_IN_ROWS and name != "query_key_value"):
+        return 1, "qkv"
+    return f"neither the name {name} nor config.json says how q, k and v lie in it"
 
 
-def _split_qkv(candidate: Candidate, transposed: bool, inferred: str) -> Reading:
+def _split_qkv(candidate: Candidate, transposed: bool, inferred: str) -> list[LayerMatrix] | str:
+    layout = _layout(candidate, transposed)
+    if isinstance(layout, str):
+        return layout
+    groups, order = layout
     rows, cols = candidate.shape
-    heads = 0  # not stored head by head, as far as the name tells
-    if candidate.path.endswith("query_key_value"):
-        found_heads = candidate.config.get("num_attention_heads") or candidate.config.get("n_head")
-        if not isinstance(found_heads, int) or rows % (3 * found_heads):
-            note = (
-                "not split: stored head by head, and config.json does not have the number of heads"
-            )
-            stack = (1, rows, cols)
-            return [LayerMatrix.of(candidate, "linear", stack, whole, inferred=inferred, note=note)]
-        heads = found_heads
+    if rows % (3 * groups):
+        return f"{rows} rows are not {groups} groups of q, k and v"
     found = []
-    for index, part in enumerate(_QKV):
+    for part in _QKV:
+        index = order.index(part)
         if transposed:
             build, stack = partial(column_block, index=index, count=3), (1, rows, cols // 3)
-        elif heads:
-            build, stack = partial(head_block, index=index, heads=heads), (1, rows // 3, cols)
+        elif groups > 1:
+            build, stack = partial(head_block, index=index, heads=groups), (1, rows // 3, cols)
         else:
             build, stack = partial(row_block, index=index, count=3), (1, rows // 3, cols)
         found.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -13,6 +13,8 @@ from eigenscape.errors import InputError
 
 #: Turns the tensors of a layer into a stack of equal matrices, (k, rows, cols).
 Build = Callable[[Sequence[torch.Tensor]], torch.Tensor]
+#: Turns the tensors of a layer into parts of a matrix, one in memory at a time.
+Pieces = Callable[[Sequence[torch.Tensor]], Iterator[torch.Tensor]]
 
 _WEIGHT = ".weight"
 
@@ -28,6 +30,7 @@ class Candidate:
         neighbours: every tensor of the checkpoint by name.
         config: the checkpoint's ``config.json``, or an empty mapping.
         buffer: whether the module holds it as a buffer, which is not trained.
+        modules: the modules by name, or an empty mapping when only a file is known.
     """
 
     info: TensorInfo
@@ -36,6 +39,7 @@ class Candidate:
     neighbours: Mapping[str, TensorInfo]
     config: Mapping[str, object]
     buffer: bool = False
+    modules: Mapping[str, nn.Module] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -56,6 +60,10 @@ class Candidate:
     def leaf(self) -> str:
         """The last component of the name, such as ``weight``."""
         return self.name.rpartition(".")[2]
+
+    def module_at(self, name: str) -> nn.Module | None:
+        """Return the module of that name, where one is known."""
+        return self.root if not name else self.modules.get(name)
 
     def sibling(self, leaf: str) -> TensorInfo | None:
         """Return the tensor of that leaf name in the same module, if there is one."""
@@ -83,6 +91,8 @@ class LayerMatrix:
         independent: eigenvalues that do not follow from others.
         build: from those tensors to the stack; picklable. None in a result that was read from a
             file.
+        pieces: from those tensors to what the stack stands for, in parts, where the stack only has
+            the same singular values.
     """
 
     name: str
@@ -99,6 +109,9 @@ class LayerMatrix:
     parameters: int = 0
     independent: int = 0
     build: Build | None = field(default=None, repr=False, compare=False, metadata={"saved": False})
+    pieces: Pieces | None = field(
+        default=None, repr=False, compare=False, metadata={"saved": False}
+    )
 
     def __post_init__(self) -> None:
         k, rows, cols = self.stack

@@ -24,7 +24,7 @@ class LayerOptions:
         split_qkv: read fused query-key-value layers as three matrices.
         split_experts: one row for each expert of a 3-D stack, instead of one pooled row.
         embeddings: read embeddings too.
-        lora_scale: the factor on B A in the merged matrix; by default from the adapter's own file.
+        lora_scale: the factor on B A; by default alpha over rank, as the adapter's own file has it.
         include: glob patterns of layer names to read, or the names themselves; empty means all.
         exclude: glob patterns or names of layers to leave out.
         kinds: glob pattern of a tensor name to the kind that it is read as.

@@ -35,7 +35,7 @@ def attention(candidate: Candidate, options: LayerOptions) -> Reading:  # noqa: 
                 candidate, "attention_projection", (1, rows, cols), whole, inferred=inferred
             )
         ]
-    if candidate.leaf != "in_proj_weight" or rows % 3:
+    if candidate.leaf != "in_proj_weight" or not (known or _is_fused_attention(candidate)):
         return None
     return [
         LayerMatrix.of(
@@ -48,6 +48,18 @@ def attention(candidate: Candidate, options: LayerOptions) -> Reading:  # noqa: 
         )
         for index, part in enumerate("qkv")
     ]
+
+
+def _is_fused_attention(candidate: Candidate) -> bool:
+    """Whether an ``in_proj_weight`` is that of an attention, as far as names and shapes tell."""
+    rows, cols = candidate.shape
+    around = f"{candidate.path}.{type(candidate.owner).__name__}".lower()
+    beside = candidate.sibling("out_proj.weight")
+    return rows == 3 * cols and (
+        "attn" in around
+        or "attention" in around
+        or (beside is not None and beside.shape == (cols, cols))
+    )
 
 
 @handler("recurrent", order=300)

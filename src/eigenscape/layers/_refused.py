@@ -24,7 +24,7 @@ _MASK = re.compile(r"(^|[._])(bias|masked_bias|mask|causal_mask)$")
 def vector(candidate: Candidate, options: LayerOptions) -> Reading:  # noqa: ARG001
     """Scalars, vectors and empty tensors."""
     if 0 in candidate.shape:
-        return Skipped.of(candidate, "an empty tensor")
+        return Skipped.of(candidate, "an empty tensor: a placeholder, whose weights are elsewhere")
     if sum(width > 1 for width in candidate.shape) > 1:
         return None
     if candidate.shape == (1, 1):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from eigenscape.checkpoints import named_modules
 from eigenscape.errors import InputError
 from eigenscape.layers import blocks
 from eigenscape.models._greedy import greedy, logits_of
@@ -101,7 +102,8 @@ class LanguageModel:
                 f"{type(self.model).__name__} has no repeated blocks, as eigenscape.layers.blocks "
                 "recognises them"
             )
-        return {block.name: self.model.get_submodule(block.name) for block in found}
+        modules = named_modules(self.model)
+        return {block.name: modules[block.name] for block in found}
 
     def logits(self, tokens: Tensor | Sequence[int]) -> Tensor:
         """Return the logits of what follows each token.

@@ -24,6 +24,7 @@ from eigenscape.runs._store import unfinished as unfinished
 from eigenscape.runs._task import Outcome as Outcome
 from eigenscape.runs._task import Task as Task
 from eigenscape.runs._task import raise_failures as raise_failures
+from eigenscape.runs._threads import is_first_process as is_first_process
 from eigenscape.runs._threads import single_thread as single_thread
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "ProgressCallback",
     "Task",
     "execute",
+    "is_first_process",
     "open_executor",
     "progress_bar",
     "raise_failures",

@@ -1,4 +1,4 @@
-"""One thread for torchwithin a block, where the work is small."""
+"""How torch runs: one thread for a while, where the work is small; several processes."""
 
 from __future__ import annotations
 
@@ -36,3 +36,15 @@ def single_thread(work: float = 0.0) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def is_first_process() -> bool:
+    """Tell whether this process writes: rank 0 of a process group of torch, or the only one.
+
+    >>> is_first_process()
+    True
+    """
+    from torch import distributed
+
+    together = distributed.is_available() and distributed.is_initialized()
+    return not together or distributed.get_rank() == 0

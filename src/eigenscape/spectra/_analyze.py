@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from eigenscape.checkpoints import CheckpointLike, effective_weights
+from eigenscape.checkpoints import Checkpoint, CheckpointLike, effective_weights
+from eigenscape.errors import CheckpointError
 from eigenscape.layers import find_layers
 from eigenscape.results import Environment, encode
 from eigenscape.runs import Engine, ProgressCallback
@@ -45,7 +46,7 @@ def analyze(
 
     Raises:
         InputError: an option out of its range, or an engine that cannot reach the source.
-        CheckpointError: the source cannot be read.
+        CheckpointError: the source cannot be read, or its weights are empty placeholders.
 
     >>> from torch import nn
     >>> result = analyze(nn.Sequential(nn.Linear(64, 32)))
@@ -56,6 +57,8 @@ def analyze(
     chosen = SpectraOptions.of(options, fields)
     checkpoint = effective_weights(source)
     found = find_layers(checkpoint, chosen)
+    if not found.layers:
+        _check_placeholders(checkpoint)
     parameters = sum(
         info.numel
         for info in checkpoint.infos()
@@ -75,3 +78,15 @@ def analyze(
         parameters_total=parameters,
         seconds=time.perf_counter() - started,
     )
+
+
+def _check_placeholders(checkpoint: Checkpoint) -> None:
+    """Refuse a checkpoint whose weights are elsewhere: no layer of it could be examined."""
+    empty = [info.name for info in checkpoint.infos() if not info.numel]
+    if empty:
+        raise CheckpointError(
+            f"{checkpoint.source} has no layer to examine, and {len(empty)} of {len(checkpoint)} "
+            f"tensors are empty, such as {empty[0]}: placeholders, as ZeRO stage 3 leaves them. "
+            "Try: gather the weights when saving (stage3_gather_16bit_weights_on_model_save), or "
+            "zero_to_fp32.py on the folder"
+        )

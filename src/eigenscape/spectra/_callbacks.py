@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from eigenscape.checkpoints import is_sharded
 from eigenscape.errors import MissingExtraError
 from eigenscape.models import Callback, Fit
 from eigenscape.spectra._monitor import SpectralMonitor
@@ -65,7 +66,8 @@ def trainer_callback(**options: Any) -> Any:
         monitor: SpectralMonitor | None = None
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-            if not state.is_world_process_zero:  # one process logs, not every one
+            sharded = any(map(is_sharded, kwargs["model"].parameters()))
+            if not (state.is_world_process_zero or sharded):  # one looks, unless all must gather
                 return
             self.monitor = SpectralMonitor(kwargs["model"], **options)
             self.monitor.look(state.global_step)

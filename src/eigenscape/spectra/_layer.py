@@ -314,7 +314,7 @@ def _notes(context: MetricContext, *, empty: bool, few: bool) -> list[str]:
         if zeros:
             notes.append(f"{zeros} eigenvalues at rounding level are left out of the fits")
         if context.flat:
-            notes.append("all eigenvalues are equal to storage precision: no exponent")
+            notes.append("all or most eigenvalues are equal to storage precision: no exponent")
     if spectrum.fell_back:
         notes.append("float32 could not resolve the threshold; computed again in float64")
     return notes

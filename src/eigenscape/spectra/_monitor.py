@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +14,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from eigenscape.checkpoints import effective_weights, open_checkpoint
+from eigenscape.checkpoints import (
+    effective_weights,
+    gathered,
+    named_tensors,
+    open_checkpoint,
+)
 from eigenscape.errors import InputError, OutputError
 from eigenscape.layers import LayerMatrix, find_layers
+from eigenscape.runs import is_first_process
 from eigenscape.spectra._examine import examine
 from eigenscape.spectra._layer import LayerSpectrum
 from eigenscape.spectra._options import SpectraOptions
@@ -51,8 +59,10 @@ class SpectralMonitor:
     row is carried on, marked as not fresh. The price is one copy of the examined weights in memory,
     on the model's own device.
 
-    The model, the optimizer and the global random state are not changed, and weights that turn
-    NaN are a row of the table, not an exception.
+    Nothing of the model, the optimizer or the global random state is touched. No step raises: what
+    cannot be examined is a row with the reason in its notes, what cannot be written a warning. Of
+    several processes the first writes; tensors that are sharded over them (DTensor) are gathered
+    one at a time, for which every process must call the monitor.
 
     Args:
         model: the network, as it is; layers are those that it has now.
@@ -123,21 +133,58 @@ class SpectralMonitor:
 
     def look(self, step: int) -> list[LayerSpectrum]:
         """Measure the layers now, and log the rows."""
-        current = self._current()
-        if any(self._gone(layer, current) for layer in self._layers):
-            self._layers = self._planned()  # the network changed its shape
-        rows, fresh = [], []
-        with torch.no_grad():
+        rows: list[LayerSpectrum] = []
+        fresh: list[bool] = []
+        with self._no_raise("measuring the layers"), torch.no_grad():
+            current = self._current()
+            if any(self._gone(layer, current) for layer in self._layers):
+                self._layers = self._planned()  # the network changed its shape
+                current = self._current()
             for layer in self._layers:
-                tensors = [current[name].detach() for name in layer.tensors]
-                fresh.append(self._moved(layer, tensors))
-                rows.append(self._examined(layer, tensors) if fresh[-1] else self._last[layer.name])
-        self._write(step, rows, fresh)
+                row, is_fresh = self._seen(layer, current)
+                rows.append(row)
+                fresh.append(is_fresh)
+        with self._no_raise("writing the rows"):
+            self._write(step, rows, fresh)
         return rows
+
+    @contextmanager
+    def _no_raise(self, what: str) -> Iterator[None]:
+        """Turn an error into a warning: a monitor never ends a training."""
+        try:
+            yield
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            warnings.warn(f"SpectralMonitor, {what}: {reason}", RuntimeWarning, stacklevel=4)
+
+    def _seen(
+        self, layer: LayerMatrix, current: Mapping[str, torch.Tensor]
+    ) -> tuple[LayerSpectrum, bool]:
+        """Return the row of one layer, and whether it was examined now."""
+        try:
+            tensors = [gathered(current[name].detach()) for name in layer.tensors]
+            moved = self._moved(layer, tensors)
+            return (self._examined(layer, tensors) if moved else self._last[layer.name]), moved
+        except Exception as error:
+            self._last.pop(layer.name, None)
+            k, rows, cols = layer.stack
+            reason = f"not examined: {type(error).__name__}: {error}"
+            count = layer.n_eigenvalues
+            return (
+                LayerSpectrum(
+                    layer=layer,
+                    matrices=k,
+                    rows=rows,
+                    cols=cols,
+                    n_eigenvalues=count,
+                    notes=(reason,),
+                ),
+                True,
+            )
 
     def _current(self) -> dict[str, torch.Tensor]:
         """The parameters, and the weights that are computed from several of them."""
-        current: dict[str, torch.Tensor] = dict(self._model.named_parameters())
+        current = named_tensors(self._model)
         derived = {name for layer in self._layers for name in layer.tensors} - current.keys()
         acting = effective_weights(self._model) if derived else {}
         return {**current, **{name: acting[name] for name in derived if name in acting}}
@@ -163,8 +210,9 @@ class SpectralMonitor:
         if last is None or self.tolerance == 0 or not math.isfinite(last.alpha_hill):
             return True
         pairs = zip(tensors, self._weights[layer.name], strict=True)
-        squares = sum(float(torch.linalg.vector_norm(now - then)) ** 2 for now, then in pairs)
-        change = layer.scale * math.sqrt(squares)
+        change = layer.scale * math.hypot(
+            *(float(torch.linalg.vector_norm(now - then)) for now, then in pairs)
+        )
         bound = hill_shift(last.alpha_hill, last.hill_threshold, change)
         return not bound < self.tolerance  # NaN weights count as moved
 
@@ -189,6 +237,8 @@ class SpectralMonitor:
             for row, is_fresh in zip(rows, fresh, strict=True)
         ]
         self._rows.extend(lines)
+        if not is_first_process():
+            return
         if self.path is not None:
             _append(self.path, lines)
         if self.log is not None:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from eigenscape.checkpoints import open_checkpoint
+from eigenscape.checkpoints import gathered, named_tensors, open_checkpoint
 from eigenscape.errors import InputError
 from eigenscape.layers import LayerMatrix, LayerOptions, find_layers
 from eigenscape.spectra._overlap import Overlap, TopVectors, decompose, overlap
@@ -173,9 +173,10 @@ class UpdateRecorder:
         return pd.DataFrame(self._rows, columns=list(_HEADER))
 
     def _stack(self, layer: LayerMatrix) -> torch.Tensor:
-        found = dict(self._model.named_parameters()) | dict(self._model.named_buffers())
+        found = named_tensors(self._model)
+        tensors = [gathered(found[name].detach()) for name in layer.tensors]
         with torch.no_grad():
-            return layer.matrices([found[name].detach() for name in layer.tensors]) * layer.scale
+            return layer.matrices(tensors) * layer.scale
 
     def _keep(self, now: int) -> None:
         for layer in self._layers:

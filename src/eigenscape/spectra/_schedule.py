@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from eigenscape.checkpoints import Checkpoint, effective_weights
+from eigenscape.checkpoints import Checkpoint, effective_weights, is_sharded, named_tensors
 from eigenscape.errors import InputError
 from eigenscape.layers import HANDLERS, FoundLayers, LayerMatrix, find_layers
 from eigenscape.results import decode, dumps, encode
@@ -52,6 +52,8 @@ def in_threads(
     costs = {group[0].name: _cost(checkpoint, group) for group in every}
     # The longest first, so that no long one is left for the end.
     groups = sorted(every, key=lambda group: costs[group[0].name], reverse=True)
+    if any(map(is_sharded, named_tensors(checkpoint.module).values()) if checkpoint.module else ()):
+        jobs = 1  # gathered one at a time, in one order in every process
     if jobs is None and 2 * median(costs.values() or [0]) > memory:
         jobs = 1  # the gate would let one through at a time: it may as well use every core
 

@@ -94,6 +94,8 @@ def all_zero() -> Verdict:
 def _rank_collapsed(layer: LayerSpectrum) -> Verdict | None:
     if layer.rank is None or layer.rank >= _COLLAPSED * layer.n_eigenvalues:
         return None
+    if layer.kind == "lora_update":  # of low rank by design
+        return None
     return Verdict(
         label="rank-collapsed",
         rule=f"numerical rank below {_COLLAPSED:.0%} of the full rank, at storage precision",

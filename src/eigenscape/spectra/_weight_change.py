@@ -11,7 +11,6 @@ import torch
 from eigenscape.checkpoints import Checkpoint
 from eigenscape.layers import LayerMatrix
 
-_ROWS = 1024  # of a product of two thin factors, at a time
 _FAR = 2.0**62  # beyond this a difference of integers may not fit
 
 
@@ -51,11 +50,8 @@ class Pairs:
 
 
 def _pieces(layer: LayerMatrix, tensors: list[torch.Tensor]) -> Iterator[torch.Tensor]:
-    if layer.kind == "lora_update":
-        A, B = tensors
-        A = A.double()
-        for start in range(0, len(B), _ROWS):
-            yield B[start : start + _ROWS].double() @ A
+    if layer.pieces is not None:
+        yield from layer.pieces(tensors)
     elif len(tensors) == 1 and layer.parameters == tensors[0].numel():
         yield tensors[0]  # also of a convolution that is examined by its frequencies
     else:

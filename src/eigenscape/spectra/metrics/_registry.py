@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 #: Eigenvalues that differ by less than this many units of storage precision are equal.
 _EQUAL = 100
+#: Neighbours closer than this many units are ties, and so are tails whose mean logarithm is less;
+#: never more than ``_WIDEST``, and for neighbours only where a unit is at most ``_FINE``.
+_TIE, _WIDEST, _FINE = 4, 0.01, 1e-6
+#: The eigenvalue solver's own rounding.
+_SOLVER = 1e-13
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,14 @@ class MetricContext:
 
     @property
     def flat(self) -> bool:
-        """Whether all eigenvalues are equal to storage precision, so that there is no tail."""
-        return is_flat(self.spectrum.positive, self.layer.torch_dtype)
+        """Whether the eigenvalues are equal, or most are ties, so that there is no tail."""
+        positive, dtype = self.spectrum.positive, self.layer.torch_dtype
+        return is_flat(positive, dtype) or is_tied(positive, dtype)
+
+    def is_noise(self, alpha: float) -> bool:
+        """Whether an exponent is that of ties: of a tail as wide as rounding makes it."""
+        unit = max(_unit(self.layer.torch_dtype), _SOLVER)
+        return alpha - 1 > 1 / min(_TIE * unit, _WIDEST)
 
 
 Function = Callable[[NDArray[np.float64], MetricContext], Mapping[str, Any]]
@@ -189,9 +200,26 @@ def is_flat(values: NDArray[np.float64], dtype: torch.dtype) -> bool:
     >>> is_flat(np.array([1.0, 1.0 + 1e-9]), torch.float32)
     True
     """
+    return bool(values[-1] / values[0] - 1 < _EQUAL * _unit(dtype))
+
+
+def is_tied(values: NDArray[np.float64], dtype: torch.dtype) -> bool:
+    """Tell whether most of ascending positive values are equal to the next, up to rounding.
+
+    Storage types of 16 bits and less cannot tell: there close values are no ties.
+
+    >>> is_tied(np.array([1.0, 1.0, 1.0, 2.0]), torch.float32)
+    True
+    """
+    unit = max(_unit(dtype), _SOLVER)
+    if unit > _FINE or len(values) < 2:
+        return False
+    return bool((np.diff(values) <= _TIE * unit * values[1:]).mean() > 0.5)
+
+
+def _unit(dtype: torch.dtype) -> float:
     exact = not (dtype.is_floating_point or dtype.is_complex)
-    unit = torch.finfo(torch.float64 if exact else dtype).eps
-    return bool(values[-1] / values[0] - 1 < _EQUAL * unit)
+    return float(torch.finfo(torch.float64 if exact else dtype).eps)
 
 
 def _number(metric_name: str, name: str, value: Any) -> int | float:

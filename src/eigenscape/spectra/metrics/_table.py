@@ -74,7 +74,9 @@ def hill(positive: Array, context: MetricContext) -> dict[str, Any]:
             "alpha_excess_low": max(0.0, min(excesses) - relative),
             "alpha_excess_high": max(excesses) + relative,
         }
-    if context.flat:  # no tail: the null of the shape is all there is to say
+    if context.flat or context.is_noise(
+        fit.alpha
+    ):  # no tail: the null of the shape is all there is to say
         keep = ("hill_threshold", "alpha_null", "alpha_null_low", "alpha_null_high")
         return {name: found[name] for name in keep if name in found}
     return found
@@ -98,6 +100,8 @@ def power_law(positive: Array, context: MetricContext) -> dict[str, Any]:
     if context.flat:
         return {}
     fit = context.fitted or fit_power_law(positive, context.options.fit)
+    if context.is_noise(fit.alpha):
+        return {}
     dependent = len(positive) / min(context.layer.independent, len(positive))  # windows overlap
     return {
         "fit": context.options.fit,
