@@ -104,7 +104,7 @@ def train_operator(
 
     Args:
         model: maps inputs to predictions of the targets' shape; the mode of its modules is
-        restored afterwards.
+            restored afterwards.
         inputs: one example a row; moved to the model's device.
         targets: one example a row.
         epochs: passes over the examples.
