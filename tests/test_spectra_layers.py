@@ -284,7 +284,6 @@ def test_fresh_lora_update_is_zero():
         ("logit_scale", torch.tensor(1.0), "scalar"),
         ("cls_token", torch.zeros(1, 1, 64), "vector"),
         ("fc.weight", torch.ones(1, 1), "1 x 1"),
-        ("fc.weight", torch.zeros(0, 4), "empty"),
         ("fc.weight", torch.zeros(64, 64, dtype=torch.int8), "quantized"),
         ("fc.qweight", torch.zeros(64, 64, dtype=torch.int32), "quantized"),
         ("steps", torch.zeros((), dtype=torch.int64), "counter"),
@@ -300,6 +299,12 @@ def test_what_is_no_matrix_is_said(name, tensor, word):
     result = analyze({name: tensor})
     assert len(result) == 0
     assert word in result.skipped[0].reason
+
+
+def test_an_empty_tensor_beside_others_is_said():
+    result = analyze({"fc.weight": torch.zeros(0, 4), "head.weight": torch.randn(32, 32)})
+    assert [layer.name for layer in result] == ["head"]
+    assert "empty" in result.skipped[0].reason
 
 
 def test_parametrized_weights_that_cannot_be_computed_are_named():

@@ -151,8 +151,9 @@ def _split_qkv(candidate: Candidate, transposed: bool, inferred: str) -> list[La
         return layout
     groups, order = layout
     rows, cols = candidate.shape
-    if rows % (3 * groups):
-        return f"{rows} rows are not {groups} groups of q, k and v"
+    fused = cols if transposed else rows
+    if fused % (3 * groups):
+        return f"{fused} outputs are not {groups} groups of q, k and v"
     found = []
     for part in _QKV:
         index = order.index(part)

@@ -99,7 +99,7 @@ def _uncompiled(model: nn.Module) -> AbstractContextManager[object]:
 
 def eager(model: Any) -> Any:
     """Return the module that ``torch.compile`` wrapped; anything else as it is."""
-    while isinstance(model, nn.Module) and isinstance(model._modules.get("_orig_mod"), nn.Module):
+    while isinstance(model, nn.Module) and "_orig_mod" in model._modules:
         model = model._modules["_orig_mod"]
     return model
 

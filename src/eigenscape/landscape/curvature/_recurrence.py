@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 #: Vectors of P numbers at the peak of a product: leaf, first gradient, the product and two of
 #: autograd's workspace; two of the recurrence, its start or the sum, and the point itself.
 VECTORS = 9
-#: Numbers that are summed in the working precision before they are added up in float64.
-_CHUNK = 2**15
+#: Numbers whose products are held at a time.
+_CHUNK = 2**20
 
 Pick = Callable[[Tensor], int]
 Tell = Callable[[str], None]
@@ -189,14 +189,13 @@ def _start(curvature: Curvature, generator: torch.Generator) -> Tensor:
 def dot(left: Tensor, right: Tensor) -> float:
     """Return an inner product whose rounding does not grow with the length.
 
-    Chunks are summed in the working precision, and added up in float64.
+    Products are taken in the working precision and summed in float64, chunk by chunk.
 
     >>> dot(torch.full((2**20 + 3,), 0.1), torch.ones(2**20 + 3)) / (2**20 + 3)
     0.1000000...
     """
-    whole = len(left) // _CHUNK * _CHUNK
-    rows = left[:whole].view(-1, 1, _CHUNK) @ right[:whole].view(-1, _CHUNK, 1)
-    return float(rows.double().sum()) + float(torch.dot(left[whole:], right[whole:]))
+    pairs = zip(torch.split(left, _CHUNK), torch.split(right, _CHUNK), strict=True)
+    return sum(float((a * b).sum(dtype=torch.float64)) for a, b in pairs)
 
 
 def _forecast(curvature: Curvature, seconds: float, most: int) -> str:
