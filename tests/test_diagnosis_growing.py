@@ -165,7 +165,7 @@ def test_killed_and_resumed_is_bit_for_bit_the_same(tmp_path):
     plan = plan_of(family, epochs=60)
     script = (
         "from eigenscape.diagnosis import *\n"
-        "from eigenscape.diagnosis.measuring import MeasureOptions\n"
+        "from eigenscape.diagnosis.measuring._options import MeasureOptions\n"
         "from eigenscape.models import load_probe\n"
         f"f = load_probe({str(FILE) + ':family'!r})\n"
         "p = GrowPlan.of(f, data=(60, 120), rates=(0.01, 0.1, 1.0), epochs=60,\n"
