@@ -23,6 +23,7 @@ from eigenscape.zoo import (
     FNO1d,
     GPTClassifier,
     Grammar,
+    SmallCNN,  # noqa: F401 - a name of recordings
     build,
     burgers,
     convection,

@@ -16,6 +16,7 @@ from eigenscape.diagnosis import (
 from eigenscape.landscape import CurveOptions
 from eigenscape.models import Objective, Recipe, Task, build
 from eigenscape.zoo import GPTClassifier, train
+from eigenscape.zoo._classifiers import SmallCNN  # noqa: F401 - a name of recordings
 from eigenscape_studies.laboratory import LabOptions, run_experiment
 from eigenscape_studies.networks import (
     FNO1d,

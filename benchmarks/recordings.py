@@ -48,7 +48,6 @@ from eigenscape.topology import (
     merge_tree,
     wasserstein_distance,
 )
-from eigenscape.zoo._classifiers import SmallCNN
 
 if importlib.util.find_spec("eigenscape.models"):
     import _recordings_names as names
@@ -126,7 +125,7 @@ def small_mlp(seed: int = 0, dtype: torch.dtype = torch.float32, epochs: int = 2
 def small_cnn() -> tuple[nn.Module, tuple[Any, Any]]:
     inputs, labels = few_digits(count=48)
     images = inputs.view(-1, 1, 8, 8)
-    model = names.build(lambda: SmallCNN(1, 10, 4), 0)
+    model = names.build(lambda: names.SmallCNN(1, 10, 4), 0)
     names.trained(model, images, labels, epochs=1, batch_size=16, learning_rate=0.05, seed=0)
     return model.eval(), (images, labels)
 
