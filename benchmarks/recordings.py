@@ -194,7 +194,7 @@ def spectra_options() -> Arrays:
     return found
 
 
-@verb(1e-15, "the null by the one Hill estimator: its sum has one more term, ln 1 = 0")
+@verb()
 def spectra_paper_hill() -> Arrays:
     """Tail exponents by equation 2 of Liu et al. (2024), which leaves the threshold out."""
     path = data_file("cifar_resnet/resnet20-12fca82f.th")
