@@ -15,6 +15,8 @@ from eigenscape.spectra._options import SpectraOptions as SpectraOptions
 from eigenscape.spectra._overlap import TopVectors as TopVectors
 from eigenscape.spectra._overlap import decompose as decompose
 from eigenscape.spectra._overlap import overlap as overlap
+from eigenscape.spectra._precision import Precision as Precision
+from eigenscape.spectra._precision import precisions as precisions
 from eigenscape.spectra._recorder import UpdateRecorder as UpdateRecorder
 from eigenscape.spectra._result import SpectraResult as SpectraResult
 from eigenscape.spectra._verdict import LABELS as LABELS
@@ -35,6 +37,7 @@ __all__ = [
     "LayerSpectrum",
     "MetricContext",
     "MonitorCallback",
+    "Precision",
     "SpectraOptions",
     "SpectraResult",
     "SpectralMonitor",
@@ -49,6 +52,7 @@ __all__ = [
     "is_flat",
     "metric",
     "overlap",
+    "precisions",
     "stable_rank",
     "tensorboard_sink",
     "trainer_callback",
