@@ -16,7 +16,7 @@ import eigenscape_studies
 from eigenscape.allocation import allocate
 from eigenscape.balancing import BalancingTrace
 from eigenscape.balancing._trace import TraceRow
-from eigenscape.checkup import CheckupResult
+from eigenscape.checkup import CheckupResult, Finding
 from eigenscape.diagnosis import (
     Diagnosis,
     EvaluationResult,
@@ -257,7 +257,10 @@ def checkup() -> CheckupResult:
     return CheckupResult(
         environment=STAMP,
         title="net",
-        sentences=("It is well.",),
+        findings=(
+            Finding(text="It was measured.", basis="measurement"),
+            Finding(text="Raise it.", basis="guess", knob="rate", direction="raise"),
+        ),
         facts={"size": "small"},
         examined={"net": spectra()},
         around={"Curvature": hessian(), "Plane": landscape(), "Advice": prescription()},

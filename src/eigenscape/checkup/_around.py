@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
+from eigenscape.checkup._finding import Finding
 from eigenscape.errors import EigenscapeError
 from eigenscape.landscape import HessianResult, Landscape, hessian, sample
 from eigenscape.models import Objective
@@ -29,7 +30,7 @@ def look_around(
     engine: Engine = "local",
     address: str | None = None,
     progress: ProgressCallback | None = None,
-) -> tuple[dict[str, Result], tuple[str, ...]]:
+) -> tuple[dict[str, Result], tuple[Finding, ...]]:
     """Measure the Hessian and a plane of filter-normalised random directions.
 
     Args:
@@ -41,7 +42,7 @@ def look_around(
         progress: called while the plane is sampled.
 
     Returns:
-        What was measured, by heading, and the sentences: what was found, and of each of the two
+        What was measured, by heading, and the findings: what was found, and of each of the two
         that failed its name and the reason.
     """
     few = min(3, objective.space.count)
@@ -69,12 +70,13 @@ def look_around(
     parts = [_of_curvature(curvature)] if curvature else []
     parts += [_of_plane(plane)] if plane else []
     place = f"loss {objective.loss_at_center:.4g} on {round(objective.data.count)} samples"
-    said = (f"Around it ({place}): {'; '.join(parts)}.",) if parts else ()
+    text = f"Around it ({place}): {'; '.join(parts)}."
+    said = (Finding(text=text, basis="measurement"),) if parts else ()
     return results, (*said, *why_not, *nor)
 
 
-def attempted(name: str, examine: Callable[[], _FoundT]) -> tuple[_FoundT | None, tuple[str, ...]]:
-    """Return what an examination found, or None and a sentence with the reason.
+def attempted(name: str, examine: Callable[[], _FoundT]) -> tuple[_FoundT | None, tuple[Finding, ...]]:
+    """Return what an examination found, or None and a finding with the reason.
 
     The model, the loss and the data are the user's: whatever they raise, the rest stays.
     """
@@ -83,7 +85,8 @@ def attempted(name: str, examine: Callable[[], _FoundT]) -> tuple[_FoundT | None
     except Exception as error:
         kind = "" if isinstance(error, EigenscapeError) else f"{type(error).__name__}: "
         said = " ".join(str(error).split()).rstrip(".")
-        return None, (f"Not examined: the {name}, because of: {kind}{said}.",)
+        text = f"Not examined: the {name}, because of: {kind}{said}."
+        return None, (Finding(text=text, basis="measurement"),)
 
 
 def _of_curvature(curvature: HessianResult) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
 from eigenscape.checkpoints import CheckpointLike
 from eigenscape.checkup._around import attempted, look_around
-from eigenscape.checkup._diagnosed import diagnosed, diagnosed_twin
+from eigenscape.checkup._diagnosed import diagnosed, diagnosed_twin, of_diagnosis
+from eigenscape.checkup._finding import Finding, reconciled
 from eigenscape.checkup._result import CheckupResult
-from eigenscape.checkup._sentences import findings, labelled, named
+from eigenscape.checkup._sentences import described, labelled, named
 from eigenscape.diagnosis import Population, Prescription
 from eigenscape.errors import InputError
 from eigenscape.models import Objective
@@ -30,10 +32,11 @@ def checkup(
     progress: ProgressCallback | None = None,
     **options: Any,
 ) -> CheckupResult:
-    """Examine a checkpoint and return the findings in a few sentences.
+    """Examine a checkpoint and return the findings.
 
     What fails of the examinations around the model (curvature, landscape, diagnosis) is named in
-    the sentences with its reason; the others stay.
+    the findings with its reason; the others stay. Advices that contradict each other are
+    reconciled: see :func:`eigenscape.checkup.reconciled`.
 
     Args:
         source: as for :func:`eigenscape.spectra.analyze`.
@@ -58,25 +61,26 @@ def checkup(
         )
     result = analyze(source, progress=progress, **options)
     around: dict[str, Result] = {}
-    sentences: tuple[str, ...] = findings(result)
+    found: tuple[Finding, ...] = described(result)
     if objective is not None:
         how = {name: options[name] for name in ("jobs", "engine", "address") if name in options}
         if how.get("engine") == "threads":  # for layers; a model in threads waits for Python
             how["engine"] = "local"
         seed = options.get("seed", 0)
         around, said = look_around(objective, seed=seed, progress=progress, **how)
-        sentences = (*sentences, *said)
+        found = (*found, *said)
     if population is not None and objective is not None:
         family, probed = population, objective
-        found, why_not = attempted("diagnosis", lambda: diagnosed(family, probed, models))
-        sentences = (*sentences, *why_not)
-        if found is not None:
-            around["Diagnosis"] = found
-            sentences = (found.brief[0], *sentences, *found.brief[1:])
+        diagnosis, why_not = attempted("diagnosis", lambda: diagnosed(family, probed, models))
+        found = (*found, *why_not)
+        if diagnosis is not None:
+            around["Diagnosis"] = diagnosis
+            advice, *rest = of_diagnosis(diagnosis)
+            found = (advice, *found, *rest)
     return CheckupResult(
         environment=result.environment,
         title=f"Check-up of {result.source}",
-        sentences=sentences,
+        findings=reconciled(found),
         facts={"examined in": f"{result.seconds:.1f} s"},
         examined={"checkpoint": result},
         around=around,
@@ -98,15 +102,19 @@ def checkup_twins(
         twin.name: analyze(twin.model, progress=progress, **options) for twin in (healthy, sick)
     }
     first = next(iter(examined.values()))
+    advice = described(examined[sick.name])[2]
     prescribed = {twin.name: diagnosed_twin(twin) for twin in (healthy, sick)}
     return CheckupResult(
         environment=first.environment,
         title="A healthy network and its sick twin",
-        sentences=(
-            _accuracies(healthy, sick),
-            _spectra(examined, healthy.name, sick.name),
-            f"{sick.name}: {findings(examined[sick.name])[2]}",
-            *(_prescribed(found, name) for name, found in prescribed.items()),
+        findings=(
+            Finding(text=_accuracies(healthy, sick), basis="measurement"),
+            Finding(text=_spectra(examined, healthy.name, sick.name), basis="measurement"),
+            replace(advice, text=f"{sick.name}: {advice.text}"),
+            *(
+                Finding(text=_prescribed(found, name), basis="guess")
+                for name, found in prescribed.items()
+            ),
         ),
         facts={
             f"{twin.name} recipe": ", ".join(f"{k} {_plain(v)}" for k, v in twin.recipe.items())

@@ -8,6 +8,7 @@ from importlib.resources import as_file, files
 
 from torch import Tensor, nn
 
+from eigenscape.checkup._finding import Finding
 from eigenscape.diagnosis import (
     Measurement,
     MeasureOptions,
@@ -20,6 +21,14 @@ from eigenscape.diagnosis import (
 from eigenscape.models import Objective
 from eigenscape.runs import single_thread
 from eigenscape.zoo import Twin
+
+#: Action -> what it changes, and where to.
+_KNOBS = {
+    "raise temperature": ("learning rate", "raise"),
+    "lower temperature": ("learning rate", "lower"),
+    "widen": ("width", "raise"),
+    "add data": ("data", "more"),
+}
 
 
 def diagnosed(
@@ -41,6 +50,13 @@ def diagnosed(
     others = [network for network in more if network is not model]
     measured = _measured([model, *others], train, options)
     return prescribe(population, measured.metrics, protocol=measured.protocol, sizes=measured.sizes)
+
+
+def of_diagnosis(found: Prescription) -> tuple[Finding, ...]:
+    """Return the advice of a prescription, then what each tree answered."""
+    knob, direction = _KNOBS.get(found.action or "", ("", ""))
+    advice = Finding(text=found.brief[0], basis="guess", knob=knob, direction=direction)
+    return (advice, *(Finding(text=line, basis="guess") for line in found.brief[1:]))
 
 
 def _measured(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
+from eigenscape.checkup._finding import Finding
 from eigenscape.errors import InputError
 from eigenscape.results import Result
 from eigenscape.spectra import SpectraResult
@@ -20,15 +21,16 @@ class CheckupResult(Result):
 
     Args:
         title: what was checked.
-        sentences: the findings, the most important first.
+        findings: what is to be said, the most important first.
         facts: what else is known, by name.
         examined: label to spectral examination.
         around: label to what was measured of the loss around the model, where a probe was given.
     """
 
     schema: ClassVar[str] = "eigenscape.checkup/1"
+    also_written: ClassVar[tuple[str, ...]] = ("sentences",)
     title: str
-    sentences: tuple[str, ...]
+    findings: tuple[Finding, ...]
     facts: Mapping[str, str]
     examined: Mapping[str, SpectraResult]
     around: Mapping[str, Result] = field(default_factory=dict)
@@ -36,6 +38,11 @@ class CheckupResult(Result):
     def __post_init__(self) -> None:
         if not self.examined:
             raise InputError("a check-up without an examination; expected one or more")
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The texts of the findings."""
+        return tuple(found.text for found in self.findings)
 
     def frame(self) -> pd.DataFrame:
         """Return the layer tables, one below the other, with a column that says which."""

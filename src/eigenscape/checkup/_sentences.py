@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from eigenscape.checkup._finding import Finding
 from eigenscape.spectra import LayerSpectrum, SpectraResult
 
 #: Most severe first; the first of these in a network is the one to act on.
@@ -18,9 +19,13 @@ _SEVERITY = (
 _NAMED = 3
 
 
-def findings(result: SpectraResult) -> tuple[str, str, str]:
-    """Return three sentences: what was examined, what state it is in, what to do next."""
-    return _scope(result), _state(result), _advice(result)
+def described(result: SpectraResult) -> tuple[Finding, Finding, Finding]:
+    """Return three findings: what was examined, what state it is in, what to look at."""
+    return (
+        Finding(text=_scope(result), basis="measurement"),
+        Finding(text=_state(result), basis="description"),
+        Finding(text=_advice(result), basis="guess"),
+    )
 
 
 def _scope(result: SpectraResult) -> str:
