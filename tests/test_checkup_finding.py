@@ -12,14 +12,15 @@ from eigenscape.spectra import Precision
 
 
 def precision(right: int, given: int = 20) -> Precision:
-    return Precision.of(
-        "too large a rate",
+    return Precision(
+        statement="hot",
+        kind="diagnosis",
+        says="The learning rate was too large.",
         given=given,
         right=right,
-        positives=given,
-        networks=2 * given,
+        positives=20,
+        networks=40,
         families=("mlp",),
-        looks=1,
     )
 
 

@@ -75,7 +75,9 @@ def look_around(
     return results, (*said, *why_not, *nor)
 
 
-def attempted(name: str, examine: Callable[[], _FoundT]) -> tuple[_FoundT | None, tuple[Finding, ...]]:
+def attempted(
+    name: str, examine: Callable[[], _FoundT]
+) -> tuple[_FoundT | None, tuple[Finding, ...]]:
     """Return what an examination found, or None and a finding with the reason.
 
     The model, the loss and the data are the user's: whatever they raise, the rest stays.

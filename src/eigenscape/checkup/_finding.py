@@ -94,7 +94,8 @@ more.
 
 def _founded(finding: Finding) -> tuple[int, float]:
     """The smaller, the better founded."""
-    precision = finding.precision.precision if finding.precision else 0.0
+    rule = finding.precision
+    precision = rule.precision if rule and rule.given else 0.0
     return BASES.index(finding.basis), -precision
 
 
@@ -107,11 +108,13 @@ def _left_out(kept: Sequence[Finding], lost: Sequence[Finding]) -> Finding:
             f"{kept[0].direction} it counts more."
         )
     else:
-        text = f"Left out, because they contradict each other and rest on the same: {said} ({knob})."
+        text = (
+            f"Left out, because they contradict each other and rest on the same: {said} ({knob})."
+        )
     return Finding(text=text, basis="description")
 
 
 def _words(finding: Finding) -> str:
     if finding.precision:
-        return f"a diagnosis (right in {finding.precision.precision:.0%} of the cases)"
+        return f"a diagnosis ({finding.precision.words()})"
     return f"a {finding.basis}"
