@@ -12,6 +12,7 @@ from eigenscape.errors import InputError
 from eigenscape.stats import (
     bootstrap,
     fit_line,
+    holm,
     interval,
     paired_test,
     rank_correlation,
@@ -134,7 +135,35 @@ def test_lines_are_those_of_scipy(seed, count):
     assert found.start == pytest.approx(wanted.intercept, rel=1e-9, abs=1e-12)
     reach = scipy_stats.t.ppf(0.975, count - 2) * wanted.stderr
     assert found.high - found.slope == pytest.approx(reach, rel=1e-7)
+    assert found.p == pytest.approx(wanted.pvalue, rel=1e-6)
     assert found.turned().slope == -found.slope
+
+
+def test_holm_gives_the_numbers_of_the_textbook():
+    # R: p.adjust(c(.01, .04, .03, .005, .2, .5), "holm")
+    given = [0.01, 0.04, 0.03, 0.005, 0.2, 0.5]
+    assert holm(given).tolist() == pytest.approx([0.05, 0.12, 0.12, 0.03, 0.4, 0.5])
+    assert holm([0.02, math.nan, 0.03])[[0, 2]].tolist() == pytest.approx([0.04, 0.04])
+    assert math.isnan(holm([0.02, math.nan])[1])
+    assert holm([]).tolist() == []
+    assert holm([0.9, 0.8]).tolist() == [1.0, 1.0]
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_holm_lies_between_no_correction_and_bonferroni(p):
+    found = holm(p)
+    assert (found >= np.array(p)).all()
+    assert (found <= np.minimum(1, len(p) * np.array(p))).all()
+    assert found.tolist() == pytest.approx(holm(p[::-1])[::-1].tolist())
+
+
+def test_holm_keeps_its_promise_on_tests_that_depend_on_one_another():
+    rng = np.random.default_rng(0)
+    shared = rng.normal(size=(2000, 1)) + rng.normal(size=(2000, 30))
+    p = 2 * scipy_stats.norm.sf(np.abs(shared) / math.sqrt(2))
+    families = np.mean([(holm(row) < 0.05).any() for row in p])
+    assert families < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2000)
+    assert np.mean((p < 0.05).any(axis=1)) > 0.3  # what one interval in twenty does to thirty
 
 
 @pytest.mark.parametrize(
@@ -147,6 +176,9 @@ def test_lines_are_those_of_scipy(seed, count):
         lambda: paired_test([1], [1, 2]),
         lambda: paired_test([1], [1], method="z"),
         lambda: fit_line([1], [[1]]),
+        lambda: holm([0.1, 1.1]),
+        lambda: holm([[0.1]]),
+        lambda: holm([math.inf]),
     ],
 )
 def test_what_cannot_be_is_refused(wrong):

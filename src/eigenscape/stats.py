@@ -80,6 +80,7 @@ class Line(NamedTuple):
         low: of the slope.
         high: of the slope.
         start: y at x = 0.
+        p: two-sided, of no slope.
         points: how many runs.
     """
 
@@ -87,6 +88,7 @@ class Line(NamedTuple):
     low: float
     high: float
     start: float
+    p: float
     points: int
 
     @property
@@ -101,7 +103,7 @@ class Line(NamedTuple):
     def words(self, digits: int = 1, unit: str = "") -> str:
         """Return the slope as text.
 
-        >>> Line(2.0, -1.0, 5.0, 0.0, 9).words(1, " points")
+        >>> Line(2.0, -1.0, 5.0, 0.0, 0.16, 9).words(1, " points")
         '+2.0 [-1.0, +5.0] points, not significant'
         """
         tail = "" if self.significant else ", not significant"
@@ -291,6 +293,33 @@ def _p_signs(away: Floats, seed: int) -> float:
     return float(np.mean(sums >= sums[0] * (1 - 1e-12)))  # the first row changes no sign
 
 
+def holm(p: ArrayLike) -> Floats:
+    """Return probabilities that hold for all tests of a family together (Holm 1979).
+
+    The i-th smallest of n is multiplied by n - i + 1, and none is below a smaller one's. Held
+    against 0.05, at most one family in twenty has a false finding, whatever the dependence.
+
+    Args:
+        p: ``(n,)``; NaN, a test that could not be made, stays NaN and is not counted.
+
+    Raises:
+        InputError: a number that is no probability.
+
+    >>> holm([0.01, 0.04, 0.03, 0.005]).round(3).tolist()
+    [0.03, 0.06, 0.06, 0.02]
+    """
+    found = np.asarray(p, dtype=np.float64)
+    known = found[np.isfinite(found)]
+    if found.ndim != 1 or np.isinf(found).any() or ((known < 0) | (known > 1)).any():
+        raise InputError(f"p is {found.tolist()}; expected a list of numbers from 0 to 1")
+    order = np.argsort(known, kind="stable")
+    raised = known[order] * np.arange(len(known), 0, -1)
+    known[order] = np.minimum(np.maximum.accumulate(raised), 1)
+    adjusted = np.full_like(found, np.nan)
+    adjusted[np.isfinite(found)] = known
+    return adjusted
+
+
 def rank_correlation(
     x: ArrayLike, y: ArrayLike, *, draws: int = 2000, seed: int = 0
 ) -> RankCorrelation:
@@ -356,12 +385,12 @@ def fit_line(x: ArrayLike, y: ArrayLike) -> Line:
     >>> round(line.slope, 6), round(line.start, 6), round(line.high - line.low, 6)
     (2.0, 1.0, 0.0)
     """
-    from scipy.special import stdtrit
+    from scipy.special import stdtr, stdtrit
 
     a, b = _pairs(x, y)
     count = len(a)
     if count < 3 or np.ptp(a) == 0:
-        return Line(math.nan, math.nan, math.nan, math.nan, count)
+        return Line(math.nan, math.nan, math.nan, math.nan, math.nan, count)
     away = a - a.mean()
     square = float(away @ away)
     slope = float(away @ b) / square
@@ -369,7 +398,8 @@ def fit_line(x: ArrayLike, y: ArrayLike) -> Line:
     misfit = b - start - slope * a
     error = math.sqrt(float(misfit @ misfit) / (count - 2) / square)
     reach = float(stdtrit(count - 2, 0.975)) * error
-    return Line(slope, slope - reach, slope + reach, start, count)
+    p = 2 * float(stdtr(count - 2, -abs(slope) / error)) if error else float(slope == 0)
+    return Line(slope, slope - reach, slope + reach, start, p, count)
 
 
 def _pairs(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
