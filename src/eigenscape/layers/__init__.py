@@ -7,7 +7,7 @@ Adding kinds
     :func:`handler` registers a function that reads a :class:`Candidate`; :data:`HANDLERS` has them
     in the order in which they are asked.
 Blocks
-    :func:`blocks` recognises the repeated units of a network.
+    :func:`blocks` recognises the repeated units of a network, :func:`role` what a layer does in it.
 Eigenvalues
     :func:`eigenvalues` solves a stack of matrices, and its :class:`Spectrum` says how far to trust
     each value.
@@ -31,6 +31,7 @@ from eigenscape.layers._matrix import Candidate as Candidate
 from eigenscape.layers._matrix import LayerMatrix as LayerMatrix
 from eigenscape.layers._matrix import Skipped as Skipped
 from eigenscape.layers._options import LayerOptions as LayerOptions
+from eigenscape.layers._role import role as role
 from eigenscape.layers._solver import NonFiniteError as NonFiniteError
 from eigenscape.layers._solver import Spectrum as Spectrum
 from eigenscape.layers._solver import eigenvalues as eigenvalues
@@ -48,6 +49,7 @@ __all__ = [
     "eigenvalues",
     "find_layers",
     "handler",
+    "role",
 ]
 
 #: The families that register their handlers when this package is imported.
