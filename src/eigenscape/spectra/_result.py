@@ -43,6 +43,8 @@ COLUMNS = (
     "entropy",
     "rank",
     "spikes",
+    "row_dispersion",
+    "column_dispersion",
     "verdict",
 )
 _SUMMARIZED = (
