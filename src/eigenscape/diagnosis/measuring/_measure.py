@@ -53,6 +53,10 @@ class Measurement(Result):
     curve: tuple[float, ...]
     sizes: Mapping[str, float]
 
+    def __post_init__(self) -> None:
+        if unknown := sorted(set(self.metrics) - set(METRICS)):
+            raise InputError(f"no metric named {', '.join(unknown)}; expected {', '.join(METRICS)}")
+
     def frame(self) -> pd.DataFrame:
         """Return one row for each metric, with its unit."""
         import pandas as pd
