@@ -151,6 +151,103 @@ def test_repeated_eigenvalues_come_as_often_as_they_are():
     assert found.values.numpy() == pytest.approx(known.repeat_interleave(8)[:10].numpy(), rel=1e-5)
 
 
+def diagonal(values):
+    """The objective 1/2 sum(values theta^2): as many parameters as wanted, and fast."""
+    values = torch.as_tensor(values, dtype=torch.float64)
+    form = lambda model, batch: (model.theta**2 * batch[0]).sum() / 2  # noqa: E731
+    return Objective(Point(len(values)), None, values[None], forward=form, size=lambda _: 1)
+
+
+@pytest.mark.parametrize(
+    ("count", "copies", "k", "edge"),
+    [
+        (500, 2, 2, 0.95),
+        pytest.param(2000, 3, 5, 0.95, marks=pytest.mark.slow),
+        pytest.param(2000, 3, 4, 0.99, marks=pytest.mark.slow),
+        pytest.param(2000, 4, 2, 0.5, marks=pytest.mark.slow),
+    ],
+)
+def test_no_start_misses_a_copy_above_a_dense_bulk_without_a_word(count, copies, k, edge):
+    values = np.concatenate([np.ones(copies), np.linspace(0, edge, count - copies)])
+    objective, known = diagonal(values), np.sort(values)[::-1]
+    for seed in range(20):
+        found = top_eigenpairs(objective, k, seed=seed)
+        right = np.allclose(found.values, known[:k], rtol=2e-3)
+        assert right or not found.settled
+        if edge <= 0.95:
+            assert right, f"start {seed} misses a copy"
+        left = known[k]  # the largest of the others: a further copy, or the bulk's edge
+        assert found.rest[1] >= left * (1 - 1e-9)
+
+
+def test_what_a_search_does_not_exclude_is_said():
+    values = np.concatenate([np.ones(3), np.linspace(0, 0.999, 3000)])
+    found = hessian(diagonal(values), n_eigenvalues=4, trace_probes=0, groups=None, seed=1)
+    assert any("are not excluded (beyond, with 99 %)" in note for note in found.notes)
+    unseen = hessian(diagonal(values), n_eigenvalues=2, trace_probes=0, groups=None, checks=0)
+    assert any("were not looked for" in note for note in unseen.notes)
+    apart = np.concatenate([[3.0, 2.0], np.linspace(0, 1, 100)])
+    assert not any(
+        "excluded" in note or "looked for" in note
+        for note in hessian(diagonal(apart), n_eigenvalues=2, trace_probes=0, groups=None).notes
+    )
+
+
+@pytest.mark.parametrize("which", ["largest", "smallest", "both", "magnitude"])
+def test_the_rest_lies_within_its_bounds(which):
+    bulk = np.random.default_rng(0).uniform(-1, 1, 300)
+    values = np.sort(np.concatenate([bulk, [2.0, 2.0, 1.5, -1.8, -1.8]]))
+    found = top_eigenpairs(diagonal(values), 4, which=which)
+    if which != "largest":  # where the fourth is the bulk's edge
+        assert found.settled
+    left = list(values)
+    for value in found.values.tolist():
+        left.remove(min(left, key=lambda each, value=value: abs(each - value)))
+    assert found.rest[0] <= min(left)
+    assert found.rest[1] >= max(left)
+    assert found.rest[1] < 2.1
+    assert found.rest[0] > -1.9
+
+
+@pytest.mark.parametrize("which", ["largest", "smallest", "magnitude"])
+@pytest.mark.parametrize("copies", [1, 2])
+def test_the_recurrence_says_whether_its_eigenvalue_is_repeated(which, copies):
+    sign = -1 if which == "smallest" else 1
+    values = sign * np.concatenate([np.ones(copies), np.linspace(-0.5, 0.9, 2000)])
+    for seed in range(10):
+        how = {"which": which, "method": "recurrence", "seed": seed}
+        found = top_eigenpairs(diagonal(values), checks=60, **how)
+        assert found.settled or copies == 2  # then it ends as soon as the copy shows
+        ends = [sign * end for end in found.rest]
+        assert (max(ends) < 1 - 1e-3) == (copies == 1)
+        assert max(ends) >= 0.9 or copies == 2
+        blind = top_eigenpairs(diagonal(values), **how)
+        assert max(sign * end for end in blind.rest) >= 1
+        assert blind.products < found.products
+
+
+def test_bounds_hold_as_often_as_they_say():
+    from eigenscape.landscape.curvature._unseen import bounds
+
+    values = torch.cat((torch.linspace(0, 0.98, 99).double(), torch.ones(1).double()))
+    draw = torch.Generator().manual_seed(0)
+    failed = 0
+    for _ in range(200):
+        basis = [torch.randn(100, generator=draw).double()]
+        basis[0] /= basis[0].norm()
+        alphas, betas = [], []
+        for _ in range(9):
+            product = values * basis[-1]
+            alphas.append(float(product @ basis[-1]))
+            for _ in range(2):
+                product -= torch.stack(basis).T @ (torch.stack(basis) @ product)
+            betas.append(float(product.norm()))
+            basis.append(product / betas[-1])
+        low, high = bounds(alphas, betas, 100, failure=0.5)
+        failed += high < 1 or low > 0
+    assert 0 < failed <= 100 + 2 * 7  # at most half, and two standard errors
+
+
 @pytest.mark.parametrize("scale", [0.0, 2.0, -2.0])
 def test_zero_and_multiples_of_the_identity(scale):
     found = top_eigenpairs(quadratic(scale * torch.eye(40)), 3)

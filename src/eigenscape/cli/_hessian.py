@@ -48,6 +48,13 @@ def add(verbs: Verbs) -> None:
         help="relative tolerance of the residuals [0.001]",
     )
     group.add_argument(
+        "--checks",
+        type=int,
+        metavar="N",
+        help="products at most to look for missed and repeated eigenvalues, each time "
+        "[as many as the search took; none without a stored basis]",
+    )
+    group.add_argument(
         "--trace-samples", type=int, default=100, metavar="N", help="0: no trace [100]"
     )
     group.add_argument(
@@ -109,6 +116,7 @@ def run(args: argparse.Namespace) -> int:
             include=args.include,
             exclude=args.exclude,
             tolerance=args.tolerance,
+            checks=args.checks,
             time_budget=args.time_budget,
             tell=lambda line: note(line, quiet=args.quiet),
             seed=args.seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -92,19 +93,49 @@ def estimate_notes(found: TraceEstimate, density: SpectralDensity | None) -> lis
     return notes
 
 
-def route_notes(objective: Objective, pairs: Eigenpairs) -> list[str]:
-    """Return notes on how the products and the eigenvalues were found."""
+def route_notes(objective: Objective) -> list[str]:
+    """Return notes on how the products were found."""
     notes = []
     if weight_normed(objective.model):
         notes.append(
             "weight norms are written out as v (g / ||v||): the fused operation of torch has a "
             "wrong second derivative on the CPU"
         )
-    if pairs.method == "recurrence":
+    return notes
+
+
+def rest_notes(top: Tensor, smallest: Tensor, pairs: Eigenpairs, checks: int | None) -> list[str]:
+    """Return notes on eigenvalues that may have been missed, and on repeated ones."""
+    low, high = pairs.rest
+    recurrence = pairs.method == "recurrence"
+    if recurrence and not checks:
+        repeated = "whether it is repeated was not looked for (checks=N looks, with N products)"
+    elif recurrence and high < float(top[0]):
+        repeated = f"it is not repeated: with 99 % the next one lies below {high:.6g}"
+    else:
+        repeated = f"a second one as large is there, or not excluded: up to {high:.6g}, with 99 %"
+    notes = []
+    if recurrence:
         notes.append(
             "the largest eigenvalue is by the three-term recurrence without a stored basis: "
-            "whether it is repeated was not looked for"
+            + repeated
         )
+    if pairs.settled:
+        return notes
+    if not math.isfinite(high):
+        notes.append(
+            "copies of repeated eigenvalues, and what else the search did not see, were not "
+            "looked for"
+        )
+        return notes
+    between = [f"between {float(top[-1]):.4g} and {high:.4g}"]
+    if len(smallest):
+        between.append(f"between {low:.4g} and {float(smallest[-1]):.4g}")
+    notes.append(
+        f"eigenvalues {' and '.join(between)} that were missed, such as further copies of those "
+        "found, are not excluded (beyond, with 99 %); they would take the place of the last ones. "
+        "More checks would settle it"
+    )
     return notes
 
 

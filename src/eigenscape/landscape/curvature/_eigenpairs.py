@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
@@ -11,24 +12,23 @@ from torch import Tensor
 
 from eigenscape.errors import InputError
 from eigenscape.landscape.curvature._curvature import Curvature, whole_number
-from eigenscape.landscape.curvature._lanczos import Lanczos
-from eigenscape.landscape.curvature._recurrence import Tell, leading_pair, refuse_beyond_memory
+from eigenscape.landscape.curvature._recurrence import (
+    Tell,
+    leading_pair,
+    reaches,
+    refuse_beyond_memory,
+)
+from eigenscape.landscape.curvature._search import WHICH, Search, Which, wanted
 
 if TYPE_CHECKING:
     from eigenscape.models import Matrix, Objective
 
-Which = Literal["largest", "smallest", "magnitude", "both"]
-WHICH: tuple[Which, ...] = get_args(Which)
 Method = Literal["auto", "basis", "recurrence"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 _DENSE = 20
 _MOST_PRODUCTS = 500
 _BASIS_BYTES = 2**31
-#: Steps from a fresh random vector after convergence, to find what the first start did not see.
-_CHECK_STEPS = 8
-#: Eigenvalues below this share of the largest are resolved to an absolute, no relative, tolerance.
-_FLOOR = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,10 @@ class Eigenpairs:
             eigenvalue lies within ``residual * |lambda|`` of each value (Parlett 1998, 4.5).
         products: matrix-vector products that were spent, those for the residuals included.
         method: ``"dense"``, ``"basis"`` or ``"recurrence"``: how they were found.
+        rest: with a probability of 99 % every eigenvalue that is not among ``values`` (further
+            copies of them included) lies between these two, to the size of the residuals; minus
+            and plus infinity where nothing was looked for.
+        settled: whether ``rest`` leaves no room for an eigenvalue that belongs among ``values``.
     """
 
     values: Tensor
@@ -50,6 +54,8 @@ class Eigenpairs:
     residuals: Tensor
     products: int
     method: str = "basis"
+    rest: tuple[float, float] = (-math.inf, math.inf)
+    settled: bool = False
 
 
 def top_eigenpairs(
@@ -59,6 +65,7 @@ def top_eigenpairs(
     which: Which = "largest",
     tolerance: float = 1e-3,
     max_products: int | None = None,
+    checks: int | None = None,
     seed: int = 0,
     matrix: Matrix = "hessian",
     method: Method = "auto",
@@ -68,15 +75,18 @@ def top_eigenpairs(
     """Return extreme eigenpairs of the Hessian of an objective at its center.
 
     By thick-restart Lanczos (Wu and Simon 2000) with full reorthogonalisation, on the objective's
-    device. A Krylov space holds one vector of a repeated eigenvalue, so that after convergence a
-    fresh random vector is followed for eight more steps; if it yields another eigenvalue the
-    search continues. With 20 parameters or fewer, or twice ``n_eigenvalues`` and one, the whole
-    matrix is diagonalised.
+    device. A Krylov space holds one vector of a repeated eigenvalue, so that after convergence
+    Lanczos starts again, from a fresh random vector orthogonal to what was found. If that yields
+    another wanted eigenvalue the search continues; if not it goes on until its coefficients
+    exclude one with a probability of 99 % (see ``Eigenpairs.rest``), or the checks are used up:
+    then ``settled`` is False. With 20 parameters or fewer, or twice ``n_eigenvalues`` and one, the
+    whole matrix is diagonalised.
 
     Where such a basis of 2k + 12 vectors in float64 would take more than 2 GiB (P above 19 million
     for one eigenvalue) and one eigenvalue is wanted, the three-term recurrence finds it without a
-    basis: nine vectors in the model's precision, each product made twice, and no search for
-    repeated eigenvalues. Several eigenvalues keep their basis, if memory holds it.
+    basis: nine vectors in the model's precision, each product made twice, and a search for
+    repeated eigenvalues only if ``checks`` asks for it. Several eigenvalues keep their basis, if
+    memory holds it.
 
     Args:
         objective: the loss around its center.
@@ -89,6 +99,8 @@ def top_eigenpairs(
             largest one is resolved to ``tolerance / 1000`` of the largest. The default, 1e-3, is
             PyHessian's; there it bounds the change between two iterations (Yao et al. 2020).
         max_products: stop there; what has not converged shows in its residual. None for 500.
+        checks: products at most of each look for what was missed; None for as many as the search
+            took (8 at least), by the recurrence for none; 0 for none.
         seed: of the first vector.
         matrix: ``"hessian"``, or ``"ggn"`` for the generalised Gauss-Newton matrix.
         method: ``"basis"`` or ``"recurrence"``; ``"auto"`` chooses by size, as above.
@@ -109,148 +121,51 @@ def top_eigenpairs(
     begun, k = time.perf_counter(), n_eigenvalues
     most = _MOST_PRODUCTS if max_products is None else max_products
     count = objective.space.count
-    _check(count, k, which, tolerance, most)
+    _check(count, k, which, tolerance, most, checks)
     _check_method(method, k, time_budget)
     deadline = None if time_budget is None else begun + time_budget
     generator = torch.Generator().manual_seed(seed)
     large = 8 * count * (2 * k + 12) > _BASIS_BYTES
     if method == "recurrence" or (method == "auto" and large and k == 1):
         curvature = Curvature(objective, matrix, checked=False)
-        value, vector, residual = leading_pair(
+
+        def pick(values: Tensor) -> int:
+            return int(wanted(values, 1, which))
+
+        value, vector, residual, rest = leading_pair(
             curvature,
-            lambda values: int(_wanted(values, 1, which)),
+            pick,
             tolerance,
             most,
+            checks or 0,
             generator,
             deadline,
             tell or (lambda _: None),
         )
-        return _single(value, vector, residual, curvature.products)
+        found = _single(value, vector, residual, curvature.products)
+        ends = torch.tensor(rest, dtype=torch.float64)
+        outermost = float(ends[pick(ends)])
+        settled = reaches(value, outermost, pick, tolerance)
+        return replace(found, rest=rest, settled=settled)
     if large:
         what = f"a basis for {k} eigenvalues"
         refuse_beyond_memory(count, objective.device, 8 * (2 * k + 16), what)
     curvature = Curvature(objective, matrix)
     if curvature.count <= max(_DENSE, 2 * k + 1):
         values, whole = torch.linalg.eigh(curvature.dense().cpu())
-        chosen = _wanted(values, k, which)
+        chosen = wanted(values, k, which)
         vectors = whole[:, chosen].to(curvature.device)
         products = curvature(vectors)
+        others = values[[at for at in range(count) if at not in chosen.tolist()]].tolist()
+        rest, settled = (min(others, default=math.nan), max(others, default=math.nan)), True
     else:
-        search = _Search(curvature, k, which, tolerance, most, generator, deadline)
+        room = min(max(4 * k, 60), max(2 * k + 12, _BASIS_BYTES // (8 * count)))
+        search = Search(
+            curvature, k, which, tolerance, most, checks, generator, deadline, room=room
+        )
         vectors, products = search.run()
-    return _sorted(vectors, products, curvature.products)
-
-
-class _Search:
-    """The search for the wanted pairs, one product after the other."""
-
-    def __init__(
-        self,
-        curvature: Curvature,
-        k: int,
-        which: Which,
-        tolerance: float,
-        most: int,
-        generator: torch.Generator,
-        deadline: float | None,
-    ) -> None:
-        self._deadline = deadline
-        self._curvature, self._k, self._which = curvature, k, which
-        self._tolerance, self._most, self._generator = tolerance, most - k, generator
-        room = min(max(4 * k, 60), max(2 * k + 12, _BASIS_BYTES // (8 * curvature.count)))
-        self._lanczos = Lanczos(curvature, room, curvature.random(generator))
-
-    def run(self) -> tuple[Tensor, Tensor]:
-        """Return the wanted vectors ``(P, k)`` and their products."""
-        again = True
-        while True:
-            self._converge()
-            unseen = self._lanczos.inject(self._curvature.random(self._generator))
-            if unseen and not self._spent and not self._checked():
-                continue
-            vectors = self._lanczos.vectors(self._ritz()[1])
-            products = self._curvature(vectors)
-            rest = products - vectors * (vectors * products).sum(0)
-            worst = self._excess(rest.norm(dim=0).cpu(), self._ritz()[0])
-            spent = self._curvature.products + self._k >= self._most
-            if (
-                self._spent
-                or spent
-                or not again
-                or self._lanczos.complete
-                or float(worst.max()) <= 1
-            ):
-                return vectors, products
-            again = False  # what the injected vector cut off: once more, from the worst residual
-            self._lanczos.inject(rest[:, int(worst.argmax())])
-
-    @property
-    def _spent(self) -> bool:
-        enough = self._lanczos.size >= self._k
-        late = self._deadline is not None and time.perf_counter() > self._deadline
-        return self._curvature.products >= self._most or (late and enough)
-
-    def _converge(self) -> None:
-        """Step until the wanted pairs meet the tolerance, by their estimated residuals."""
-        while not self._spent and not self._lanczos.complete:
-            self._advance()
-            if self._lanczos.size < self._k:
-                continue
-            values, combinations = self._ritz()
-            estimates = self._lanczos.beta * combinations[-1].abs()
-            if float(self._excess(estimates, values).max()) <= 1:
-                return
-
-    def _checked(self) -> bool:
-        """Follow an injected vector; False when the wanted values move."""
-        before = self._ritz()[0]
-        for _ in range(_CHECK_STEPS):
-            if self._lanczos.complete or self._spent:
-                break
-            self._advance()
-            after = self._ritz()[0]
-            moved = (after - before).abs() > self._tolerance * self._scales(before)
-            if bool(moved.any()):
-                return False
-        return True
-
-    def _advance(self) -> None:
-        lanczos = self._lanczos
-        if lanczos.full and not lanczos.complete:
-            self._shrink()
-        if lanczos.size and lanczos.broken:
-            lanczos.inject(self._curvature.random(self._generator))
-        lanczos.step()
-
-    def _shrink(self) -> None:
-        """Restart from the Ritz vectors nearest to the wanted ends."""
-        values, combinations = torch.linalg.eigh(self._lanczos.projected)
-        kept = _wanted(values, self._k + (self._lanczos.size - self._k) // 2, self._which)
-        self._lanczos.restart(combinations[:, kept], values[kept])
-
-    def _ritz(self) -> tuple[Tensor, Tensor]:
-        values, combinations = torch.linalg.eigh(self._lanczos.projected)
-        chosen = _wanted(values, self._k, self._which)
-        return values[chosen], combinations[:, chosen]
-
-    def _scales(self, values: Tensor) -> Tensor:
-        largest = float(torch.linalg.eigvalsh(self._lanczos.projected).abs().max())
-        return values.abs().clamp(min=_FLOOR * largest)
-
-    def _excess(self, residuals: Tensor, values: Tensor) -> Tensor:
-        """Return residuals in units of the tolerance; those of a zero matrix are zero."""
-        allowed = self._tolerance * self._scales(values)
-        return torch.where(residuals > 0, residuals / allowed, 0.0)
-
-
-def _wanted(values: Tensor, k: int, which: Which) -> Tensor:
-    """Return the places of the wanted among ascending values."""
-    k = min(k, len(values))
-    places = torch.arange(len(values))
-    if which == "magnitude":
-        return places[values.abs().argsort(stable=True)[len(values) - k :]]
-    low = {"largest": 0, "smallest": k, "both": k // 2}[which]
-    return torch.cat((places[:low], places[len(values) - (k - low) :]))
+        rest, settled = search.rest, search.settled
+    return replace(_sorted(vectors, products, curvature.products), rest=rest, settled=settled)
 
 
 def _sorted(vectors: Tensor, products: Tensor, spent: int) -> Eigenpairs:
@@ -290,7 +205,7 @@ def _check_method(method: str, k: int, time_budget: float | None) -> None:
         raise InputError("; ".join(wrong))
 
 
-def _check(count: int, k: int, which: str, tolerance: float, most: int) -> None:
+def _check(count: int, k: int, which: str, tolerance: float, most: int, checks: int | None) -> None:
     wrong = whole_number("n_eigenvalues", k, 1)
     if not wrong and k > count:
         wrong.append(f"n_eigenvalues is {k}, but there are {count} parameters")
@@ -299,6 +214,8 @@ def _check(count: int, k: int, which: str, tolerance: float, most: int) -> None:
     if not 0 < tolerance < 1:
         wrong.append(f"tolerance is {tolerance!r}; expected a number between 0 and 1")
     wrong += whole_number("max_products", most, 1)
+    if checks is not None:
+        wrong += whole_number("checks", checks, 0)
     if not wrong and most < 4 * k:
         wrong.append(f"max_products is {most}; expected four for each eigenvalue, {4 * k}, or more")
     if wrong:

@@ -14,6 +14,7 @@ from eigenscape.landscape.curvature._curvature_notes import (
     eigenvalue_notes,
     estimate_notes,
     point_notes,
+    rest_notes,
     route_notes,
 )
 from eigenscape.landscape.curvature._density import spectral_density
@@ -46,6 +47,7 @@ def hessian(
     include: Sequence[str] | None = None,
     exclude: Sequence[str] | None = None,
     tolerance: float = 1e-3,
+    checks: int | None = None,
     seed: int = 0,
     time_budget: float | None = None,
     tell: Tell | None = None,
@@ -68,6 +70,8 @@ def hessian(
         include: globs over parameter names; the Hessian is then the diagonal block of those.
         exclude: globs over names of parameters that stay fixed.
         tolerance: of the eigenvalues' residuals; see :func:`top_eigenpairs`.
+        checks: products at most to look for missed and repeated eigenvalues, each time; see
+            :func:`top_eigenpairs`. What they leave open is in the notes.
         seed: of everything random.
         time_budget: seconds for the eigenvalues; the best so far is returned.
         tell: told a line for each product of a model too large for a stored basis.
@@ -102,7 +106,7 @@ def hessian(
         "n_eigenvalues": 2 * n if both else n,
         "which": "both" if both else "largest",
     }
-    pairs_of |= {"tolerance": tolerance, "time_budget": time_budget}
+    pairs_of |= {"tolerance": tolerance, "checks": checks, "time_budget": time_budget}
     traces: dict[str, Any] = {"probes": trace_probes, "method": trace_method, "groups": groups}
     same: dict[str, Any] = {"seed": seed, "matrix": matrix}
     if jobs == 1 and engine in ("local", "threads"):
@@ -132,7 +136,8 @@ def hessian(
         *point_notes(objective, gradient_norm, float(top[0])),
         *eigenvalue_notes(top, torch.cat((residuals, low_residuals)), low, tolerance, matrix),
         *estimate_notes(found, spectrum),
-        *route_notes(objective, pairs),
+        *route_notes(objective),
+        *rest_notes(top, low, pairs, checks),
     ]
     spent = pairs.products + found.products + (spectrum.products if spectrum else 0)
     return HessianResult(

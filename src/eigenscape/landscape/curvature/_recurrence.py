@@ -15,6 +15,7 @@ from torch import Tensor
 
 from eigenscape.errors import InputError
 from eigenscape.landscape.curvature._curvature import asymmetric, free_memory
+from eigenscape.landscape.curvature._unseen import FAILURE, bounds
 
 if TYPE_CHECKING:
     from eigenscape.landscape.curvature._curvature import Curvature
@@ -71,30 +72,35 @@ def leading_pair(
     pick: Pick,
     tolerance: float,
     most: int,
+    checks: int,
     generator: torch.Generator,
     deadline: float | None,
     tell: Tell,
-) -> tuple[float, Tensor, float]:
-    """Return one eigenvalue, its vector ``(P,)``, and the true residual, relative to the value.
+) -> tuple[float, Tensor, float, tuple[float, float]]:
+    """Return one eigenvalue, its vector ``(P,)``, its true residual over the value, and the rest.
+
+    The rest are bounds on all other eigenvalues, with a probability of 99 %: see ``_unseen``.
 
     Three vectors are held. A first pass finds the coefficients; a second one, from the same start,
     adds up the vector; one more product gives the residual. Without orthogonalisation converged
     eigenvalues come back as copies of themselves (Paige 1980), which does no harm to an extreme
-    one. A repeated eigenvalue is not noticed.
+    one. A repeated eigenvalue is noticed by ``checks`` only: products from a fresh start, in what
+    is orthogonal to the vector.
 
     Args:
         curvature: the matrix.
         pick: the place of the wanted value among ascending ones.
         tolerance: of the residual, relative to the value.
         most: products in all.
-        generator: of the start.
+        checks: of them at most, to look for a second copy; 0 for none.
+        generator: of the starts.
         deadline: of ``time.perf_counter()``; what is best by then is returned.
         tell: told a line before the start and at each product.
 
     Raises:
         InputError: not enough memory, a product that is not finite, or no symmetric matrix.
     """
-    each = VECTORS * torch.finfo(curvature.dtype).bits // 8
+    each = (VECTORS + (checks > 0)) * torch.finfo(curvature.dtype).bits // 8
     refuse_beyond_memory(curvature.count, curvature.device, each, "an eigenpair")
     begun = time.perf_counter()
     state = generator.get_state()
@@ -104,15 +110,62 @@ def leading_pair(
     vector = _second_pass(curvature, found, combination, generator, tell)
     product = curvature.plain(vector)
     value = dot(vector, product)
-    rest = product.sub_(vector, alpha=value)
-    length = dot(rest, rest) ** 0.5
+    apart = product.sub_(vector, alpha=value)
+    length = dot(apart, apart) ** 0.5
     residual = length / abs(value) if length > 0 else 0.0
     spent = time.perf_counter() - begun
     tell(
         f"eigenvalue {value:.6g}, true residual {residual:.1e}, {curvature.products} products, "
         f"{spent:.1f} s, at most {_peak():.1f} GiB"
     )
-    return value, vector, residual
+    rest = bounds(found.alphas, found.betas, curvature.count, FAILURE / 2)
+    if checks and curvature.count > 1:
+        left = min(checks, most - curvature.products)
+        found = _beside(curvature, vector, value, pick, tolerance, left, generator, deadline, tell)
+        if found.alphas:
+            rest = bounds(found.alphas, found.betas, curvature.count - 1, FAILURE / 2)
+    return value, vector, residual, rest
+
+
+def _beside(
+    curvature: Curvature,
+    leading: Tensor,
+    value: float,
+    pick: Pick,
+    tolerance: float,
+    most: int,
+    generator: torch.Generator,
+    deadline: float | None,
+    tell: Tell,
+) -> _Recurrence:
+    """Step in what is orthogonal to a vector: a copy of its eigenvalue shows, or is excluded."""
+    known, before = _Recurrence(), None
+    vector = _start(curvature, generator)
+    vector.sub_(leading, alpha=dot(leading, vector))
+    vector.div_(dot(vector, vector) ** 0.5)
+    for done in range(1, most + 1):
+        product = curvature.plain(vector)
+        product.sub_(leading, alpha=dot(leading, product))
+        alpha = dot(vector, product)
+        beta = _orthogonalise(product, vector, before, alpha, known)
+        broken = beta <= 10 * curvature.precision * abs(value) or done == curvature.count - 1
+        known.alphas.append(alpha)
+        known.betas.append(0.0 if broken else beta)
+        ends = torch.tensor(bounds(known.alphas, known.betas, curvature.count - 1, FAILURE / 2))
+        outermost, second = float(ends[pick(ends)]), known.ritz(pick)[0]
+        tell(f"check {done}: the next eigenvalue lies between {second:.6g} and {outermost:.6g}")
+        late = deadline is not None and time.perf_counter() > deadline
+        found = reaches(second, value, pick, tolerance)
+        if broken or late or found or not reaches(outermost, value, pick, tolerance):
+            return known
+        vector, before = product.div_(beta), vector
+    return known
+
+
+def reaches(other: float, value: float, pick: Pick, tolerance: float) -> bool:
+    """Return whether a number is as far out as an eigenvalue, to its tolerance."""
+    both = torch.tensor(sorted((other, value)), dtype=torch.float64)
+    return abs(other - value) <= tolerance * abs(value) or float(both[pick(both)]) == other
 
 
 def _first_pass(
