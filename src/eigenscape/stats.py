@@ -132,23 +132,38 @@ class PairedTest(NamedTuple):
 # --- means and shares ----------------------------------------------------------------------------
 
 
-def interval(values: ArrayLike, *, level: float = 0.95) -> Interval:
+def interval(
+    values: ArrayLike, *, weights: ArrayLike | None = None, level: float = 0.95
+) -> Interval:
     """Return the mean and its interval by Student's t; NaN ends with fewer than two values.
 
+    With weights the mean is a ratio of sums, and its error that of one (Cochran, "Sampling
+    Techniques", 1977, section 6.4): the same where all weights are equal.
+
+    Args:
+        values: ``(n,)``.
+        weights: ``(n,)``, positive; None for equal ones.
+        level: of the interval.
+
     >>> interval([1.0, 2.0, 3.0]).words(2)
+    '2.00 [-0.48, 4.48]'
+    >>> interval([1.0, 2.0, 3.0], weights=[2.0, 2.0, 2.0]).words(2)
     '2.00 [-0.48, 4.48]'
     """
     from scipy.special import stdtrit
 
     found = np.asarray(values, dtype=np.float64)
-    found = found[np.isfinite(found)]
+    finite = np.isfinite(found)
+    sizes = np.ones(len(found)) if weights is None else np.asarray(weights, dtype=np.float64)
+    found, sizes = found[finite], sizes[finite]
     count = len(found)
     if count == 0:
         return Interval(math.nan, math.nan, math.nan, 0)
-    mean = float(found.mean())
+    mean = float(np.average(found, weights=sizes))
     if count == 1:
         return Interval(mean, math.nan, math.nan, 1)
-    reach = float(stdtrit(count - 1, _upper(level))) * float(found.std(ddof=1)) / math.sqrt(count)
+    square = float(np.sum((sizes * (found - mean)) ** 2)) * count / (count - 1)
+    reach = float(stdtrit(count - 1, _upper(level))) * math.sqrt(square) / float(sizes.sum())
     return Interval(mean, mean - reach, mean + reach, count)
 
 

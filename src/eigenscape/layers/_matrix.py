@@ -186,6 +186,32 @@ class LayerMatrix:
         return self.build(tensors)
 
 
+    def places(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """Return where each entry of the stack lies in its tensor, so that it can be written back.
+
+        Args:
+            tensor: the layer's one tensor.
+
+        Returns:
+            int64 ``(k, rows, cols)``: places in ``tensor.flatten()``; None where the stack is not
+            made of the entries themselves: of several tensors, of frequencies.
+        """
+        if len(self.tensors) != 1 or self.build is None or tuple(tensor.shape) != self.shape:
+            return None
+        try:
+            found = self.build([torch.arange(tensor.numel()).reshape(tensor.shape)])
+            stack = self.build([tensor])
+        except Exception:  # a recipe, perhaps another package's, that computes
+            return None
+        if found.dtype != torch.int64 or tuple(found.shape) != self.stack:
+            return None
+        entries = tensor.flatten()[found.to(tensor.device)]
+        same = stack.dtype == entries.dtype and torch.equal(
+            stack.nan_to_num(), entries.nan_to_num()
+        )
+        return found if same and len(found.unique()) == found.numel() else None
+
+
 @dataclass(frozen=True)
 class Skipped:
     """A tensor that is not examined, and why.

@@ -3,7 +3,9 @@
 Functions of parameters
     :class:`Objective`: the loss of k networks of one architecture on fixed :class:`Data` (or
     :class:`NetworkData`, samples of each network's own), over a :class:`ParameterSpace`; under a
-    :data:`BatchNormPolicy`; products with a :data:`Matrix`.
+    :data:`BatchNormPolicy`; products with a :data:`Matrix`;
+    :func:`sample_losses`, the :class:`SampleLosses` that it is the mean of, one
+    for each :data:`Unit`.
 Language models
     :class:`LanguageModel`, its :class:`Perplexity` on :class:`Tokens`.
 Training
@@ -49,6 +51,9 @@ from eigenscape.models._random import seeded as seeded
 from eigenscape.models._recipe import Recipe as Recipe
 from eigenscape.models._recipe import Schedule as Schedule
 from eigenscape.models._recipe import clipped as clipped
+from eigenscape.models._sample_losses import SampleLosses as SampleLosses
+from eigenscape.models._sample_losses import Unit as Unit
+from eigenscape.models._sample_losses import sample_losses as sample_losses
 from eigenscape.models._task import Task as Task
 from eigenscape.models._tokens import Tokens as Tokens
 
@@ -67,10 +72,12 @@ __all__ = [
     "ParameterSpace",
     "Perplexity",
     "Recipe",
+    "SampleLosses",
     "Schedule",
     "Task",
     "Tokens",
     "TrainingLog",
+    "Unit",
     "batch_norm_statistics",
     "batch_norms",
     "build",
@@ -82,6 +89,7 @@ __all__ = [
     "load_objective",
     "load_probe",
     "mode_restored",
+    "sample_losses",
     "seeded",
     "tensors_of",
     "twice_differentiable",

@@ -45,6 +45,13 @@ class Evaluation:
         """How many networks there are: k."""
         return len(self.models)
 
+    @property
+    def in_nats(self) -> bool:
+        """Whether the loss is torch's cross-entropy or negative log-likelihood."""
+        known = (nn.CrossEntropyLoss, nn.NLLLoss)
+        named = (nn.functional.cross_entropy, nn.functional.nll_loss)
+        return isinstance(self._loss, known) or self._loss in named
+
     def grad_mode(self) -> AbstractContextManager[object]:
         """Return the context for evaluations: no graph, unless the forward pass needs one."""
         return torch.enable_grad() if self._graph else torch.no_grad()
@@ -107,9 +114,7 @@ class Evaluation:
         Raises:
             InputError: the model or the loss failed, or the loss is not a real scalar.
         """
-        if self.batch_norm == "batch" and self.norm_statistics:
-            tensors = {**tensors, **{name: tensors[name].clone() for name in self.norm_statistics}}
-        return self.training_loss(tensors, batch, index, exact=exact)
+        return self.training_loss(self._fresh_for_a_batch(tensors), batch, index, exact=exact)
 
     def training_loss(
         self, tensors: Mapping[str, Tensor], batch: Batch, index: int = 0, *, exact: bool = False
@@ -223,10 +228,7 @@ class Evaluation:
             tensors = self.renormed(tensors)
         found = []
         for index, (batch, _) in enumerate(self.data):
-            some = tensors
-            if self.batch_norm == "batch":
-                some = {**some, **{name: some[name].clone() for name in self.norm_statistics}}
-            outcome = self.batch_answers(some, batch, index)
+            outcome = self.batch_answers(self._fresh_for_a_batch(tensors), batch, index)
             pair = isinstance(outcome, tuple) and len(outcome) == 2
             if not (pair and isinstance(outcome[0], Tensor)):
                 raise InputError(
@@ -240,6 +242,12 @@ class Evaluation:
         """Return the fixed tensors, copies of those that a forward pass may write to."""
         copies = {*self.norm_statistics, *self._live}
         return {n: t.clone() if n in copies else t for n, t in self.fixed.items()}
+
+    def _fresh_for_a_batch(self, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Return tensors with copies of the statistics that batch norm updates on every batch."""
+        if self.batch_norm != "batch":
+            return tensors
+        return {**tensors, **{name: tensors[name].clone() for name in self.norm_statistics}}
 
     def _unwritten(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return tensors with copies of those that the forward pass writes to."""

@@ -1,0 +1,146 @@
+"""What is measured within a budget: all layers, or some of every kind and depth."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from eigenscape.errors import InputError
+from eigenscape.layers import LayerMatrix, role
+
+
+@dataclass(frozen=True)
+class AblationEstimate:
+    """What an ablation is about to do, and what that costs.
+
+    Args:
+        layers: how many are measured, or are known already.
+        layers_in_all: how many there are.
+        changes: which of the changes.
+        evaluations: of the loss that are still to be done.
+        seconds: that they take, from timed ones.
+        bytes: memory for a copy of the weights and for what is kept of the network's outputs.
+    """
+
+    layers: int
+    layers_in_all: int
+    changes: tuple[str, ...]
+    evaluations: int
+    seconds: float
+    bytes: int
+
+    def __str__(self) -> str:
+        layers = (
+            f"all {self.layers} layers"
+            if self.layers == self.layers_in_all
+            else f"{self.layers} of {self.layers_in_all} layers"
+        )
+        return (
+            f"{layers} ({', '.join(self.changes)}), {self.evaluations:,} evaluations, about "
+            f"{self.seconds:.0f} s, {self.bytes / 2**20:,.0f} MiB beside the model"
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which layers and which changes.
+
+    Args:
+        layers: their names, in the order in which they are measured.
+        changes: names.
+        seconds: that the unfinished ones take.
+    """
+
+    layers: tuple[str, ...]
+    changes: tuple[str, ...]
+    seconds: float
+
+
+def plan(
+    order: Sequence[str],
+    changes: Sequence[str],
+    costs: Mapping[tuple[str, str], float],
+    budget: float | None,
+) -> Plan:
+    """Return what fits into a budget: changes are given up before layers, the last ones first.
+
+    Args:
+        order: layers, the most wanted first.
+        changes: likewise.
+        costs: seconds of each layer and change; 0 for what is finished.
+        budget: seconds; None for all.
+
+    Raises:
+        InputError: not even one layer fits.
+
+    >>> costs = {(layer, change): 2.0 for layer in "abc" for change in ("shuffled", "random")}
+    >>> plan("abc", ["shuffled", "random"], costs, 8.0)
+    Plan(layers=('a', 'b', 'c'), changes=('shuffled',), seconds=6.0)
+    >>> plan("abc", ["shuffled", "random"], costs, 5.0).layers
+    ('a', 'b')
+    """
+    for count in range(len(changes), 0, -1):
+        some = tuple(changes[:count])
+        seconds = sum(costs[layer, change] for layer in order for change in some)
+        if budget is None or seconds <= budget:
+            return Plan(tuple(order), some, seconds)
+    chosen: list[str] = []
+    seconds = 0.0
+    assert budget is not None
+    for layer in order:
+        cost = costs[layer, changes[0]]
+        if seconds + cost > budget:
+            continue
+        chosen.append(layer)
+        seconds += cost
+    if not chosen:
+        least = min(costs[layer, changes[0]] for layer in order)
+        raise InputError(
+            f"one change of one layer takes about {least:.1f} s, and {max(budget, 0):.1f} s of the "
+            "time budget are left. Try: a larger time budget, or fewer tokens or samples"
+        )
+    return Plan(tuple(chosen), (changes[0],), seconds)
+
+
+def by_kind_and_depth(layers: Sequence[LayerMatrix], first: Collection[str] = ()) -> list[str]:
+    """Return the names so that any number from the start holds all kinds, at depths far apart.
+
+    One layer of each role after the other; within a role, the layers in ``first`` and the others by
+    turns, each by bisection of the depth.
+
+    >>> names = [f"h.{n}.{part}" for n in range(3) for part in ("wq", "wv")]
+    >>> layers = [
+    ...     LayerMatrix(name=name, kind="linear", shape=(8, 8), stack=(1, 8, 8), tensors=(name,),
+    ...                 dtype="float32", block=name[:3]) for name in names
+    ... ]
+    >>> by_kind_and_depth(layers, ["h.2.wv"])
+    ['h.2.wv', 'h.0.wq', 'h.0.wv', 'h.2.wq', 'h.1.wv', 'h.1.wq']
+    """
+    roles: dict[str, list[str]] = {}
+    for layer in layers:
+        roles.setdefault(role(layer), []).append(layer.name)
+    queues = []
+    for names in roles.values():
+        wanted = [name for name in names if name in first]
+        others = [name for name in names if name not in first]
+        turns = zip_longest(_bisected(wanted), _bisected(others))
+        queues.append([name for pair in turns for name in pair if name is not None])
+    queues.sort(key=lambda queue: queue[0] not in first)  # roles with wanted layers come first
+    return [name for row in zip_longest(*queues) for name in row if name is not None]
+
+
+def _bisected(names: Sequence[str]) -> Iterator[str]:
+    """Yield the first, the last, the middle, then the middles of what lies between."""
+    if not names:
+        return
+    yield names[0]
+    if len(names) > 1:
+        yield names[-1]
+    gaps = [(0, len(names) - 1)]
+    while gaps:
+        low, high = gaps.pop(0)
+        if high - low > 1:
+            middle = (low + high) // 2
+            yield names[middle]
+            gaps += [(low, middle), (middle, high)]
