@@ -13,6 +13,7 @@ import torch
 
 import eigenscape
 import eigenscape_studies
+from eigenscape.ablation import AblationResult, ablate
 from eigenscape.allocation import allocate
 from eigenscape.balancing import BalancingTrace
 from eigenscape.balancing._trace import TraceRow
@@ -32,7 +33,7 @@ from eigenscape.landscape import CurveOptions, HessianResult, Landscape, PathRes
 from eigenscape.landscape.curvature._density import SpectralDensity
 from eigenscape.landscape.curvature._trace import GroupTrace
 from eigenscape.landscape.paths._path_result import PathValues
-from eigenscape.models import Perplexity
+from eigenscape.models import Objective, Perplexity
 from eigenscape.results import Environment, Result
 from eigenscape.spectra import ComparisonResult, SpectraResult, analyze, compare
 from eigenscape.topology import GridReport, TopologyResult, check_grid, examine_topology
@@ -291,7 +292,14 @@ def study() -> StudyResult:
     return STUDY.result(STUDY.plan("small", 3), numbers(), scale="small", command="c")
 
 
+def ablation() -> AblationResult:
+    model = torch.nn.Linear(4, 4, bias=False)
+    data = (torch.eye(4), torch.zeros(4, 4))
+    return ablate(Objective(model, torch.nn.functional.mse_loss, data))
+
+
 EXAMPLES: dict[str, Callable[[], Result]] = {
+    "AblationResult": ablation,
     "Allocation": allocation,
     "BalancingTrace": trace,
     "CheckupResult": checkup,

@@ -34,7 +34,7 @@ def ablate(
     layers: Iterable[str] | None = None,
     changes: Sequence[str] = tuple(CHANGES),
     draws: int = 2,
-    first: Collection[str] = (),
+    suspects: Collection[str] = (),
     budget_seconds: float | None = None,
     seed: int = 0,
     folder: str | Path | None = None,
@@ -55,7 +55,8 @@ def ablate(
         layers: names, as :func:`eigenscape.layers.find_layers` gives them; None for all.
         changes: of :data:`CHANGES`, the most wanted first.
         draws: how often a change that draws random numbers is repeated.
-        first: layers to measure before others of their kind, where the budget is short.
+        suspects: layers to measure before others of their kind, where the budget is short; marked
+            in the picture.
         budget_seconds: the time it may take. Where it does not hold everything, changes are given
             up from the last, then layers: what stays is of every kind and depth. None for all.
         seed: of the draws.
@@ -89,7 +90,7 @@ def ablate(
         raise InputError(f"there is no layer that can be changed ({seen or 'no layer at all'})")
     with single_thread(objective.space.count * objective.data.count):
         bench = Bench.of(objective, usable)
-        order = by_kind_and_depth([layer for layer, _ in usable.values()], first)
+        order = by_kind_and_depth([layer for layer, _ in usable.values()], suspects)
         tasks = _tasks(bench, order, changes, draws, seed)
         todo = tasks if folder is None else _unfinished(tasks, folder)
         costs = {key: bench.seconds(*key, draws) if key in todo else 0.0 for key in tasks}
@@ -135,6 +136,7 @@ def ablate(
         ),
         changes=wanted.changes,
         draws=draws,
+        suspects=tuple(name for name in names if name in suspects),
         seed=seed,
         notes=(*objective.notes, *bench.notes),
         seconds=time.perf_counter() - started,

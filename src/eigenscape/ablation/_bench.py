@@ -86,27 +86,27 @@ class Bench:
 
     def _adopt(self, found: Prefix | str) -> None:
         """Use blocks from memory if the losses of a changed network stay the same."""
-        if isinstance(found, Prefix):
-            late = max(found.before, key=lambda name: found.before[name])
-            if not found.before[late]:
-                found = "no layer comes after a block"
-            else:
-                changed = self._changed(late, "shuffled", 0)[0]
-                plain = self.losses(late, changed)
-                self.prefix = found
-                try:
-                    started = time.perf_counter()
-                    short = self.losses(late, changed)
-                    self.tail_seconds = time.perf_counter() - started
-                    same = np.allclose(short.values, plain.values, rtol=_SAME, atol=_SAME)
-                    reason = "" if same else "the losses were not the same"
-                except EigenscapeError as error:
-                    reason = str(error)
-                if not reason:
-                    return
-                self.prefix, found = None, reason
-        self.tail_seconds = self.whole_seconds
-        self.notes += (f"every evaluation goes through the whole network: {found}",)
+        reason = self._refuted(found) if isinstance(found, Prefix) else found
+        if reason:
+            self.prefix, self.tail_seconds = None, self.whole_seconds
+            self.notes += (f"every evaluation goes through the whole network: {reason}",)
+
+    def _refuted(self, prefix: Prefix) -> str:
+        """Take a network with blocks from memory; return why not, or nothing."""
+        late = max(prefix.before, key=lambda name: prefix.before[name])
+        if not prefix.before[late]:
+            return "no layer comes after a block"
+        changed = self._changed(late, "shuffled", 0)[0]
+        plain = self.losses(late, changed)
+        self.prefix = prefix
+        try:
+            started = time.perf_counter()
+            short = self.losses(late, changed)
+            self.tail_seconds = time.perf_counter() - started
+        except EigenscapeError as error:
+            return str(error)
+        same = np.allclose(short.values, plain.values, rtol=_SAME, atol=_SAME, equal_nan=True)
+        return "" if same else "the losses were not the same"
 
     def seconds(self, name: str, change: str, draws: int) -> float:
         """Return how long one change of one layer will take."""

@@ -1,4 +1,4 @@
-"""What is done to a layer: its entries shuffled, replaced by noise, or a part of its spectrum gone."""
+"""What is done to a layer: entries shuffled, replaced by noise, a part of the spectrum removed."""
 
 from __future__ import annotations
 

@@ -103,6 +103,7 @@ class AblationResult(Result):
         changes: what was measured.
         draws: of each change that draws random numbers.
         seed: of these.
+        suspects: the layers that the measurement was made for; the others are their peers.
         notes: remarks on how it was done.
         seconds: the time that it took.
     """
@@ -120,6 +121,7 @@ class AblationResult(Result):
     changes: tuple[str, ...]
     draws: int
     seed: int
+    suspects: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
 

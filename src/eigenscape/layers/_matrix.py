@@ -185,7 +185,6 @@ class LayerMatrix:
             )
         return self.build(tensors)
 
-
     def places(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """Return where each entry of the stack lies in its tensor, so that it can be written back.
 
@@ -209,7 +208,8 @@ class LayerMatrix:
         same = stack.dtype == entries.dtype and torch.equal(
             stack.nan_to_num(), entries.nan_to_num()
         )
-        return found if same and len(found.unique()) == found.numel() else None
+        once = len(torch.unique(found)) == found.numel()
+        return found if same and once else None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 #: Schema name to the module whose import defines its class. Other packages add theirs by entry
 #: points of the group ``eigenscape.results``: ``"theirs.name" = "their_package"``.
 MODULES = {
+    "eigenscape.ablation": "eigenscape.ablation",
     "eigenscape.allocation": "eigenscape.allocation",
     "eigenscape.balancing_trace": "eigenscape.balancing",
     "eigenscape.checkup": "eigenscape.checkup",

@@ -20,7 +20,6 @@ from eigenscape.spectra._precision import precisions as precisions
 from eigenscape.spectra._recorder import UpdateRecorder as UpdateRecorder
 from eigenscape.spectra._result import SpectraResult as SpectraResult
 from eigenscape.spectra._verdict import LABELS as LABELS
-from eigenscape.spectra.metrics._bulk import BulkFit as BulkFit
 from eigenscape.spectra.metrics._bulk import fit_bulk as fit_bulk
 from eigenscape.spectra.metrics._norms import stable_rank as stable_rank
 from eigenscape.spectra.metrics._power_law import fit_power_law as fit_power_law
@@ -34,7 +33,6 @@ __all__ = [
     "LABELS",
     "METRICS",
     "NUMBERS",
-    "BulkFit",
     "ComparisonResult",
     "LayerChange",
     "LayerSpectrum",
