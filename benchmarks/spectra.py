@@ -203,7 +203,7 @@ def range_() -> None:
             right.append(accuracy(model.eval(), data.test_inputs, data.test_labels))
             layers = analyze(model).layers
             alphas += [layer.alpha_ks for layer in layers]
-            labels += [layer.verdict.label for layer in layers]
+            labels += [layer.label for layer in layers]
         counts = ", ".join(f"{labels.count(name)} {name}" for name in sorted(set(labels)))
         print(f"  {change or 'the recipe of the check-up'}: test accuracy", end=" ")
         print(f"{spread([100 * r for r in right])} %, alpha {spread(alphas)}; {counts}")

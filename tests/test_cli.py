@@ -98,7 +98,8 @@ def test_checkup_of_a_path(capsys, model, tmp_path):
     code, out, err = run(capsys, "checkup", model, "--out", tmp_path / "out")
     assert code == 0
     assert "1. 2 layers examined" in out
-    assert "3. Look first at the random-like layers (a, b)" in out
+    assert "2. What the spectra are: 2 random-like" in out
+    assert "held-out loss does" in out
     assert "report.html" in err
     data = json.loads((tmp_path / "out/result.json").read_text())
     assert data["schema"] == "eigenscape.checkup/1"
@@ -117,9 +118,9 @@ def test_checkup_without_a_path(capsys, tmp_path):
         "report.html",
     }
     data = json.loads((tmp_path / "result.json").read_text())["examined"]
-    labels = {layer["verdict"]["label"] for layer in data["tiny_learning_rate"]["layers"]}
+    labels = {layer["description"]["label"] for layer in data["tiny_learning_rate"]["layers"]}
     assert labels == {"random-like"}
-    healthy = {layer["verdict"]["label"] for layer in data["healthy"]["layers"]}
+    healthy = {layer["description"]["label"] for layer in data["healthy"]["layers"]}
     assert "random-like" not in healthy
 
 
@@ -207,7 +208,7 @@ def test_sick_weights_are_examined_as_far_as_they_go(capsys, tmp_path):
     path = save_checkpoint(weights, tmp_path / "sick.safetensors")
     code, out, err = run(capsys, "spectra", path)
     assert code == 0
-    for word in ("not-finite", "all-zero", "random-like"):
+    for word in ("not-finite", "dead", "random-like"):
         assert word in out
     for word in ("1 x 1", "integer-quantized weights (int8)", "--kind"):
         assert word in err or "single number" in err

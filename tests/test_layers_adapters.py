@@ -41,7 +41,7 @@ def test_one_row_of_rank_eight(dialect):
     down, up = PAIRS[dialect]
     result = analyze({down: DOWN, up: UP})
     (row,) = result
-    assert (row.kind, row.n_eigenvalues, row.verdict.label) == ("lora_update", 8, "no-fit")
+    assert (row.kind, row.n_eigenvalues, row.label) == ("lora_update", 8, "no-fit")
     assert row.spectral_norm == pytest.approx(norm(UPDATE), rel=1e-9)
     assert not result.skipped
 

@@ -80,7 +80,7 @@ def test_a_large_model_stays_below_two_megabytes():
     assert "The first 1200 of 3000 layers" in html
 
 
-def test_grave_verdicts_are_drawn_first(result):
+def test_layers_with_a_certain_fault_are_drawn_first(result):
     from eigenscape.report import _page
 
     bad = result["bad"]

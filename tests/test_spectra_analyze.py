@@ -1,4 +1,4 @@
-"""Whole examinations: real checkpoints, resumed runs, engines, memory, the null, the verdicts."""
+"""Whole examinations: real checkpoints, resumed runs, engines, memory, the null, the labels."""
 
 import json
 import math
@@ -181,8 +181,8 @@ def test_nan_layer_is_flagged_and_the_rest_examined():
     bad = good.clone()
     bad[3, 4], bad[5, 6] = float("nan"), float("inf")
     result = analyze({"good": good, "bad": bad})
-    assert result["bad"].verdict.label == "not-finite"
-    assert "2 of 1024" in result["bad"].verdict.evidence
+    assert result["bad"].label == "not-finite"
+    assert "2 of 1,024" in result["bad"].description.evidence
     assert math.isnan(result["bad"].alpha_hill)
     assert math.isfinite(result["good"].alpha_hill)
     assert result.summary["alpha_hill"]["layers"] == 1
@@ -190,9 +190,9 @@ def test_nan_layer_is_flagged_and_the_rest_examined():
 
 def test_zero_layer_and_constant_layer():
     result = analyze({"zero": torch.zeros(32, 32), "flat": torch.ones(32, 40)})
-    assert result["zero"].verdict.label == "all-zero"
+    assert result["zero"].label == "dead"
     assert result["zero"].rank == 0
-    assert result["flat"].verdict.label == "rank-collapsed"
+    assert result["flat"].label == "rank-deficient"
     assert result["flat"].rank == 1
     assert "1 non-zero" in " ".join(result["flat"].notes)
 
@@ -202,13 +202,13 @@ def test_orthogonal_layer_has_no_power_law():
     layer = result["eye"]
     assert layer.stable_rank == pytest.approx(32)
     assert layer.entropy == pytest.approx(1)
-    assert layer.verdict.label == "no-fit"
+    assert layer.label == "no-fit"
 
 
 def test_random_layers_are_random_like_and_few_are_missed():
     torch.manual_seed(0)
     layers = {f"w{i}": torch.randn(100, 100 + 40 * i) for i in range(30)}
-    labels = [layer.verdict.label for layer in analyze(layers)]
+    labels = [layer.label for layer in analyze(layers)]
     assert labels.count("random-like") >= 27  # a 99 % band and a rare false spike
 
 
@@ -217,7 +217,7 @@ def test_a_learned_direction_is_not_random_like():
     W = torch.randn(100, 200) + 3 * torch.outer(torch.randn(100), torch.randn(200)) / 10
     layer = analyze({"w": W})["w"]
     assert layer.spikes == 1
-    assert layer.verdict.label != "random-like"
+    assert layer.label != "random-like"
 
 
 # --- null, interval, invariants of the table -----------------------------------------------------
@@ -247,7 +247,7 @@ def test_two_to_six_is_only_for_the_ks_exponent():
     W = torch.randn(128, 128, generator=torch.Generator().manual_seed(0))
     W = W + torch.outer(W[0], W[1])  # one learned direction, so not random-like
     for fit in ("peak", "small", "peak-reference"):
-        assert analyze({"w": W}, fit=fit)["w"].verdict.label == "no-fit"
+        assert analyze({"w": W}, fit=fit)["w"].label == "no-fit"
 
 
 def test_shuffled_and_truncated_metrics():
@@ -292,15 +292,13 @@ def test_names_that_scripts_rely_on():
     numbers = (
         "matrices n_eigenvalues alpha_hill alpha_hill_low alpha_hill_high alpha_null alpha_excess "
         "alpha_ks xmin ks_distance tail_size stable_rank spectral_norm lambda_max log_norm entropy "
-        "rank spikes verdict"
+        "rank spikes row_dispersion description"
     )
     assert set(numbers.split()) <= data["layers"][0].keys()
     layer = data["layers"][0]
     assert layer["lambda_max"] == pytest.approx(layer["spectral_norm"] ** 2)
     assert {"name", "shape", "reason"} <= data["skipped"][0].keys()
-    assert {"label", "rule", "evidence", "confidence", "counter_indication", "next_action"} == set(
-        layer["verdict"]
-    )
+    assert {"label", "rule", "evidence", "not_told", "consequence"} == set(layer["description"])
 
 
 def test_pictures_are_drawn(tmp_path):

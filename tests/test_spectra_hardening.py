@@ -37,7 +37,7 @@ def test_float32_sees_a_missing_rank():
 
 def test_thin_slices_have_their_own_null():
     labels = [analyze({"p.weight": randn(192, 3, 8, 8, seed=s)}).layers[0] for s in range(6)]
-    assert sum(layer.verdict.label == "random-like" for layer in labels) >= 5
+    assert sum(layer.label == "random-like" for layer in labels) >= 5
 
 
 @pytest.mark.parametrize(("dtype", "error"), [(torch.float8_e4m3fn, 0.1), (torch.float8_e5m2, 0.2)])
@@ -64,7 +64,7 @@ def test_lora_update_has_no_null_and_two_adapters_have_two_names():
     assert {"q[update]", "q[update:other]", "q[merged]", "q[merged:other]"} <= names
     update = result["q[update]"]
     assert math.isnan(update.alpha_excess)
-    assert update.verdict.label == "no-fit"
+    assert update.label == "no-fit"
     assert update.parameters == 32 * 128
     tensors["q.lora_magnitude_vector.default.weight"] = torch.ones(64)
     dora = analyze(tensors)
@@ -118,7 +118,7 @@ def test_nearly_orthogonal_weights_have_no_exponent():
     Q = torch.linalg.qr(randn(64, 64))[0]
     layer = analyze({"w": Q})["w"]
     assert math.isnan(layer.alpha_hill)
-    assert layer.verdict.label == "no-fit"
+    assert layer.label == "no-fit"
 
 
 @pytest.mark.parametrize("options", [{"kinds": {"typo": "linear"}}, {"include": ("nothing",)}])
@@ -158,7 +158,7 @@ def test_gates_that_never_fire_are_refused(tmp_path, capsys, gate):
     path = str(save_checkpoint({"a.weight": randn(32, 32)}, tmp_path / "a.safetensors"))
     assert main(["compare", path, path, "--fail-on", gate]) == 2
     assert main(["spectra", path, "--fail-on", "undertrained"]) == 2
-    assert "verdicts are" in capsys.readouterr().err
+    assert "labels are" in capsys.readouterr().err
 
 
 def test_layers_may_be_named_anything(tmp_path):
@@ -198,7 +198,7 @@ def test_monitor_refuses_a_folder(tmp_path):
 def test_finite_weights_of_any_size_have_their_spectrum(scale, conv):
     W = randn(64, 96).double() if not conv else randn(24, 24, 3, 3).double()
     plain, row = (analyze({"w.weight": V}).layers[0] for V in (W, W * scale))
-    assert row.verdict.label == plain.verdict.label
+    assert row.label == plain.label
     for name in ("alpha_hill", "alpha_ks", "stable_rank", "entropy", "soft_rank", "rank", "spikes"):
         assert getattr(row, name) == pytest.approx(getattr(plain, name), rel=1e-9)
     assert row.spectral_norm == pytest.approx(scale * plain.spectral_norm, rel=1e-12)
@@ -218,7 +218,7 @@ def test_ties_have_no_exponent(dtype, steps):
     values = torch.tensor([step for step in steps for _ in range(size)], dtype=torch.float64)
     W = (U[:, : len(values)] * values @ V[: len(values)]).to(dtype)
     layer = analyze({"w": W})["w"]
-    assert layer.verdict.label == "no-fit"
+    assert layer.label == "no-fit"
     assert math.isnan(layer.alpha_ks)
     assert not layer.alpha_hill > 100
 
@@ -228,7 +228,7 @@ def test_a_smooth_body_under_a_tied_tail_has_no_exponent():
     values = torch.cat([torch.linspace(0.1, 1, 32), torch.full((32,), 2.0)]).double()
     layer = analyze({"w": U * values @ V})["w"]
     assert math.isnan(layer.alpha_ks)
-    assert layer.verdict.label == "no-fit"
+    assert layer.label == "no-fit"
 
 
 # --- fused q, k, v -----------------------------------------------------------------------------

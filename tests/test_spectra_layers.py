@@ -271,7 +271,7 @@ def test_half_a_lora_pair_is_said():
 def test_fresh_lora_update_is_zero():
     tensors = lora_tensors()
     tensors["q_proj.lora_B.default.weight"].zero_()
-    assert analyze(tensors)["q_proj[update]"].verdict.label == "all-zero"
+    assert analyze(tensors)["q_proj[update]"].label == "dead"
 
 
 # --- what is not a weight matrix ------------------------------------------------------------------

@@ -73,7 +73,7 @@ def test_monitor_survives_nan_and_leaves_the_model_alone():
     with torch.no_grad():
         model[0].weight[0, 0] = math.nan
     rows = monitor.step()
-    assert [row.verdict.label == "not-finite" for row in rows] == [True, False]
+    assert [row.label == "not-finite" for row in rows] == [True, False]
     with torch.no_grad():
         model[0].weight[0, 0] = 0.0
     assert math.isfinite(monitor.step()[0].alpha_hill)

@@ -93,7 +93,7 @@ def test_layers_without_a_spectrum_have_no_metrics(added):
     bad[0, 0] = math.nan
     result = analyze({"nan": bad, "zero": torch.zeros(20, 20)})
     assert [row.extras for row in result] == [{}, {}]
-    assert [row.verdict.label for row in result] == ["not-finite", "all-zero"]
+    assert [row.label for row in result] == ["not-finite", "dead"]
 
 
 def test_order_decides_what_a_metric_can_see(added):
@@ -171,7 +171,7 @@ def test_every_row_comes_back_from_a_file(tmp_path, bad):
     assert again == SpectraResult.load(again.save(tmp_path / "again.json"))
     for before, after in zip(result, again, strict=True):
         assert str(before.columns()) == str(after.columns()), before.name
-        assert (before.verdict, before.histogram) == (after.verdict, after.histogram)
+        assert (before.description, before.histogram) == (after.description, after.histogram)
     assert again.plot() is not None
 
 

@@ -59,7 +59,7 @@ def test_a_wrapped_and_a_plain_model_compare(wrapped):
 def test_everything_that_follows_a_training_sees_the_wrapped_layers(wrapped):
     rows = SpectralMonitor(wrapped, every=1).step()
     assert [row.name for row in rows] == [row.name for row in analyze(network())]
-    assert all(row.verdict for row in rows)
+    assert all(row.description for row in rows)
     optimizer = torch.optim.SGD(wrapped.parameters(), lr=0.1)
     balance = TempBalance(optimizer, wrapped)
     assert list(balance.factors) == ["0.2", "1.0", "1.2", "2.0"]
@@ -86,7 +86,7 @@ def test_a_monitor_never_raises_into_training(tmp_path):
     monitor._layers = (bad, *monitor._layers[:2])
     rows = monitor.step()
     assert "not examined: ZeroDivisionError" in rows[0].notes[0]
-    assert rows[1].verdict
+    assert rows[1].description
     assert len(monitor.history()) == 3
 
 
@@ -124,7 +124,7 @@ def in_two_processes(rank, port, folder):
     assert [row.spectral_norm for row in after] == [row.spectral_norm for row in before]
     monitor = SpectralMonitor(model, every=1, path=f"{folder}/spectra.csv")
     rows = [*monitor.step(), *monitor.step()]
-    assert all(row.verdict for row in rows)
+    assert all(row.description for row in rows)
     assert len(monitor.history()) == 12
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()

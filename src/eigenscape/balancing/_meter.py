@@ -118,7 +118,7 @@ class Meter:
     ) -> Reading:
         """The whole layer table for one number: for less common metrics and matrices."""
         row = examine(layer, list(tensors), options)
-        if row.verdict is not None and row.verdict.label == "not-finite":
+        if row.label == "not-finite":
             return Reading(math.nan, note=NOT_FINITE)
         metric = self._options.metric
         value = row.number(metric)

@@ -13,13 +13,13 @@ from eigenscape.checkup._around import attempted, look_around
 from eigenscape.checkup._diagnosed import diagnosed, diagnosed_twin, of_diagnosis
 from eigenscape.checkup._finding import Finding, reconciled
 from eigenscape.checkup._result import CheckupResult
-from eigenscape.checkup._sentences import described, labelled, named
+from eigenscape.checkup._sentences import described, labelled, named, not_told, second_look
 from eigenscape.diagnosis import Population, Prescription
 from eigenscape.errors import InputError
 from eigenscape.models import Objective
 from eigenscape.results import Result
 from eigenscape.runs import ProgressCallback
-from eigenscape.spectra import SpectraResult, analyze
+from eigenscape.spectra import SpectraResult, analyze, precisions
 from eigenscape.zoo import Twin
 
 
@@ -102,7 +102,6 @@ def checkup_twins(
         twin.name: analyze(twin.model, progress=progress, **options) for twin in (healthy, sick)
     }
     first = next(iter(examined.values()))
-    advice = described(examined[sick.name])[2]
     prescribed = {twin.name: diagnosed_twin(twin) for twin in (healthy, sick)}
     return CheckupResult(
         environment=first.environment,
@@ -110,7 +109,11 @@ def checkup_twins(
         findings=(
             Finding(text=_accuracies(healthy, sick), basis="measurement"),
             Finding(text=_spectra(examined, healthy.name, sick.name), basis="measurement"),
-            replace(advice, text=f"{sick.name}: {advice.text}"),
+            *(
+                replace(found, text=f"{sick.name}: {found.text}")
+                for found in second_look(examined[sick.name])
+            ),
+            Finding(text=not_told(precisions()), basis="description"),
             *(
                 Finding(text=_prescribed(found, name), basis="guess")
                 for name, found in prescribed.items()

@@ -1,30 +1,34 @@
-"""Sentences that summarise a layer table."""
+"""Findings that summarise a layer table: what the spectra are, and what they do not tell."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
 from eigenscape.checkup._finding import Finding
-from eigenscape.spectra import LayerSpectrum, SpectraResult
+from eigenscape.spectra import CERTAIN, LABELS, LayerSpectrum, Precision, SpectraResult, precisions
 
-#: Most severe first; the first of these in a network is the one to act on.
-_SEVERITY = (
-    "not-finite",
-    "all-zero",
-    "rank-collapsed",
-    "random-like",
-    "over-trained",
-    "under-trained",
-)
 _NAMED = 3
+#: Dispersion beyond which entries were not drawn independently: of 16 rows of independent entries
+#: two matrices in ten thousand go so far, of 64 rows and more fewer than one.
+_DEPARTS = 5.0
 
 
-def described(result: SpectraResult) -> tuple[Finding, Finding, Finding]:
-    """Return three findings: what was examined, what state it is in, what to look at."""
+def described(
+    result: SpectraResult, table: Sequence[Precision] | None = None
+) -> tuple[Finding, ...]:
+    """Return what was examined, what the spectra are, what is certain, and what they do not tell.
+
+    Args:
+        result: the layer table.
+        table: how often rules on such tables were right; by default the one that is shipped.
+    """
     return (
         Finding(text=_scope(result), basis="measurement"),
         Finding(text=_state(result), basis="description"),
-        Finding(text=_advice(result), basis="guess"),
+        *_certain(result),
+        *second_look(result),
+        Finding(text=not_told(precisions() if table is None else table), basis="description"),
     )
 
 
@@ -41,45 +45,89 @@ def _scope(result: SpectraResult) -> str:
 
 
 def _state(result: SpectraResult) -> str:
-    verdicts = result.summary["verdicts"]
-    if not verdicts:
-        return "No layer has enough eigenvalues for a verdict (see --min-eigenvalues)."
-    counts = ", ".join(f"{count} {label}" for label, count in verdicts.items())
+    labels = result.summary["labels"]
+    if not labels:
+        return "No layer has enough eigenvalues for a description (see --min-eigenvalues)."
+    counts = ", ".join(f"{count} {label}" for label, count in labels.items())
     excess = result.summary["alpha_excess"]
     if not excess["layers"]:
-        return f"Verdicts: {counts}."
+        return f"What the spectra are: {counts}."
     return (
-        f"Verdicts: {counts}; the median alpha_excess is {excess['median']:.2f} "
-        "(1 is a random matrix, lower is a heavier tail)."
+        f"What the spectra are: {counts}; the median alpha_excess is {excess['median']:.2f} (1 is "
+        "a random matrix of the same shape, below 1 the tail is heavier, above 1 lighter)."
     )
 
 
-def _advice(result: SpectraResult) -> str:
-    for label in _SEVERITY:
+def _certain(result: SpectraResult) -> Iterator[Finding]:
+    """What follows from the weights whatever the network is for, worst first."""
+    for label in CERTAIN:
         found = labelled(result, label)
-        if found:
-            verdict = found[0].verdict
-            assert verdict is not None
-            start = "A weak hint only: look" if verdict.confidence == "low" else "Look first"
-            return (
-                f"{start} at the {label} {'layers' if len(found) > 1 else 'layer'} "
-                f"({named(found)}): {verdict.next_action} (confidence {verdict.confidence}; "
-                f"it would be wrong if {verdict.counter_indication})."
-            )
-    if labelled(result, "heavy-tailed"):
-        return (
-            "No layer asks for action; the layers with the largest alpha_excess, "
-            f"{named(_flattest(result))}, are the first candidates for pruning or a larger "
-            "learning rate."
+        descriptions = [layer.description for layer in found if layer.description]
+        if not descriptions:
+            continue
+        first = descriptions[0]
+        one = len(found) == 1
+        text = f"{LABELS[label].capitalize()}: {named(found)} ({'' if one else 'the first: '}"
+        text += first.evidence
+        text += f"; {first.consequence})." if first.consequence else ")."
+        yield Finding(text=text, basis="measurement")
+
+
+def second_look(result: SpectraResult) -> Iterator[Finding]:
+    """Whether layers of random-like spectrum have the norms of independent entries, too."""
+    random_like = labelled(result, "random-like")
+    if not random_like:
+        return
+    moved = [layer for layer in random_like if _departure(layer) > _DEPARTS]
+    rest = [layer for layer in random_like if _departure(layer) <= _DEPARTS]
+    parts = []
+    if moved:
+        most = max(moved, key=_departure)
+        parts.append(
+            f"{len(moved)} of the {_count(len(random_like), 'random-like layer')} "
+            f"{'has' if len(moved) == 1 else 'have'} rows or columns whose norms differ more or "
+            f"less than those of independent entries would ({named(moved)}; most in {most.name}, "
+            f"by {_departure(most):.0f} standard deviations): such layers did not keep a start of "
+            "independent entries"
         )
-    return (
-        "No verdict is certain enough to act on; compare alpha_excess between the layers instead."
+    if rest:
+        parts.append(
+            f"{named(rest)}: neither the spectrum nor the norms of rows and columns differ from "
+            "independent entries, as at a random start; some trained layers look so too"
+        )
+    if parts:
+        yield Finding(text=". ".join(parts) + ".", basis="measurement")
+
+
+def _departure(layer: LayerSpectrum) -> float:
+    """The larger of the two dispersions, either way; NaN where there is none."""
+    both = (abs(layer.row_dispersion), abs(layer.column_dispersion))
+    return max((value for value in both if math.isfinite(value)), default=math.nan)
+
+
+def not_told(table: Sequence[Precision]) -> str:
+    """Say what spectra do not tell, with the measured reason where there is one."""
+    text = (
+        "A spectrum does not tell whether the network is well trained: held-out loss does "
+        "(--probe, --text)."
     )
+    rules = [row for row in table if row.kind != "description" and row.given]
+    dropped = [row for row in rules if not row.printed]
+    if not rules:
+        return text
+    best = max(dropped or rules, key=lambda row: row.low)
+    judged = f"{len(rules)} rules that were judged on {best.networks} networks of known state"
+    said = f"“{best.says.rstrip('.')}”, was right {best.right} of {best.given} times"
+    if len(dropped) == len(rules):
+        return f"{text} None of the {judged} is right often enough to be printed; the best, {said}."
+    kept = f"{len(rules) - len(dropped)} of the {judged} are right often enough to be printed"
+    rest = f"; the best of the others, {said}" if dropped else ""
+    return f"{text} {kept}{rest}. Where none of them speaks, nothing is known."
 
 
 def labelled(result: SpectraResult, label: str) -> list[LayerSpectrum]:
-    """Return the layers with that verdict."""
-    return [layer for layer in result if layer.verdict and layer.verdict.label == label]
+    """Return the layers with that label."""
+    return [layer for layer in result if layer.label == label]
 
 
 def named(layers: Sequence[LayerSpectrum]) -> str:
@@ -87,11 +135,6 @@ def named(layers: Sequence[LayerSpectrum]) -> str:
     names = ", ".join(layer.name for layer in layers[:_NAMED])
     rest = len(layers) - _NAMED
     return f"{names} and {rest} more" if rest > 0 else names
-
-
-def _flattest(result: SpectraResult) -> list[LayerSpectrum]:
-    known = [layer for layer in result if layer.alpha_excess == layer.alpha_excess]
-    return sorted(known, key=lambda layer: -layer.alpha_excess)[:_NAMED]
 
 
 def _count(number: int, noun: str) -> str:

@@ -58,7 +58,7 @@ def add(verbs: Verbs) -> None:
         metavar="POP",
         help="with --probe: diagnose by this population (see 'eigenscape diagnose grow')",
     )
-    parser.add_argument("--fail-on", metavar="LABELS", help="exit with status 1 on these verdicts")
+    parser.add_argument("--fail-on", metavar="LABELS", help="exit with status 1 on these labels")
     add_spectra_options(parser)
     add_common(parser)
 
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         note(f"wrote {path} ({path.stat().st_size / 1e3:.0f} kB)", quiet=args.quiet)
     counts: dict[str, int] = {}
     for examined in result.examined.values():
-        for label, number in examined.summary["verdicts"].items():
+        for label, number in examined.summary["labels"].items():
             counts[label] = counts.get(label, 0) + number
     hit = failing(counts, args.fail_on)
     for examined in result.examined.values():

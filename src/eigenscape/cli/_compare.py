@@ -49,7 +49,7 @@ def add(verbs: Verbs) -> None:
         metavar="GATES",
         help="exit with status 1 if a layer's change is larger: weights=L, alpha_hill=L, "
         "alpha_excess=L, alpha_ks=L, z=L; or when a layer is: spectrum, shape, removed, added, "
-        "unreadable; or on: verdict (any verdict that changed)",
+        "unreadable; or on: label (any label that changed)",
     )
     add_spectra_options(parser)
     add_common(parser, engine=False)
@@ -95,7 +95,7 @@ def parse_gates(text: str | None) -> dict[str, float]:
         try:
             if name in GATES and float(limit) >= 0:
                 gates[name] = float(limit)
-            elif not limit and (name in _STATES or name == "verdict"):
+            elif not limit and (name in _STATES or name == "label"):
                 gates[name] = 0.0
             else:
                 bad.append(item)
@@ -104,7 +104,7 @@ def parse_gates(text: str | None) -> dict[str, float]:
     if bad:
         raise InputError(
             f"--fail-on cannot read {', '.join(bad)}; expected "
-            f"{', '.join(f'{name}=LIMIT' for name in GATES)}, {', '.join(_STATES)} or verdict"
+            f"{', '.join(f'{name}=LIMIT' for name in GATES)}, {', '.join(_STATES)} or label"
         )
     return gates
 
@@ -119,8 +119,8 @@ def violations(change: LayerChange, gates: dict[str, float]) -> list[str]:
                 found.append(f"{change.name}: {GATES[name]} {value:.4g} beyond {limit:g}")
             elif not math.isfinite(value) and _counts(change, GATES[name]):
                 found.append(f"{change.name}: {GATES[name]} has no value ({change.state})")
-        elif name == "verdict" and change.verdict_before != change.verdict_after:
-            found.append(f"{change.name}: {change.verdict_before} -> {change.verdict_after}")
+        elif name == "label" and change.label_before != change.label_after:
+            found.append(f"{change.name}: {change.label_before} -> {change.label_after}")
         elif name == change.state:
             found.append(f"{change.name}: {change.state}")
     return found
@@ -134,7 +134,7 @@ def _counts(change: LayerChange, name: str) -> bool:
     """
     if name == "weight_change":
         return change.state != "same"
-    has_spectrum = change.verdict_before is not None or change.verdict_after is not None
+    has_spectrum = change.label_before is not None or change.label_after is not None
     return name in change.one_sided or (change.state == "unreadable" and has_spectrum)
 
 

@@ -37,7 +37,7 @@ def add(verbs: Verbs) -> None:
         "  eigenscape spectra folder/ --engine local --run spectra-run\n",
     )
     parser.add_argument("path", help="a file, a Hugging Face folder, or a hub id")
-    parser.add_argument("--fail-on", metavar="LABELS", help="exit with status 1 on these verdicts")
+    parser.add_argument("--fail-on", metavar="LABELS", help="exit with status 1 on these labels")
     parser.add_argument("--save-eigenvalues", metavar="FILE.npz", help="write every spectrum")
     add_spectra_options(parser)
     add_common(parser)
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         result = analyze(args.path, progress=progress, **spectra_options(args))
     _write(result, args, files)
     _print(result, args)
-    hit = failing(result.summary["verdicts"], args.fail_on) + not_seen(result, args.fail_on)
+    hit = failing(result.summary["labels"], args.fail_on) + not_seen(result, args.fail_on)
     if hit:
         note(f"gate: {', '.join(hit)}")
     return 1 if hit else 0

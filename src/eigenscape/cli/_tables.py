@@ -56,7 +56,7 @@ def layer_table(result: SpectraResult) -> pd.DataFrame:
             "ks alpha": _plus_minus(layer.alpha_ks, 2 * layer.sigma),
             "spikes": layer.spikes,
             "stable rank": cell(layer.stable_rank),
-            "verdict": layer.verdict.label if layer.verdict else "–",
+            "label": layer.label or "–",
         }
         for layer in result
     ]
@@ -78,9 +78,9 @@ def change_table(result: ComparisonResult) -> pd.DataFrame:
             "ks alpha": cell(change.alpha_ks_change),
             "norm": f"×{cell(change.spectral_norm_ratio)}",
             "stable rank": f"×{cell(change.stable_rank_ratio)}",
-            "verdict": change.verdict_before
-            if change.verdict_before == change.verdict_after
-            else f"{change.verdict_before or '–'} → {change.verdict_after or '–'}",
+            "label": change.label_before
+            if change.label_before == change.label_after
+            else f"{change.label_before or '–'} → {change.label_after or '–'}",
         }
         for change in result.changes
     ]

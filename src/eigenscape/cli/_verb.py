@@ -251,18 +251,22 @@ def read_seed_list(text: str | None) -> tuple[int, ...] | None:
 
 
 def gate_labels(fail_on: str | None) -> set[str]:
-    """Read the verdicts of ``--fail-on``.
+    """Read the labels of ``--fail-on``.
 
     Raises:
-        InputError: naming every word that is not a verdict.
+        InputError: naming every word that is not a label, and those that are near it.
     """
+    from difflib import get_close_matches
+
     from eigenscape.spectra import LABELS
 
     wanted = {name.strip() for name in (fail_on or "").split(",") if name.strip()}
     unknown = sorted(wanted - set(LABELS))
     if unknown:
+        near = dict.fromkeys(one for name in unknown for one in get_close_matches(name, LABELS))
         raise InputError(
-            f"--fail-on cannot read {', '.join(unknown)}; verdicts are {', '.join(LABELS)}"
+            f"--fail-on cannot read {', '.join(unknown)}; labels are {', '.join(LABELS)}"
+            + (f". Try: {', '.join(near)}" if near else "")
         )
     return wanted
 
@@ -276,6 +280,6 @@ def not_seen(result: SpectraResult, fail_on: str | None) -> list[str]:
 
 
 def failing(labels: dict[str, int], fail_on: str | None) -> list[str]:
-    """Return the verdicts among ``labels`` that ``--fail-on`` forbids."""
+    """Return the labels among ``labels`` that ``--fail-on`` forbids."""
     wanted = gate_labels(fail_on)
     return [f"{count} {name}" for name, count in labels.items() if name in wanted]

@@ -134,7 +134,7 @@ def excess_colour(excess: float) -> str:
 
 
 def _cell(layer: LayerSpectrum) -> Cell:
-    label = layer.verdict.label if layer.verdict else "not judged"
+    label = layer.label or "not examined"
     words = f"{layer.name}: {label}"
     if math.isfinite(layer.alpha_excess):
         words += (

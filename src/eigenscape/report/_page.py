@@ -15,7 +15,7 @@ from eigenscape.report._figure import excess_colour, heat_strip, inline_svg
 from eigenscape.report._glossary import GLOSSARY
 from eigenscape.report._panel import spectrum_panel
 from eigenscape.results import Result, printable, write_text
-from eigenscape.spectra import LABELS, ComparisonResult, LayerSpectrum, SpectraResult
+from eigenscape.spectra import CERTAIN, LABELS, ComparisonResult, LayerSpectrum, SpectraResult
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -59,6 +59,8 @@ def render(page: Page, results: Mapping[str, Result]) -> str:
         tables={label: result.layers[:_ROWS] for label, result in spectra.items()},
         skipped={label: _skipped(result) for label, result in spectra.items()},
         rows_limit=_ROWS,
+        words=LABELS,
+        certain=CERTAIN,
         comparisons={k: r for k, r in results.items() if isinstance(r, ComparisonResult)},
         others=_others(results),
         glossary=GLOSSARY,
@@ -75,7 +77,7 @@ def write_page(page: Page, results: Mapping[str, Result], path: str | Path) -> P
 
 
 def _panels(spectra: Mapping[str, SpectraResult]) -> list[str]:
-    """Draw the layers; if there are too many for the page, those with the most severe verdicts."""
+    """Draw the layers; if there are too many for the page, those with certain faults first."""
     found: list[tuple[tuple[int, int], str, LayerSpectrum]] = []
     for order, (label, result) in enumerate(spectra.items()):
         found.extend(((index, order), label, layer) for index, layer in enumerate(result.layers))
@@ -109,7 +111,7 @@ def _others(results: Mapping[str, Result]) -> list[dict[str, Any]]:
 
 
 def _severity(layer: LayerSpectrum) -> int:
-    return LABELS.index(layer.verdict.label) if layer.verdict else len(LABELS)
+    return list(LABELS).index(layer.label) if layer.label else len(LABELS)
 
 
 def _skipped(result: SpectraResult) -> list[tuple[str, list[str]]]:

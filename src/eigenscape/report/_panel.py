@@ -30,7 +30,7 @@ def spectrum_panel(layer: LayerSpectrum, title: str | None = None) -> str:
     ]
     histogram = layer.histogram
     if histogram is None or histogram.high <= histogram.low:
-        label = layer.verdict.label if layer.verdict else "no spectrum"
+        label = layer.label or "no spectrum"
         parts.append(f'<text x="{_WIDTH / 2}" y="80" text-anchor="middle">{escape(label)}</text>')
         return "".join([*parts, "</svg>"])
     edges = 10 ** np.linspace(histogram.low, histogram.high, len(histogram.counts) + 1)

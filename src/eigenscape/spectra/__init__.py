@@ -6,6 +6,9 @@ from eigenscape.spectra._callbacks import trainer_callback as trainer_callback
 from eigenscape.spectra._compare import ComparisonResult as ComparisonResult
 from eigenscape.spectra._compare import LayerChange as LayerChange
 from eigenscape.spectra._compare import compare as compare
+from eigenscape.spectra._description import CERTAIN as CERTAIN
+from eigenscape.spectra._description import LABELS as LABELS
+from eigenscape.spectra._description import Description as Description
 from eigenscape.spectra._examine import examine as examine
 from eigenscape.spectra._layer import NUMBERS as NUMBERS
 from eigenscape.spectra._layer import LayerSpectrum as LayerSpectrum
@@ -19,7 +22,6 @@ from eigenscape.spectra._precision import Precision as Precision
 from eigenscape.spectra._precision import precisions as precisions
 from eigenscape.spectra._recorder import UpdateRecorder as UpdateRecorder
 from eigenscape.spectra._result import SpectraResult as SpectraResult
-from eigenscape.spectra._verdict import LABELS as LABELS
 from eigenscape.spectra.metrics._bulk import fit_bulk as fit_bulk
 from eigenscape.spectra.metrics._norms import stable_rank as stable_rank
 from eigenscape.spectra.metrics._power_law import fit_power_law as fit_power_law
@@ -30,10 +32,12 @@ from eigenscape.spectra.metrics._registry import is_flat as is_flat
 from eigenscape.spectra.metrics._registry import metric as metric
 
 __all__ = [
+    "CERTAIN",
     "LABELS",
     "METRICS",
     "NUMBERS",
     "ComparisonResult",
+    "Description",
     "LayerChange",
     "LayerSpectrum",
     "MetricContext",

@@ -36,7 +36,7 @@ class LayerChange:
     Args:
         name: the layer.
         state: ``same`` (weights equal), ``weights`` (they moved, the spectrum did not clearly),
-            ``spectrum`` (its exponent, spikes or verdict changed), ``shape``, ``removed``,
+            ``spectrum`` (its exponent, spikes or label changed), ``shape``, ``removed``,
             ``added`` or ``unreadable`` (NaN or infinite weights, on either side).
         weight_change: ||after - before||_F / ||before||_F in float64, of the part of a tensor that
             the layer is; of a LoRA update, of the product B A. NaN where the shapes differ.
@@ -51,8 +51,8 @@ class LayerChange:
         spectral_norm_ratio: after over before.
         stable_rank_ratio: after over before.
         spikes_change: after minus before.
-        verdict_before: its label.
-        verdict_after: its label.
+        label_before: of the layer's description before.
+        label_after: after.
         note: why there is no spectrum on one side, where there is none.
         one_sided: the changes above that have no value because only one side has the number.
     """
@@ -71,8 +71,8 @@ class LayerChange:
     spectral_norm_ratio: float = math.nan
     stable_rank_ratio: float = math.nan
     spikes_change: int = 0
-    verdict_before: str | None = None
-    verdict_after: str | None = None
+    label_before: str | None = None
+    label_after: str | None = None
     note: str = ""
     one_sided: tuple[str, ...] = ()
 
@@ -231,11 +231,11 @@ def _change(
     )
     if name not in new:
         return LayerChange(
-            name=name, state="removed", verdict_before=_label(old[name]), one_sided=one_sided
+            name=name, state="removed", label_before=old[name].label, one_sided=one_sided
         )
     if name not in old:
         return LayerChange(
-            name=name, state="added", verdict_after=_label(new[name]), one_sided=one_sided
+            name=name, state="added", label_after=new[name].label, one_sided=one_sided
         )
     a, b = old[name], new[name]
     numbers: dict[str, Any] = {
@@ -248,8 +248,8 @@ def _change(
         "spectral_norm_ratio": _ratio(b.spectral_norm, a.spectral_norm),
         "stable_rank_ratio": _ratio(b.stable_rank, a.stable_rank),
         "spikes_change": b.spikes - a.spikes,
-        "verdict_before": _label(a),
-        "verdict_after": _label(b),
+        "label_before": a.label,
+        "label_after": b.label,
         "one_sided": one_sided,
         **pairs.of_layers(a.layer, b.layer),
     }
@@ -257,7 +257,7 @@ def _change(
 
 
 def _state(a: LayerSpectrum, b: LayerSpectrum, numbers: Mapping[str, Any]) -> str:
-    if "not-finite" in (_label(a), _label(b)):
+    if "not-finite" in (a.label, b.label):
         return "unreadable"
     if "weight_change" not in numbers:
         return "shape"
@@ -267,7 +267,7 @@ def _state(a: LayerSpectrum, b: LayerSpectrum, numbers: Mapping[str, Any]) -> st
         abs(numbers["alpha_hill_z"]) > _CLEAR
         or a.spikes != b.spikes
         or abs((a.rank or 0) - (b.rank or 0)) > _RANK * a.n_eigenvalues
-        or _label(a) != _label(b)
+        or a.label != b.label
     )
     return "spectrum" if moved else "weights"
 
@@ -280,7 +280,3 @@ def _spread(a: LayerSpectrum, b: LayerSpectrum) -> float:
 
 def _ratio(top: float, bottom: float) -> float:
     return top / bottom if bottom else math.nan
-
-
-def _label(row: LayerSpectrum) -> str | None:
-    return row.verdict.label if row.verdict else None

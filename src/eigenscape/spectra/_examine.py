@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from eigenscape.layers import LayerMatrix, NonFiniteError, Spectrum, eigenvalues
+from eigenscape.spectra._description import not_finite
 from eigenscape.spectra._layer import LayerSpectrum, row_of
 from eigenscape.spectra._options import SpectraOptions
-from eigenscape.spectra._verdict import not_finite
 from eigenscape.spectra.metrics._power_law import PowerLawFit, fit_power_law
 from eigenscape.spectra.metrics._registry import MetricContext, is_flat
 from eigenscape.theory import alpha_hill
@@ -32,7 +32,7 @@ def examine(
     *,
     memory: int | None = None,
 ) -> LayerSpectrum:
-    """Return the row of one layer: eigenvalues, then each metric, then the verdict.
+    """Return the row of one layer: eigenvalues, then each metric, then the description.
 
     Args:
         layer: what the tensors are.
@@ -76,7 +76,7 @@ def examine(
             cols=cols,
             n_eigenvalues=layer.n_eigenvalues,
             notes=("not finite",),
-            verdict=not_finite(bad, stack.numel()),
+            description=not_finite(bad, stack.numel()),
         )
     fitted = check.fitted if spectrum.route == "gram-float32" else None
     return row_of(MetricContext(layer, spectrum, options, stack, fitted=fitted))

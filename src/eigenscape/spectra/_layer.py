@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eigenscape.errors import InputError
 from eigenscape.layers import LayerMatrix
-from eigenscape.spectra._verdict import Verdict, all_zero, judge
+from eigenscape.spectra._description import Description, dead, describe
 from eigenscape.spectra.metrics._registry import MetricContext, measure
 
 _FEWEST_BINS, _MOST_BINS = 12, 60
@@ -100,7 +100,8 @@ class LayerSpectrum:
         route: how the eigenvalues were computed.
         extras: the costly metrics that were asked for, and metrics of other packages.
         histogram: the spectrum's density, for pictures.
-        verdict: the verdict on the layer.
+        description: what the spectrum is, and what that does not tell; None of a layer that could
+            not be examined.
         eigenvalues: ascending; None after reading a result file.
     """
 
@@ -147,7 +148,7 @@ class LayerSpectrum:
     route: str = ""
     extras: dict[str, int | float] = field(default_factory=dict)
     histogram: Histogram | None = None
-    verdict: Verdict | None = None
+    description: Description | None = None
     eigenvalues: NDArray[np.float64] | None = field(
         default=None, repr=False, compare=False, metadata={"saved": False}
     )
@@ -202,6 +203,11 @@ class LayerSpectrum:
         """How many eigenvalues do not follow from others."""
         return self.layer.independent
 
+    @property
+    def label(self) -> str | None:
+        """The description's label."""
+        return self.description.label if self.description else None
+
     def number(self, name: str) -> float:
         """Return one number of the row by the name of its column.
 
@@ -217,12 +223,12 @@ class LayerSpectrum:
         return float(value)
 
     def columns(self) -> dict[str, Any]:
-        """Return the row as it is in the table: the layer, every number, the verdict's label.
+        """Return the row as it is in the table: the layer, every number, the label.
 
         >>> from eigenscape.spectra import analyze
         >>> import torch
         >>> row = analyze({"fc": torch.eye(20)}).layers[0].columns()
-        >>> row["name"], row["n_eigenvalues"], row["verdict"]
+        >>> row["name"], row["n_eigenvalues"], row["label"]
         ('fc', 20, 'no-fit')
         """
         layer = self.layer
@@ -248,12 +254,11 @@ class LayerSpectrum:
             for f in fields(self)
             if f.name not in head and f.name not in _NO_COLUMNS
         }
-        label = self.verdict.label if self.verdict else None
-        return {**head, **rest, "verdict": label, **self.extras}
+        return {**head, **rest, "label": self.label, **self.extras}
 
 
 #: Fields of a row that are no columns of the table.
-_NO_COLUMNS = ("layer", "histogram", "verdict", "extras", "eigenvalues")
+_NO_COLUMNS = ("layer", "histogram", "description", "extras", "eigenvalues")
 #: Columns of the table that hold a number for each layer.
 NUMBERS = (
     "matrices",
@@ -272,7 +277,7 @@ NUMBERS = (
 
 
 def row_of(context: MetricContext) -> LayerSpectrum:
-    """Return the row of one layer from its eigenvalues: every metric, then the verdict."""
+    """Return the row of one layer from its eigenvalues: every metric, then the description."""
     spectrum = context.spectrum
     k, rows, cols = spectrum.stack
     positive = spectrum.positive
@@ -292,7 +297,7 @@ def row_of(context: MetricContext) -> LayerSpectrum:
         notes=tuple(_notes(context, empty=empty, few=few)),
         extras=extras,
         eigenvalues=spectrum.values,
-        verdict=all_zero() if empty else None,
+        description=dead(context.layer.parameters) if empty else None,
         **numbers,
     )
     taken = sorted(extras.keys() & replace(row, extras={}).columns().keys())
@@ -301,7 +306,7 @@ def row_of(context: MetricContext) -> LayerSpectrum:
             f"a metric returns {', '.join(taken)}, which is a column of every layer table. "
             "Try: names of its own"
         )
-    return row if empty else replace(row, verdict=judge(row))
+    return row if empty else replace(row, description=describe(row))
 
 
 def _notes(context: MetricContext, *, empty: bool, few: bool) -> list[str]:

@@ -48,7 +48,7 @@ _NUMBERS = (
     "entropy",
     "spikes",
 )
-_HEADER = ("step", "name", "kind", "fresh", *_NUMBERS, "verdict")
+_HEADER = ("step", "name", "kind", "fresh", *_NUMBERS, "label")
 
 
 class SpectralMonitor:
@@ -232,7 +232,7 @@ class SpectralMonitor:
                 "kind": row.kind,
                 "fresh": is_fresh,
                 **{key: getattr(row, key) for key in _NUMBERS},
-                "verdict": row.verdict.label if row.verdict else "",
+                "label": row.label or "",
             }
             for row, is_fresh in zip(rows, fresh, strict=True)
         ]

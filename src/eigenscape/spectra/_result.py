@@ -45,7 +45,7 @@ COLUMNS = (
     "spikes",
     "row_dispersion",
     "column_dispersion",
-    "verdict",
+    "label",
 )
 _SUMMARIZED = (
     "alpha_hill",
@@ -99,14 +99,14 @@ class SpectraResult(Result):
     @property
     def summary(self) -> dict[str, Any]:
         """Counts, and medians over the layers; layers without an exponent are not averaged in."""
-        labels = Counter(layer.verdict.label for layer in self.layers if layer.verdict)
+        labels = Counter(layer.label for layer in self.layers if layer.label)
         parameters = sum(layer.parameters for layer in self._distinct())
         return {
             "layers": len(self.layers),
             "skipped": len(self.skipped),
             "parameters_examined": parameters,
             "parameters_total": self.parameters_total,
-            "verdicts": dict(labels.most_common()),
+            "labels": dict(labels.most_common()),
             **{name: _spread([row.number(name) for row in self.layers]) for name in _SUMMARIZED},
         }
 
@@ -115,7 +115,7 @@ class SpectraResult(Result):
         return [layer for layer in self.layers if layer.kind != "lora_merged"]
 
     def frame(self, *, full: bool = False) -> pd.DataFrame:
-        """Return the layer table, with the verdict as its label.
+        """Return the layer table, with the description as its label.
 
         Args:
             full: every number of the layer table, instead of the usual columns. Costly metrics and
