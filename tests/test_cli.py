@@ -78,7 +78,7 @@ def test_options_reach_the_examination(capsys, model):
 
 
 def test_gate(capsys, model):
-    code, _, err = run(capsys, "spectra", model, "--fail-on", "random-like,over-trained", "--quiet")
+    code, _, err = run(capsys, "spectra", model, "--fail-on", "random-like,below-range", "--quiet")
     assert code == 1
     assert "gate: 2 random-like" in err
     assert run(capsys, "spectra", model, "--fail-on", "not-finite")[0] == 0

@@ -13,8 +13,8 @@ from eigenscape.checkup import checkup
 from eigenscape.checkup._sentences import described, not_told
 from eigenscape.cli import main
 from eigenscape.errors import InputError
-from eigenscape.spectra import CERTAIN, LABELS, Description, Precision, analyze
-from eigenscape.spectra._description import describe
+from eigenscape.spectra import CERTAIN, LABELS, Precision, analyze
+from eigenscape.spectra._description import Description, describe
 
 #: What no description may say: a judgement of the training, or an advice.
 JUDGEMENTS = re.compile(

@@ -67,7 +67,8 @@ def _certain(result: SpectraResult) -> Iterator[Finding]:
             continue
         first = descriptions[0]
         one = len(found) == 1
-        text = f"{LABELS[label].capitalize()}: {named(found)} ({'' if one else 'the first: '}"
+        words = LABELS[label]
+        text = f"{words[0].upper()}{words[1:]}: {named(found)} ({'' if one else 'the first: '}"
         text += first.evidence
         text += f"; {first.consequence})." if first.consequence else ")."
         yield Finding(text=text, basis="measurement")

@@ -8,7 +8,6 @@ from eigenscape.spectra._compare import LayerChange as LayerChange
 from eigenscape.spectra._compare import compare as compare
 from eigenscape.spectra._description import CERTAIN as CERTAIN
 from eigenscape.spectra._description import LABELS as LABELS
-from eigenscape.spectra._description import Description as Description
 from eigenscape.spectra._examine import examine as examine
 from eigenscape.spectra._layer import NUMBERS as NUMBERS
 from eigenscape.spectra._layer import LayerSpectrum as LayerSpectrum
@@ -37,7 +36,6 @@ __all__ = [
     "METRICS",
     "NUMBERS",
     "ComparisonResult",
-    "Description",
     "LayerChange",
     "LayerSpectrum",
     "MetricContext",
