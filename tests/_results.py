@@ -35,7 +35,17 @@ from eigenscape.landscape.curvature._trace import GroupTrace
 from eigenscape.landscape.paths._path_result import PathValues
 from eigenscape.models import Objective, Perplexity
 from eigenscape.results import Environment, Result
-from eigenscape.spectra import ComparisonResult, SpectraResult, analyze, compare
+from eigenscape.spectra import (
+    ComparisonResult,
+    MeasuredWith,
+    Placement,
+    Reference,
+    ReferenceModel,
+    SpectraOptions,
+    SpectraResult,
+    analyze,
+    compare,
+)
 from eigenscape.topology import GridReport, TopologyResult, check_grid, examine_topology
 from eigenscape_studies import StudyResult
 from eigenscape_studies.laboratory import LabOptions, LabResult, run_experiment
@@ -231,6 +241,18 @@ def spectra() -> SpectraResult:
     return analyze(weights(0))
 
 
+def small_reference() -> Reference:
+    layers = {f"h.{n}.attn.q_proj.weight": torch.randn(20 + n, 24) for n in range(8)}
+    model = ReferenceModel.of(analyze(layers), name="Net", licence="MIT", note="a note")
+    options = MeasuredWith.of(SpectraOptions())
+    return Reference(environment=STAMP, options=options, models=(model,))
+
+
+def placement() -> Placement:
+    layers = {"h.0.attn.q_proj.weight": torch.randn(20, 24), "h.1.b.weight": torch.randn(20, 24)}
+    return small_reference().compare(analyze(layers))
+
+
 def comparison() -> ComparisonResult:
     return compare(weights(0), weights(1))
 
@@ -314,8 +336,10 @@ EXAMPLES: dict[str, Callable[[], Result]] = {
     "Measurement": measurement,
     "PathResult": path,
     "Perplexity": perplexity,
+    "Placement": placement,
     "Population": population,
     "Prescription": prescription,
+    "Reference": small_reference,
     "SpectraResult": spectra,
     "StudyResult": study,
     "TopologyResult": topology,

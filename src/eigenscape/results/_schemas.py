@@ -30,7 +30,9 @@ MODULES = {
     "eigenscape.path": "eigenscape.landscape",
     "eigenscape.perplexity": "eigenscape.models",
     "eigenscape.population": "eigenscape.diagnosis",
+    "eigenscape.placement": "eigenscape.spectra",
     "eigenscape.prescription": "eigenscape.diagnosis",
+    "eigenscape.reference": "eigenscape.spectra",
     "eigenscape.spectra": "eigenscape.spectra",
     "eigenscape.topology": "eigenscape.topology",
 }

@@ -17,9 +17,17 @@ from eigenscape.spectra._options import SpectraOptions as SpectraOptions
 from eigenscape.spectra._overlap import TopVectors as TopVectors
 from eigenscape.spectra._overlap import decompose as decompose
 from eigenscape.spectra._overlap import overlap as overlap
+from eigenscape.spectra._own_reference import add_to_reference as add_to_reference
+from eigenscape.spectra._own_reference import remove_from_reference as remove_from_reference
+from eigenscape.spectra._place import Place as Place
+from eigenscape.spectra._place import Placement as Placement
 from eigenscape.spectra._precision import Precision as Precision
 from eigenscape.spectra._precision import precisions as precisions
 from eigenscape.spectra._recorder import UpdateRecorder as UpdateRecorder
+from eigenscape.spectra._reference import Reference as Reference
+from eigenscape.spectra._reference import reference as reference
+from eigenscape.spectra._reference_model import MeasuredWith as MeasuredWith
+from eigenscape.spectra._reference_model import ReferenceModel as ReferenceModel
 from eigenscape.spectra._result import SpectraResult as SpectraResult
 from eigenscape.spectra.metrics._bulk import fit_bulk as fit_bulk
 from eigenscape.spectra.metrics._norms import stable_rank as stable_rank
@@ -38,14 +46,20 @@ __all__ = [
     "ComparisonResult",
     "LayerChange",
     "LayerSpectrum",
+    "MeasuredWith",
     "MetricContext",
     "MonitorCallback",
+    "Place",
+    "Placement",
     "Precision",
+    "Reference",
+    "ReferenceModel",
     "SpectraOptions",
     "SpectraResult",
     "SpectralMonitor",
     "TopVectors",
     "UpdateRecorder",
+    "add_to_reference",
     "analyze",
     "compare",
     "costly_metrics",
@@ -57,6 +71,8 @@ __all__ = [
     "metric",
     "overlap",
     "precisions",
+    "reference",
+    "remove_from_reference",
     "stable_rank",
     "tensorboard_sink",
     "trainer_callback",

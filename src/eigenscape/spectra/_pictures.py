@@ -10,6 +10,8 @@ import numpy as np
 from eigenscape.results import PALETTE, label_text, new_figure, picture_of
 from eigenscape.spectra._compare import ComparisonResult
 from eigenscape.spectra._layer import LayerSpectrum
+from eigenscape.spectra._reference_pictures import plot_placement as plot_placement
+from eigenscape.spectra._reference_pictures import plot_reference as plot_reference
 from eigenscape.spectra._result import SpectraResult
 from eigenscape.theory import MarchenkoPastur
 
