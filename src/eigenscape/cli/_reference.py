@@ -30,7 +30,8 @@ def add(verbs: Verbs) -> None:
     parser.add_argument(
         "--metric",
         default="alpha_excess",
-        help="alpha_excess, stable_rank, spikes, log_norm, alpha_hill or alpha_ks [alpha_excess]",
+        help="alpha_excess, stable_rank, spikes, log_norm, alpha_hill, alpha_ks, row_dispersion "
+        "or column_dispersion [alpha_excess]",
     )
     parser.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
     parser.add_argument("--file", metavar="FILE.json", help=_FILE)

@@ -32,7 +32,7 @@ _FILE = "reference.json"
 OWN_FILE = "EIGENSCAPE_REFERENCE"
 #: The numbers that are compared unless others are asked for.
 COMPARED = ("alpha_excess", "stable_rank", "spikes", "log_norm")
-METRICS = (*COMPARED, "alpha_hill", "alpha_ks")
+METRICS = (*COMPARED, "alpha_hill", "alpha_ks", "row_dispersion", "column_dispersion")
 #: From this many layers in its third of the depth, a layer is compared with those alone: of 20, one
 #: below all lies below at least 83 % (the exact 95 % interval of 0 of 20 reaches to .17).
 _ENOUGH = 20
@@ -107,7 +107,7 @@ class Reference(Result):
         Args:
             layer: a row of a layer table that was measured with the reference's options.
             metric: one of ``alpha_excess``, ``stable_rank``, ``spikes``, ``log_norm``,
-                ``alpha_hill``, ``alpha_ks``.
+                ``alpha_hill``, ``alpha_ks``, ``row_dispersion``, ``column_dispersion``.
             depth: of the layer, from 0, the first block, to 1, the last; None outside the blocks.
             without: names of networks to leave out.
 
@@ -159,11 +159,11 @@ class Reference(Result):
                 }
                 for metric in metrics
             },
-            control={metric: self._control(metric) for metric in metrics},
+            control={metric: self.control(metric) for metric in metrics},
             notes=tuple(f"{name} is this network and is left out" for name in same),
         )
 
-    def _control(self, metric: str) -> tuple[int, int]:
+    def control(self, metric: str) -> tuple[int, int]:
         """Count the layers of these networks that lie at the ends of the other networks'."""
         places = [
             _placed(layer, metric, pools)

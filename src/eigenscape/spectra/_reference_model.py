@@ -28,6 +28,7 @@ _SAME_KIND = {"linear_transposed": "linear", "attention_projection": "linear"}
 #: closer than the third. Rounding normal weights to bfloat16 moves that logarithm by .0026 over the
 #: root (standard deviation), drawing them anew by .87: one in a hundred such pairs looks alike.
 _ALIKE, _SAME_NORM, _ROUNDED = 5e-3, 0.01, 2e-6
+_ANY_FINITE = ("log_norm", "row_dispersion", "column_dispersion")
 _NUMBER = re.compile(r"\d+")
 
 
@@ -60,6 +61,8 @@ class ReferenceLayer:
         stable_rank: likewise.
         spikes: likewise.
         log_norm: likewise.
+        row_dispersion: likewise.
+        column_dispersion: likewise.
 
     Raises:
         InputError: naming every number out of its range.
@@ -78,6 +81,8 @@ class ReferenceLayer:
     stable_rank: float
     spikes: int
     log_norm: float
+    row_dispersion: float = math.nan
+    column_dispersion: float = math.nan
 
     def __post_init__(self) -> None:
         count = self.n_eigenvalues
@@ -94,7 +99,7 @@ class ReferenceLayer:
             "alpha_ks": not _from(self.alpha_ks, 1),
             "stable_rank": not _from(self.stable_rank, 0.999) or self.stable_rank > 1.001 * count,
             "spikes": not 0 <= self.spikes <= count,
-            "log_norm": math.isinf(self.log_norm),
+            **{name: math.isinf(getattr(self, name)) for name in _ANY_FINITE},
         }
         found = [
             f"{name} {getattr(self, name)!r:.40}" for name, is_wrong in wrong.items() if is_wrong
@@ -119,6 +124,8 @@ class ReferenceLayer:
             stable_rank=quantized(layer.stable_rank),
             spikes=layer.spikes,
             log_norm=round(layer.log_norm, _DECIMALS),
+            row_dispersion=quantized(layer.row_dispersion),
+            column_dispersion=quantized(layer.column_dispersion),
         )
 
     def number(self, metric: str) -> float:

@@ -23,6 +23,8 @@ _AXIS = {
     "log_norm": "log10 of the mean eigenvalue",
     "alpha_hill": "PL_Alpha_Hill",
     "alpha_ks": "KS alpha",
+    "row_dispersion": "dispersion of row norms (standard deviations)",
+    "column_dispersion": "dispersion of column norms (standard deviations)",
 }
 
 
