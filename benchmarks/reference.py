@@ -15,6 +15,7 @@ from eigenscape.results import Environment
 from eigenscape.spectra import MeasuredWith, Reference, ReferenceModel, SpectraOptions, analyze
 
 OPTIONS = SpectraOptions(embeddings=True)
+METRICS = ("alpha_excess", "alpha_hill", "alpha_ks", "stable_rank", "spikes", "log_norm")
 RESNET = {
     "licence": "BSD-2-Clause (akamaster/pytorch_resnet_cifar10)",
     "note": "trained on CIFAR-10; 91.8 % (ResNet-20) and 93.6 % (ResNet-56) by its authors",
@@ -62,6 +63,20 @@ def measured(data, smollm2):
     )
 
 
+def print_controls(table):
+    """How many layers of each network lie at the ends of the others' layers."""
+    print(f"{'metric':<20}{'at the ends':<14}" + "".join(f"{m.name:<24}" for m in table))
+    for metric in METRICS:
+        ends, compared = table.control(metric)
+        parts = []
+        for model in table:
+            places = [table.place(layer, metric, without=(model.name,)) for layer in model.layers]
+            found = [place for place in places if not place.why]
+            parts.append(f"{sum(place.is_extreme for place in found)} of {len(found)}")
+        whole = f"{ends} of {compared}"
+        print(f"{metric:<20}{whole:<14}" + "".join(f"{part:<24}" for part in parts))
+
+
 if __name__ == "__main__":
     if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
@@ -70,3 +85,4 @@ if __name__ == "__main__":
         table.save(sys.argv[3])
     else:
         print(table.frame().to_string(index=False, float_format="{:.3f}".format))
+        print_controls(table)

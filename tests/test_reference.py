@@ -3,9 +3,11 @@
 import json
 import math
 import multiprocessing
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -17,6 +19,7 @@ from eigenscape.errors import InputError
 from eigenscape.results import Environment, load
 from eigenscape.spectra import (
     MeasuredWith,
+    Placement,
     Reference,
     ReferenceModel,
     SpectraOptions,
@@ -431,6 +434,42 @@ def test_threads_that_add_at_once_lose_nothing(own):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(_add_one, range(8), [own] * 8))
     assert sorted(model.name for model in Reference.load(own)) == [f"Net {n}" for n in range(8)]
+
+
+# --- beside the layer table -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def file_of_layers(weights, tmp_path):
+    from safetensors.torch import save_file
+
+    save_file(weights, tmp_path / "net.safetensors")
+    return str(tmp_path / "net.safetensors")
+
+
+def test_spectra_with_places(file_of_layers, capsys, tmp_path):
+    out = tmp_path / "out"
+    words = ["spectra", file_of_layers, "--reference", "--out", str(out)]
+    assert main([*words, "--format", "csv"]) == 0
+    printed = pd.read_csv(StringIO(capsys.readouterr().out))
+    placement = Placement.load(out / "reference.json")
+    for row in printed.itertuples():
+        places = {place.metric: place for place in placement.of(row.name)}
+        assert row.alpha_excess_percentile == pytest.approx(places["alpha_excess"].percentile)
+        assert row.stable_rank_percentile == pytest.approx(places["stable_rank"].percentile)
+        assert row.reference_n == 30
+    assert main(words) == 0
+    shown = capsys.readouterr()
+    assert "% of 30" in shown.out
+    assert "By alpha_excess, " in shown.err
+
+
+def test_spectra_with_places_refuses_before_the_work(file_of_layers, capsys, monkeypatch):
+    monkeypatch.setattr("eigenscape.spectra.analyze", None)
+    assert main(["spectra", file_of_layers, "--reference", "--xmin", "third"]) == 2
+    assert "fraction 0.3333 (0.5 there)" in capsys.readouterr().err
+    assert main(["spectra", file_of_layers, "--reference", "--format", "json"]) == 2
+    assert "Try: --out DIR" in capsys.readouterr().err
 
 
 # --- what is shipped ------------------------------------------------------------------------------

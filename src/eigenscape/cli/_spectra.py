@@ -18,10 +18,11 @@ from eigenscape.cli._verb import (
     own_file,
     spectra_options,
 )
+from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
     from eigenscape.cli._verb import Verbs
-    from eigenscape.spectra import SpectraResult
+    from eigenscape.spectra import Placement, Reference, SpectraResult
 
 
 def add(verbs: Verbs) -> None:
@@ -34,11 +35,17 @@ def add(verbs: Verbs) -> None:
         examples="  eigenscape spectra model.safetensors\n"
         "  eigenscape spectra folder/ --format json --metrics shuffle,tpl\n"
         "  eigenscape spectra model.pt --include '*attn*' --split-qkv --out spectra\n"
-        "  eigenscape spectra folder/ --engine local --run spectra-run\n",
+        "  eigenscape spectra folder/ --engine local --run spectra-run\n"
+        "  eigenscape spectra folder/ --reference\n",
     )
     parser.add_argument("path", help="a file, a Hugging Face folder, or a hub id")
     parser.add_argument("--fail-on", metavar="LABELS", help="exit with status 1 on these labels")
     parser.add_argument("--save-eigenvalues", metavar="FILE.npz", help="write every spectrum")
+    parser.add_argument(
+        "--reference",
+        action="store_true",
+        help="say where each layer lies among those of real networks (see 'eigenscape reference')",
+    )
     add_spectra_options(parser)
     add_common(parser)
 
@@ -49,10 +56,12 @@ def run(args: argparse.Namespace) -> int:
     from eigenscape.spectra import analyze
 
     files = _files(args)
+    table = _reference(args)
     with progress_bar("examining", quiet=args.quiet) as progress:
         result = analyze(args.path, progress=progress, **spectra_options(args))
-    _write(result, args, files)
-    _print(result, args)
+    placement = table.compare(result) if table else None
+    _write(result, placement, args, files)
+    _print(result, placement, args)
     hit = failing(result.summary["labels"], args.fail_on) + not_seen(result, args.fail_on)
     if hit:
         note(f"gate: {', '.join(hit)}")
@@ -62,16 +71,41 @@ def run(args: argparse.Namespace) -> int:
 def _files(args: argparse.Namespace) -> dict[str, Path]:
     """Decide the places to write before the work begins: a bad one costs no time."""
     names = ("result.json", "layers.csv") if args.out else ()
+    names = (*names, "reference.json") if args.out and args.reference else names
     gate_labels(args.fail_on)
     if args.save_eigenvalues:
         own_file(".", args.save_eigenvalues, args.path)
     return {name: own_file(args.out, name, args.path) for name in names}
 
 
-def _write(result: SpectraResult, args: argparse.Namespace, files: dict[str, Path]) -> None:
+def _reference(args: argparse.Namespace) -> Reference | None:
+    """Return what layers are compared with, before the work begins."""
+    if not args.reference:
+        return None
+    from eigenscape.spectra import SpectraOptions, reference
+
+    if args.format == "json" and not args.out:
+        raise InputError(
+            "--format json prints the layer table alone. Try: --out DIR, which has reference.json"
+        )
+    given, how = spectra_options(args), ("jobs", "engine", "address", "run")
+    table = reference()
+    options = {name: value for name, value in given.items() if name not in how}
+    table.options.check(SpectraOptions(**options), args.path)
+    return table
+
+
+def _write(
+    result: SpectraResult,
+    placement: Placement | None,
+    args: argparse.Namespace,
+    files: dict[str, Path],
+) -> None:
     from eigenscape.results import write_text
 
     if args.out:
+        if placement:
+            placement.save(files["reference.json"])
         result.save(files["result.json"])
         write_text(files["layers.csv"], result.frame(full=True).to_csv(index=False))
         for path in files.values():
@@ -81,14 +115,19 @@ def _write(result: SpectraResult, args: argparse.Namespace, files: dict[str, Pat
         note(f"wrote {result.save_eigenvalues(target)}", quiet=args.quiet)
 
 
-def _print(result: SpectraResult, args: argparse.Namespace) -> None:
-    from eigenscape.cli._tables import layer_table, print_frame, print_json
+def _print(result: SpectraResult, placement: Placement | None, args: argparse.Namespace) -> None:
+    from eigenscape.cli._tables import layer_table, print_frame, print_json, with_places
 
     if args.format == "json":
         print_json(result.to_dict())
         return
     table = result.frame(full=True) if args.format == "csv" else layer_table(result)
+    if placement:
+        table = with_places(table, placement, short=args.format != "csv")
     print_frame(table, args.format)
+    if placement:
+        for line in (placement.sentence(), *placement.notes):
+            note(line, quiet=args.quiet)
     reasons = Counter(item.reason for item in result.skipped)
     if reasons and not args.quiet:
         note(f"not examined ({len(result.skipped)}; names with --format json):")

@@ -11,7 +11,7 @@ from eigenscape.results import dumps, printable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from eigenscape.spectra import ComparisonResult, SpectraResult
+    from eigenscape.spectra import ComparisonResult, Placement, SpectraResult
 
 _WIDE = 170
 _LONGEST_NUMBER = 40
@@ -61,6 +61,33 @@ def layer_table(result: SpectraResult) -> pd.DataFrame:
         for layer in result
     ]
     return pd.DataFrame(rows)
+
+
+def with_places(table: pd.DataFrame, placement: Placement, *, short: bool) -> pd.DataFrame:
+    """Return a layer table with where each layer lies among reference layers.
+
+    Args:
+        table: with the layers' names in its first column.
+        placement: the places.
+        short: one column, by alpha_excess, instead of a number for each metric.
+    """
+    names = table.iloc[:, 0]
+    found = {place.layer: place for place in placement.places if place.metric == "alpha_excess"}
+    if short:
+        words = [
+            f"{found[name].percentile:.0f} % of {found[name].n}"
+            if name in found and not found[name].why
+            else "–"
+            for name in names
+        ]
+        return table.assign(**{"excess above": words})
+    known = {(place.layer, place.metric): place.percentile for place in placement.places}
+    columns: dict[str, list[Any]] = {
+        f"{metric}_percentile": [known.get((name, metric), math.nan) for name in names]
+        for metric in placement.metrics
+    }
+    columns["reference_n"] = [found[name].n if name in found else 0 for name in names]
+    return table.assign(**columns)
 
 
 def change_table(result: ComparisonResult) -> pd.DataFrame:
