@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import reference as script
+from eigenscape.checkup import checkup
 from eigenscape.cli import main
 from eigenscape.errors import InputError
 from eigenscape.results import Environment, load
@@ -501,3 +502,35 @@ def test_the_shipped_rows_are_measured_again(name):
             expected = pytest.approx(getattr(its, number), rel=1.1e-3, nan_ok=True)
             assert getattr(mine, number) == expected, f"{mine.name} {number}"
         assert mine.spikes == its.spikes
+
+
+# --- on the page of a check-up --------------------------------------------------------------------
+
+
+def test_the_check_up_places_layers(weights, monkeypatch):
+    monkeypatch.delenv("EIGENSCAPE_REFERENCE", raising=False)
+    result = checkup(weights)
+    placement = result.around["The layers among those of real, trained networks"]
+    assert len(placement.compared) == 64
+    assert placement.sentence() in "\n".join(result.sentences)
+    [finding] = [one for one in result.findings if "reference layers" in one.text]
+    assert finding.basis == "description"
+    assert not finding.is_advice
+
+
+def test_the_check_up_says_why_it_does_not(weights, monkeypatch, tmp_path):
+    bad = tmp_path / "own.json"
+    bad.write_text("{}")
+    monkeypatch.setenv("EIGENSCAPE_REFERENCE", str(bad))
+    result = checkup(weights)
+    assert not result.around
+    assert result.sentences[-1].startswith("Not compared with the layers of real networks: ")
+    monkeypatch.delenv("EIGENSCAPE_REFERENCE")
+    assert "fraction 0.3333" in checkup(weights, xmin="third").sentences[-1]
+
+
+def test_no_reference_no_word(monkeypatch):
+    monkeypatch.delenv("EIGENSCAPE_REFERENCE", raising=False)
+    result = checkup({"fc.weight": torch.randn(64, 64)})
+    assert not result.around
+    assert "reference" not in "\n".join(result.sentences)

@@ -12,6 +12,7 @@ from eigenscape.checkpoints import CheckpointLike
 from eigenscape.checkup._around import attempted, look_around
 from eigenscape.checkup._diagnosed import diagnosed, diagnosed_twin, of_diagnosis
 from eigenscape.checkup._finding import Finding, reconciled
+from eigenscape.checkup._placed import AMONG, placed
 from eigenscape.checkup._result import CheckupResult
 from eigenscape.checkup._sentences import described, labelled, named, not_told, second_look
 from eigenscape.diagnosis import Population, Prescription
@@ -77,6 +78,10 @@ def checkup(
             around["Diagnosis"] = diagnosis
             advice, *rest = of_diagnosis(diagnosis)
             found = (advice, *found, *rest)
+    placement, said = placed(result)
+    if placement is not None:
+        around[AMONG] = placement
+    found = (*found, *said)
     return CheckupResult(
         environment=result.environment,
         title=f"Check-up of {result.source}",

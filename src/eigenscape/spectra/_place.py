@@ -38,6 +38,14 @@ _PLURAL = {
 }
 
 
+#: How a number is called in the form in which it is compared, where that is another.
+FORMS = {
+    "stable_rank": "stable_rank / eigenvalues",
+    "spikes": "spikes / eigenvalues",
+    "log_norm": "log10 of the mean eigenvalue",
+}
+
+
 def group_words(kind: str, role: str) -> str:
     """Name the layers of one kind and role.
 
@@ -125,12 +133,13 @@ class Place:
     @property
     def sentence(self) -> str:
         """The place in words, with how many layers and networks it rests on."""
+        name = FORMS.get(self.metric, self.metric)
         if self.why:
-            return f"{self.metric} {self.value:.4g}: {self.why}"
+            return f"{name} {self.value:.4g}: {self.why}"
         remark = f"; {self.note}" if self.note else ""
         where = f"{self.group} {self.depth}".rstrip()
         return (
-            f"{self.metric} {self.value:.4g}: {self._rank()} {where} seen "
+            f"{name} {self.value:.4g}: {self._rank()} {where} seen "
             f"(n = {self.n}, {self.among}{remark})"
         )
 
@@ -211,11 +220,11 @@ class Placement(Result):
                 "layer": layer,
                 "kind": first.kind,
                 "role": first.role,
-                "among": first.why or first.among,
                 "n": first.n,
+                "of": first.why or first.among,
             }
             for place in places:
-                row[place.metric] = place.value
+                row[FORMS.get(place.metric, place.metric)] = place.value
                 row[f"{place.metric} percentile"] = place.percentile
             rows.append(row)
         return pd.DataFrame(rows)

@@ -9,7 +9,7 @@ import numpy as np
 
 from eigenscape.errors import InputError
 from eigenscape.results import PALETTE, label_text, new_figure, picture_of
-from eigenscape.spectra._place import TAIL, Placement, group_words
+from eigenscape.spectra._place import FORMS, TAIL, Placement, group_words
 from eigenscape.spectra._reference import Reference
 
 if TYPE_CHECKING:
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 _AXIS = {
     "alpha_excess": "alpha_excess (1: random matrix, lower: heavier tail)",
-    "stable_rank": "stable rank / number of eigenvalues",
-    "spikes": "spikes / number of eigenvalues",
-    "log_norm": "log10 of the mean eigenvalue",
+    **FORMS,
     "alpha_hill": "PL_Alpha_Hill",
     "alpha_ks": "KS alpha",
     "row_dispersion": "dispersion of row norms (standard deviations)",
@@ -77,7 +75,7 @@ def plot_placement(result: Placement, *, metric: str = "alpha_excess") -> Figure
     if metric not in result.distributions:
         raise InputError(f"{metric!r:.40} was not compared; {', '.join(result.metrics)} were")
     groups = result.distributions[metric]
-    figure = new_figure(8.0, 0.62 * max(len(groups), 1) + 1.5)
+    figure = new_figure(6.6, 0.62 * max(len(groups), 1) + 1.7)
     axes = figure.subplots()
     labels = []
     seen = {one.among for one in result.compared if one.metric == metric}
@@ -123,4 +121,4 @@ def _legend(figure: Figure) -> None:
         Line2D([], [], ls="", marker="|", label="reference layer", **_SEEN),
         Patch(color=PALETTE["sky"], alpha=0.35, label="2.5 to 97.5 % of them"),
     ]
-    figure.legend(handles=marks, loc="outside upper center", ncols=4, frameon=False, fontsize=8)
+    figure.legend(handles=marks, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
