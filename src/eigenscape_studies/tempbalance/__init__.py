@@ -6,7 +6,7 @@ from eigenscape_studies.tempbalance._numbers import tables
 from eigenscape_studies.tempbalance._paragraphs import paragraphs
 from eigenscape_studies.tempbalance._pictures import pictures
 from eigenscape_studies.tempbalance._plan import PLANS
-from eigenscape_studies.tempbalance._tasks import collect, pretraining, trainings, tuned
+from eigenscape_studies.tempbalance._tasks import collect, curve, pretraining, trainings, tuning
 
 STUDY = Study(
     name="tempbalance",
@@ -14,16 +14,21 @@ STUDY = Study(
     paper="Liu, Hu, Pang, Zhou, Ren and Yang, Model Balancing Helps Low-data Training and "
     "Fine-tuning, EMNLP 2024 (arXiv 2410.12178)",
     scales=PLANS,
-    stages={"pretraining": pretraining, "trainings": trainings, "tuned": tuned},
+    stages={
+        "pretraining": pretraining,
+        "tuning": tuning,
+        "trainings": trainings,
+        "curve": curve,
+    },
     collect=collect,
     claims=CLAIMS,
     tables=tables,
     paragraphs=paragraphs,
     pictures=pictures,
     intervals="Student's t over seeds, of paired differences; of slopes, Student's t of ordinary "
-    "least squares over all runs. A claim holds where its interval lies on its side of zero; "
-    "where it has zero in it, the claim fails as it does where the interval lies on the other "
-    "side, and the words say which.",
+    "least squares over all runs. Each interval is at 95 % by itself. A part of a claim holds "
+    "where its difference is on its side of zero after Holm over all comparisons of the study; the "
+    "words say where only the interval by itself leaves out zero.",
 )
 
 __all__ = ["STUDY"]

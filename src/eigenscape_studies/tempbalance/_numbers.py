@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape.stats import Interval, Line, fit_line, interval
-from eigenscape_studies import signed
-from eigenscape_studies._tables import Rows, matching
-from eigenscape_studies.tempbalance._plan import BASE, FACTORS, TUNED
+from eigenscape.errors import InputError
+from eigenscape.stats import Interval, Line, PairedTest, fit_line, interval, paired_test
+from eigenscape_studies._family import Comparison, family
+from eigenscape_studies._tables import Rows, column, matching
+from eigenscape_studies.tempbalance._plan import BASE, INVERSE, LINEAR, PERMUTED, SIGMOID
 
 Array = NDArray[np.float64]
 NRMSE, ACCURACY = "nRMSE", "accuracy"
+What = Literal["error", "spread", "gain by amount", "spread by amount"]
+
+
+class Key(NamedTuple):
+    """One comparison of the study.
+
+    Attributes:
+        what: of the error, of the spread of alpha, or of how one of them depends on the amount.
+        cell: a handle.
+        amount: training examples; 0 for all amounts.
+        method: a way.
+        against: another way; empty for a slope.
+    """
+
+    what: What
+    cell: str
+    amount: int
+    method: str
+    against: str = BASE
 
 
 @dataclass(frozen=True)
@@ -26,13 +47,15 @@ class Numbers:
         cells: name to what the cell is judged by, in order; the first is the main one.
         rows: one for each judged run.
         tuning: one for each tuning run.
+        others: one for each run of the main cell at a rate that was not chosen.
         traces: alphas and factors over time of some runs.
-        chosen: cell and amount to the factor of the tuned rate.
+        chosen: cell and amount to the learning rate.
     """
 
     cells: dict[str, str]
     rows: Rows
     tuning: Rows
+    others: Rows
     traces: Rows
     chosen: dict[tuple[str, int], float]
 
@@ -46,13 +69,17 @@ class Numbers:
         """Return the unit of a change: percent of the nRMSE, or points of accuracy."""
         return " points" if self.cells[cell] == ACCURACY else " %"
 
+    def sign(self, cell: str) -> int:
+        """Return 1 where larger is better, -1 where smaller is."""
+        return 1 if self.cells[cell] == ACCURACY else -1
+
     def fewest(self, cells: Iterable[str]) -> int:
         """Return the smallest number of seeds among the amounts of some cells."""
         runs = [
             self.mean(cell, amount, method).seeds
             for cell in cells
             for amount in self.amounts(cell)
-            for method in self.methods(cell)
+            for method in self.methods(cell, amount)
         ]
         return min(runs, default=0)
 
@@ -68,74 +95,91 @@ class Numbers:
         """Return the amounts of a cell, ascending."""
         return sorted({row["amount"] for row in self.rows if row["cell"] == cell})
 
-    def methods(self, cell: str) -> list[str]:
-        """Return the ways of a cell, in the order in which they were run."""
-        return list(dict.fromkeys(row["method"] for row in self.rows if row["cell"] == cell))
-
-    def by_seed(self, cell: str, amount: int, method: str, column: str) -> dict[int, float]:
-        """Return seed to a number of its run."""
-        rows = matching(self.rows, cell=cell, amount=amount, method=method)
-        return {row["seed"]: float(row[column]) for row in rows}
-
-    def _pairs(
-        self, cell: str, amount: int, method: str, column: str, other: str = BASE
-    ) -> tuple[Array, Array]:
-        mine = self.by_seed(cell, amount, method, column)
-        theirs = self.by_seed(cell, amount, other, column)
-        both = sorted(set(mine) & set(theirs))
-        pair = ([numbers[seed] for seed in both] for numbers in (mine, theirs))
-        first, second = (np.array(values, dtype=np.float64) for values in pair)
-        return first, second
+    def methods(self, cell: str, amount: int) -> list[str]:
+        """Return the ways of a cell at an amount, in the order in which they were run."""
+        return list(dict.fromkeys(row["method"] for row in self._runs(cell, amount)))
 
     def changes(self, cell: str, amount: int, method: str) -> Array:
         """Return the change against base, seed by seed: of the nRMSE in percent, or in points."""
-        mine, base = self._pairs(cell, amount, method, "value")
-        return mine - base if self.cells[cell] == ACCURACY else 100 * (mine / base - 1)
+        mine, base = paired(self._runs(cell, amount), method, "value")
+        return mine - base if self.cells[cell] == ACCURACY else percent(mine, base)
 
-    def gains(self, cell: str, amount: int, method: str) -> Array:
-        """Return by how much it is better than base: percent less nRMSE, or points more."""
-        return self._sign(cell) * self.changes(cell, amount, method)
+    def spread_changes(self, cell: str, amount: int, method: str) -> Array:
+        """Return the change of the spread of alpha against base, seed by seed, in percent."""
+        return percent(*paired(self._runs(cell, amount), method, "spread"))
 
-    def _sign(self, cell: str) -> int:
-        return 1 if self.cells[cell] == ACCURACY else -1
+    def mean(self, cell: str, amount: int, method: str, name: str = "value") -> Interval:
+        """Return the mean of a column with its interval."""
+        return interval(column(self._runs(cell, amount), name, method=method))
 
-    def change(self, cell: str, amount: int, method: str) -> Interval:
-        """Return the mean change against base with its interval."""
-        return interval(self.changes(cell, amount, method))
+    def _runs(self, cell: str, amount: int) -> Rows:
+        return matching(self.rows, cell=cell, amount=amount)
+
+    # --- the family ------------------------------------------------------------------------------
+
+    @cached_property
+    def family(self) -> dict[Key, Comparison]:
+        """Every comparison of the study, with Holm over all of them."""
+        return family(dict(self._tests()))
+
+    def _tests(self) -> Iterator[tuple[Key, PairedTest | Line]]:
+        for cell in self.cells:
+            for amount in self.amounts(cell):
+                for method in self.methods(cell, amount):
+                    if method == BASE:
+                        continue
+                    yield (
+                        Key("error", cell, amount, method),
+                        _tested(self.changes(cell, amount, method)),
+                    )
+                    yield (
+                        Key("spread", cell, amount, method),
+                        _tested(self.spread_changes(cell, amount, method)),
+                    )
+            yield self._ahead(cell, min(self.amounts(cell)), LINEAR)
+            yield Key("gain by amount", cell, 0, SIGMOID, ""), self.line(cell)
+            yield Key("spread by amount", cell, 0, BASE, ""), self._spread_line(cell)
+        for other in (INVERSE, PERMUTED):
+            yield self._ahead(*self.main, other)
+
+    def _ahead(self, cell: str, amount: int, other: str) -> tuple[Key, PairedTest]:
+        """Return how much more TB-sigmoid gains over base than another way, seed by seed."""
+        gaps = self.changes(cell, amount, SIGMOID) - self.changes(cell, amount, other)
+        return Key("error", cell, amount, SIGMOID, other), _tested(self.sign(cell) * gaps)
+
+    def change(self, cell: str, amount: int, method: str) -> Comparison:
+        """Return the change of the error, or of the accuracy, against base."""
+        return self.family[Key("error", cell, amount, method)]
 
     def moved(self, cell: str, amount: int, method: str) -> str:
-        """Write the mean change down, in the unit of the cell."""
-        return signed(self.change(cell, amount, method), self.unit(cell))
+        """Write down :meth:`change` in the unit of the cell."""
+        return self.change(cell, amount, method).words(self.unit(cell))
 
-    def gain(self, cell: str, amount: int, method: str) -> Interval:
-        """Return the mean gain over base with its interval."""
-        return interval(self.gains(cell, amount, method))
+    def better(self, cell: str, amount: int, method: str) -> bool:
+        """Return whether a way is better than base after Holm."""
+        found = self.change(cell, amount, method)
+        return found.above if self.sign(cell) > 0 else found.below
 
-    def ahead(self, cell: str, amount: int, method: str, other: str) -> Interval:
-        """Return how much more one way gains over base than another, seed by seed."""
-        return interval(self.gains(cell, amount, method) - self.gains(cell, amount, other))
+    def ahead(self, cell: str, amount: int, other: str) -> Comparison:
+        """Return by how much TB-sigmoid is better than another way; positive is better."""
+        return self.family[Key("error", cell, amount, SIGMOID, other)]
 
-    def ratios(self, cell: str, amount: int, method: str) -> Array:
-        """Return the spread of alpha over that of base, seed by seed."""
-        mine, base = self._pairs(cell, amount, method, "spread")
-        return mine / base
+    def spread(self, cell: str, amount: int, method: str) -> Comparison:
+        """Return the change of the spread of alpha against base, in percent."""
+        return self.family[Key("spread", cell, amount, method)]
 
-    def ratio(self, cell: str, amount: int, method: str) -> Interval:
-        """Return the mean of :meth:`ratios` with its interval."""
-        return interval(self.ratios(cell, amount, method))
+    # --- slopes ----------------------------------------------------------------------------------
 
-    def mean(self, cell: str, amount: int, method: str, column: str = "value") -> Interval:
-        """Return the mean of a column with its interval."""
-        return interval(list(self.by_seed(cell, amount, method, column).values()))
+    def line(self, cell: str) -> Line:
+        """Return the line of TB-sigmoid's gain over the binary logarithm of the amount."""
+        return self._line(
+            cell, lambda amount: self.sign(cell) * self.changes(cell, amount, SIGMOID)
+        )
 
-    def line(self, cell: str, method: str) -> Line:
-        """Return the line of the gain over the binary logarithm of the amount, over all runs."""
-        return self._line(cell, lambda amount: self.gains(cell, amount, method))
-
-    def spread_line(self, cell: str) -> Line:
+    def _spread_line(self, cell: str) -> Line:
         """Return the line of the spread of base over the binary logarithm of the amount."""
         return self._line(
-            cell, lambda amount: list(self.by_seed(cell, amount, BASE, "spread").values())
+            cell, lambda amount: column(self._runs(cell, amount), "spread", method=BASE)
         )
 
     def _line(self, cell: str, values_at: Any) -> Line:
@@ -146,82 +190,108 @@ class Numbers:
             y += list(values)
         return fit_line(x, y)
 
-    def _own(self) -> Rows:
-        """The judged runs; those of base that stand in for the tuned rate are left out."""
-        return [row for row in self.rows if row["method"] != TUNED or row["factor"] != 1]
+    # --- the other rates -------------------------------------------------------------------------
 
-    def trainings(self) -> int:
-        """Return how many trainings were judged."""
-        return len(self._own())
+    def curve(self) -> Rows:
+        """Return, for each rate of the main cell, base, and what the ways change.
+
+        At the chosen rate all judged seeds count, at the others the few that were trained there.
+        Intervals stand for themselves: these are not of the family.
+        """
+        runs = [*self._runs(*self.main), *self.others]
+        rows: Rows = []
+        for rate in sorted({row["rate"] for row in runs}):
+            part = matching(runs, rate=rate)
+            found = {
+                "base": interval(column(part, "value", method=BASE)),
+                "base spread": interval(column(part, "spread", method=BASE)),
+            }
+            for method in dict.fromkeys(row["method"] for row in self.others):
+                if method != BASE:
+                    for name, word in (("value", "change"), ("spread", "spread change")):
+                        pair = paired(part, method, name)
+                        found[f"{method} {word}"] = interval(percent(*pair))
+            rows += [
+                {"rate": rate, "chosen": rate == self.chosen[self.main], "what": what}
+                | one._asdict()
+                for what, one in found.items()
+            ]
+        return rows
 
     def diverged(self) -> int:
         """Return how many judged trainings diverged."""
-        return sum(bool(row["diverged"]) for row in self._own())
+        return sum(bool(row["diverged"]) for row in self.rows)
 
-    def summaries(self, kind: str) -> Rows:
-        """Return changes, or ratios of the spread, of every way in every cell at every amount."""
-        compute = {"changes": self.change, "ratios": self.ratio}[kind]
-        return [
-            {"cell": cell, "amount": amount, "method": method}
-            | compute(cell, amount, method)._asdict()
-            for cell in self.cells
-            for amount in self.amounts(cell)
-            for method in self.methods(cell)
-            if method != BASE
-        ]
+
+def paired(rows: Rows, method: str, name: str, other: str = BASE) -> tuple[Array, Array]:
+    """Return a column of two ways, by the seeds that both have."""
+    mine, theirs = (
+        {row["seed"]: float(row[name]) for row in matching(rows, method=way)}
+        for way in (method, other)
+    )
+    both = sorted(set(mine) & set(theirs))
+    first, second = (np.array([known[seed] for seed in both]) for known in (mine, theirs))
+    return first, second
+
+
+def percent(mine: Array, base: Array) -> Array:
+    """Return the change of each against its base, in percent."""
+    return 100 * (mine / base - 1)
+
+
+def _tested(changes: Array) -> PairedTest:
+    return paired_test(changes, np.zeros_like(changes))
 
 
 def tables(numbers: Numbers) -> dict[str, Rows]:
-    """Return the runs, and changes, ratios and lines of every way in every cell."""
+    """Return the runs, every comparison, the lines, the tuning and the other rates."""
     return {
         "runs": numbers.rows,
-        "tuning": numbers.tuning,
-        "changes": numbers.summaries("changes"),
-        "ratios": numbers.summaries("ratios"),
-        "lines": [
-            {"cell": cell, "method": method, **numbers.line(cell, method)._asdict()}
-            for cell in numbers.cells
-            for method in numbers.methods(cell)
-            if method != BASE
+        "comparisons": [
+            {**key._asdict(), **found._asdict()} for key, found in numbers.family.items()
         ],
+        "lines": [{"cell": cell, **numbers.line(cell)._asdict()} for cell in numbers.cells],
+        "tuning": numbers.tuning,
+        "rates": [
+            {"cell": cell, "amount": amount, "rate": rate, "chosen": rate == chosen}
+            | found._asdict()
+            for (cell, amount), chosen in numbers.chosen.items()
+            for rate, found in tuning_scores(
+                matching(numbers.tuning, cell=cell, amount=amount), numbers.cells[cell]
+            ).items()
+        ],
+        "other runs": numbers.others,
+        "curve": numbers.curve(),
         "traces": numbers.traces,
     }
 
 
-def tuning_scores(rows: Rows, measure: str) -> dict[float, float]:
-    """Return, for one cell and amount, each factor's mean gain over the base rate.
+def tuning_scores(rows: Rows, measure: str) -> dict[float, Interval]:
+    """Return, for one cell and amount, each rate's mean over the tuning seeds.
 
-    A rate that diverges on a seed is worse than all others.
+    Of the accuracy; of the nRMSE the natural logarithm, so that every seed counts alike however
+    hard its data are. A rate that diverges on a seed has no mean.
     """
-    sign = 1 if measure == ACCURACY else -1
-    base = {row["seed"]: row["value"] for row in rows if row["factor"] == 1}
     scores = {}
-    for factor in FACTORS:
-        found = [(row["value"], base[row["seed"]]) for row in rows if row["factor"] == factor]
-        gains = [
-            sign * ((mine - theirs) if measure == ACCURACY else 100 * (mine / theirs - 1))
-            for mine, theirs in found
-        ]
-        scores[factor] = float(np.mean(gains)) if np.isfinite(gains).all() else -np.inf
+    for rate in sorted({row["rate"] for row in rows}):
+        values = column(rows, "value", rate=rate)
+        told = values if measure == ACCURACY else np.log(values)
+        scores[rate] = interval(told if np.isfinite(told).all() else [])
     return scores
 
 
 def choose(rows: Rows, cells: dict[str, str]) -> dict[tuple[str, int], float]:
-    """Return the best factor for each cell and amount; the base rate where two are equal."""
+    """Return the best rate for each cell and amount; the smallest where several are equal.
+
+    Raises:
+        InputError: every rate of a cell diverged.
+    """
     chosen = {}
     for cell, amount in dict.fromkeys((row["cell"], row["amount"]) for row in rows):
         scores = tuning_scores(matching(rows, cell=cell, amount=amount), cells[cell])
-        chosen[cell, amount] = max(FACTORS, key=lambda factor: (scores[factor], factor == 1))
+        known = {rate: found.mean for rate, found in scores.items() if found.seeds}
+        if not known:
+            raise InputError(f"{cell}, {amount} examples: every rate diverged on a tuning seed")
+        sign = 1 if cells[cell] == ACCURACY else -1
+        chosen[cell, amount] = max(known, key=lambda rate: (sign * known[rate], -rate))
     return chosen
-
-
-def with_tuned(
-    rows: Rows, tuned: Iterable[dict[str, Any]], chosen: dict[tuple[str, int], float]
-) -> Rows:
-    """Add the runs at the tuned rates; where that is the base rate, they are those of base."""
-    again = [
-        row
-        for row in rows
-        if row["method"] == BASE and chosen.get((row["cell"], row["amount"])) == 1
-    ]
-    return [*rows, *({**row, "method": TUNED} for row in [*again, *tuned])]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from eigenscape.results import PALETTE
 from eigenscape.stats import Interval, interval
 from eigenscape_studies import Pictures, StudyResult
-from eigenscape_studies._draw import below, label, panels, ticks
+from eigenscape_studies._draw import below, label, legend, panels, ticks
 from eigenscape_studies.tempbalance._numbers import ACCURACY
 from eigenscape_studies.tempbalance._plan import (
     BASE,
@@ -19,7 +19,6 @@ from eigenscape_studies.tempbalance._plan import (
     PERMUTED,
     SIGMOID,
     STRONG,
-    TUNED,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ _LOOK = {
     STRONG: ("sky", "D"),
     INVERSE: ("vermilion", "v"),
     PERMUTED: ("orange", "P"),
-    TUNED: ("grey", "X"),
 }
 _LAYERS = ("blue", "orange", "green", "vermilion", "purple", "sky", "grey", "black")
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
@@ -48,8 +46,8 @@ def pictures(result: StudyResult) -> Pictures:
         "Change against base": (
             changes(result),
             "Paired change against base, mean over seeds with its 95 % interval; left of zero is "
-            "better for the nRMSE, right of it for the accuracy. Where the base rate was the best "
-            "on the tuning seeds, the tuned rate is base itself and its change is 0.",
+            "better for the nRMSE, right of it for the accuracy. Filled: significant after Holm "
+            "over all comparisons of the study; open: not.",
         ),
         "Spread of alpha over the layers": (
             spread(result),
@@ -63,10 +61,16 @@ def pictures(result: StudyResult) -> Pictures:
             "95 % intervals; line: ordinary least squares over all runs, its slope for each "
             "doubling of the data.",
         ),
+        "Against the learning rate": (
+            against_rate(result),
+            "The main cell at every rate of the list, mean over seeds with 95 % intervals of each "
+            "alone; dotted: the rate that base was best at on the tuning seeds.",
+        ),
         "One training, layer by layer": (
             training(result),
-            "The main cell's seed 0, which was not picked. Left and middle: alpha of each balanced "
-            "layer without and with TB-sigmoid; right: the factors on the learning rate with it.",
+            "The main cell's first seed, which was not picked. Left and middle: alpha of each "
+            "balanced layer without and with TB-sigmoid; right: the factors on the learning rate "
+            "with it.",
         ),
     }
 
@@ -80,9 +84,15 @@ _CHANGE = {True: "change of accuracy (points)", False: "change of the nRMSE (%)"
 _GAIN = {True: "gain in accuracy (points)", False: "fall of the nRMSE (%)"}
 
 
+def _errors(result: StudyResult) -> pd.DataFrame:
+    """Return the comparisons of the error with base."""
+    table = result.table("comparisons")
+    return table[(table["what"] == "error") & (table["against"] == BASE)]
+
+
 def changes(result: StudyResult) -> Figure:
     """Draw every way in every cell at every amount: a row of panels for each cell."""
-    table, cells = result.table("changes"), _cells(result)
+    table, cells = _errors(result), _cells(result)
     columns = max(table[table["cell"] == cell]["amount"].nunique() for cell in cells)
     figure, axes = panels(len(cells), columns, 2.1 + 2.3 * columns, 2.1 * len(cells), sharex="row")
     for row, (cell, accuracy) in zip(axes, cells.items(), strict=True):
@@ -107,7 +117,8 @@ def _forest(axis: Axes, rows: pd.DataFrame) -> None:
     for y, (_, row) in zip(places, rows.iterrows(), strict=True):
         colour, marker = _LOOK[str(row["method"])]
         axis.hlines(y, row["low"], row["high"], color=PALETTE[colour], lw=1.6)
-        axis.plot(row["mean"], y, marker, ms=5, color=PALETTE[colour])
+        fill = PALETTE[colour] if row["holm"] < 0.05 else "white"
+        axis.plot(row["mean"], y, marker, ms=5, color=PALETTE[colour], mfc=fill)
     axis.set_yticks(places, [str(name) for name in rows["method"]])
     axis.set_ylim(len(rows) - 0.5, -0.5)
 
@@ -119,7 +130,7 @@ def spread(result: StudyResult) -> Figure:
     for axis, cell in zip(axes[0], cells, strict=True):
         part = table[table["cell"] == cell]
         part = part[part["amount"] == part["amount"].min()]
-        names = [name for name in _LOOK if name in set(part["method"]) and name != TUNED]
+        names = [name for name in _LOOK if name in set(part["method"])]
         for x, name in enumerate(names):
             values = part[part["method"] == name]["spread"].to_numpy(float)
             _column(axis, x, values, interval(values), name)
@@ -145,7 +156,7 @@ def _column(axis: Axes, x: float, values: NDArray[np.float64], found: Interval, 
 
 def gain(result: StudyResult) -> Figure:
     """Draw the gain of TB-sigmoid against the amount of data, with its line."""
-    lines, means, cells = result.table("lines"), result.table("changes"), _cells(result)
+    lines, means, cells = result.table("lines"), _errors(result), _cells(result)
     runs = result.table("runs")
     figure, axes = panels(1, len(cells), 3.7 * len(cells), 3.5)
     for axis, (cell, accuracy) in zip(axes[0], cells.items(), strict=True):
@@ -155,7 +166,7 @@ def gain(result: StudyResult) -> Figure:
         x = part["amount"].to_numpy(float)
         axis.vlines(x, sign * part["low"], sign * part["high"], color=PALETTE["blue"], lw=1.6)
         axis.plot(x, sign * part["mean"], "o", ms=5.5, color=PALETTE["blue"])
-        line = lines[(lines["cell"] == cell) & (lines["method"] == SIGMOID)].iloc[0]
+        line = lines[lines["cell"] == cell].iloc[0]
         fitted = line["start"] + line["slope"] * np.log2(x)
         axis.plot(x, fitted, lw=1.4, ls="--", color=PALETTE["vermilion"])
         axis.axhline(0, color=PALETTE["black"], lw=0.8)
@@ -173,6 +184,45 @@ def _seed_dots(axis: Axes, runs: pd.DataFrame, accuracy: bool) -> None:
     amounts = np.array([amount for amount, _ in gains.index], dtype=float)
     x, ink = amounts / 1.07, PALETTE["blue"]
     axis.plot(x, gains.to_numpy(float), ".", ms=4, alpha=0.5, mew=0, color=ink)
+
+
+#: Of the picture against the rate: what is drawn, its heading, its axis.
+_CURVES = (
+    ({BASE: "base"}, "error of base", "nRMSE"),
+    (
+        {SIGMOID: f"{SIGMOID} change", INVERSE: f"{INVERSE} change"},
+        "change of the error",
+        "change of the nRMSE (%)",
+    ),
+    ({BASE: "base spread"}, "spread of base", f"standard deviation of {_ALPHA}"),
+    (
+        {SIGMOID: f"{SIGMOID} spread change", INVERSE: f"{INVERSE} spread change"},
+        "change of the spread",
+        "change of the spread (%)",
+    ),
+)
+
+
+def against_rate(result: StudyResult) -> Figure:
+    """Draw errors and spreads of the main cell against the learning rate."""
+    table = result.table("curve")
+    figure, axes = panels(2, 2, 8.6, 6.4)
+    for axis, (drawn, heading, words) in zip(axes.flat, _CURVES, strict=True):
+        for place, (method, what) in enumerate(drawn.items()):
+            rows = table[table["what"] == what]
+            colour, marker = _LOOK[method]
+            x = rows["rate"].to_numpy(float) * 1.05 ** (place - (len(drawn) - 1) / 2)
+            axis.vlines(x, rows["low"], rows["high"], color=PALETTE[colour], lw=1.6)
+            axis.plot(
+                x, rows["mean"], f"{marker}-", ms=5, lw=1, color=PALETTE[colour], label=method
+            )
+        if len(drawn) > 1:
+            axis.axhline(0, color=PALETTE["black"], lw=0.8)
+            legend(axis)
+        axis.axvline(table[table["chosen"]]["rate"].iloc[0], ls=":", color=PALETTE["black"], lw=1.2)
+        ticks(axis, sorted(table["rate"].unique()), base=2)
+        label(axis, heading, "learning rate", words)
+    return figure
 
 
 def training(result: StudyResult) -> Figure:

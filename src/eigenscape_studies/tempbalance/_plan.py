@@ -11,13 +11,12 @@ from eigenscape.errors import InputError
 from eigenscape_studies import Plan
 
 BASE, SIGMOID, LINEAR = "base", "TB-sigmoid", "TB-linear"
-INVERSE, PERMUTED, TUNED = "inverse", "permuted", "tuned rate"
+INVERSE, PERMUTED = "inverse", "permuted"
 STRONG = "TB-sigmoid, s 2, tau 40"
 
 _PAPER = {"s": 1.0, "tau": 10.0}  # Liu et al. 2024, section 3.3
 _SIGMOID = {"rule": "tb_sigmoid", **_PAPER}
-#: What each way asks of TempBalance. The first only measures. "tuned rate" is the first, too, at
-#: the rate that was best on seeds of its own.
+#: What each way asks of TempBalance. The first only measures.
 METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         BASE: {**_SIGMOID, "dry_run": True},
@@ -28,12 +27,17 @@ METHODS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         STRONG: {"rule": "tb_sigmoid", "s": 2.0, "tau": 40.0},
     }
 )
-#: The ways that are judged in every cell, on the same data, initial weights and batches.
+#: The ways that are judged in every cell with the fewest examples, on the same data, initial
+#: weights and batches.
 JUDGED = (BASE, SIGMOID, LINEAR, INVERSE, PERMUTED)
-#: Times the base rate; the best on the tuning seeds is the tuned rate.
-FACTORS = (0.5, 1.0, 2.0)
+#: The ways that are judged with more examples, and shown at the other rates of the main cell.
+FEWER = (BASE, SIGMOID, INVERSE)
+#: Every cell, at each amount, is trained at the one that is best for base on the tuning seeds.
+RATES = (0.001, 0.002, 0.004, 0.008, 0.016, 0.032)
 #: No judged seed is as large.
 FIRST_TUNING_SEED = 1000
+#: Smaller ones were looked at while the study was made (BENCHMARKS.md).
+FIRST_JUDGED_SEED = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,14 +48,12 @@ class Cell:
         name: a handle.
         network: ``FNO1d``, ``FNO2d``, ``UNet`` or ``GPT``.
         data: ``burgers``, ``darcy`` or ``sentences``.
-        learning_rate: the base rate: on Burgers' equation twice the best of a few, an octave
-            apart, on other seeds, elsewhere the best.
         epochs: of the training.
         batch_size: examples a step.
         test: examples that it is judged on.
         grid: points of a function in each direction.
         every: of TempBalance: epochs of an operator, steps of a fine-tuning.
-        extra: ways that are judged in this cell alone.
+        extra: ways that are judged in this cell alone, with the fewest examples.
         sentences: that a language model is pretrained on.
         width: of a language model.
     """
@@ -59,7 +61,6 @@ class Cell:
     name: str
     network: str
     data: str
-    learning_rate: float
     epochs: int
     batch_size: int
     test: int
@@ -79,11 +80,6 @@ class Cell:
         """What it is judged by."""
         return "accuracy" if self.tuned_text else "nRMSE"
 
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """The ways that are judged."""
-        return (*JUDGED, *self.extra)
-
 
 @dataclass(frozen=True)
 class Sweep:
@@ -99,6 +95,15 @@ class Sweep:
     seeds: Mapping[int, int]
     tuning: int = 3
 
+    @property
+    def fewest(self) -> int:
+        """The smallest amount."""
+        return min(self.seeds)
+
+    def methods(self, amount: int) -> tuple[str, ...]:
+        """Return the ways that are judged at an amount."""
+        return (*JUDGED, *self.cell.extra) if amount == self.fewest else FEWER
+
 
 @dataclass(frozen=True, kw_only=True)
 class TempBalancePlan(Plan):
@@ -106,9 +111,11 @@ class TempBalancePlan(Plan):
 
     Args:
         sweeps: the first one, at its smallest amount, is the main cell.
+        curve: judged seeds of the main cell, at most, that are trained at every other rate.
     """
 
     sweeps: tuple[Sweep, ...]
+    curve: int
 
     def __post_init__(self) -> None:
         if max(self.seeds) >= FIRST_TUNING_SEED:
@@ -117,9 +124,13 @@ class TempBalancePlan(Plan):
                 f"Try: seeds below {FIRST_TUNING_SEED}"
             )
 
+    def first_seeds(self, count: int) -> tuple[int, ...]:
+        """Return the first judged seeds."""
+        return tuple(range(FIRST_JUDGED_SEED, FIRST_JUDGED_SEED + count))
+
     def judged(self, sweep: Sweep, amount: int) -> tuple[int, ...]:
         """Return the judged seeds: all in the main cell, the first few elsewhere."""
-        main = sweep is self.sweeps[0] and amount == min(sweep.seeds)
+        main = sweep is self.sweeps[0] and amount == sweep.fewest
         return self.seeds if main else self.seeds[: sweep.seeds[amount]]
 
     def tuned_on(self, sweep: Sweep) -> tuple[int, ...]:
@@ -139,13 +150,10 @@ class TempBalancePlan(Plan):
         return max(own, key=len, default=())
 
 
-# Twice the best of a few rates, an octave apart, on other seeds. It was raised from 0.015 after the
-# judged seeds had been seen there (BENCHMARKS.md). What that costs, "tuned rate" tells.
 FNO_BURGERS = Cell(
     name="FNO, Burgers",
     network="FNO1d",
     data="burgers",
-    learning_rate=0.025,
     epochs=150,
     batch_size=20,
     test=100,
@@ -156,19 +164,17 @@ UNET_DARCY = Cell(
     name="U-Net, Darcy",
     network="UNet",
     data="darcy",
-    learning_rate=0.015,
     epochs=100,
     batch_size=20,
     test=100,
     every=5,
     grid=16,
 )
-FNO_DARCY = replace(UNET_DARCY, name="FNO, Darcy", network="FNO2d", learning_rate=0.01)
+FNO_DARCY = replace(UNET_DARCY, name="FNO, Darcy", network="FNO2d")
 GPT_DIALECTS = Cell(
     name="GPT, dialects",
     network="GPT",
     data="sentences",
-    learning_rate=2e-3,
     epochs=10,
     batch_size=16,
     test=500,
@@ -178,23 +184,25 @@ GPT_DIALECTS = Cell(
     width=64,
 )
 
-#: "small" takes 18 minutes on two cores, "full" about two hours.
+#: "small" takes half an hour of processor time, "full" about three hours.
 PLANS = {
     "small": TempBalancePlan(
-        seeds=tuple(range(24)),
+        seeds=tuple(range(FIRST_JUDGED_SEED, FIRST_JUDGED_SEED + 24)),
         sweeps=(
             Sweep(FNO_BURGERS, {20: 24, 40: 10, 80: 6}, tuning=4),
             Sweep(UNET_DARCY, {10: 8, 20: 8, 40: 6}),
             Sweep(GPT_DIALECTS, {16: 8, 32: 8, 64: 8, 128: 8}),
         ),
+        curve=4,
     ),
     "full": TempBalancePlan(
-        seeds=tuple(range(48)),
+        seeds=tuple(range(FIRST_JUDGED_SEED, FIRST_JUDGED_SEED + 48)),
         sweeps=(
             Sweep(FNO_BURGERS, {20: 48, 40: 24, 80: 24, 160: 16}, tuning=8),
             Sweep(UNET_DARCY, {10: 24, 20: 24, 40: 24, 80: 16}, tuning=8),
             Sweep(FNO_DARCY, {10: 24, 20: 24, 40: 16}, tuning=4),
             Sweep(GPT_DIALECTS, {16: 24, 32: 24, 64: 24, 128: 24, 512: 12}, tuning=8),
         ),
+        curve=16,
     ),
 }

@@ -10,11 +10,11 @@ from eigenscape.runs import Task, single_thread
 from eigenscape_studies import Found
 from eigenscape_studies._tables import Rows
 from eigenscape_studies.networks import language, pretrain
-from eigenscape_studies.tempbalance._numbers import Numbers, choose, with_tuned
+from eigenscape_studies.tempbalance._numbers import Numbers, choose
 from eigenscape_studies.tempbalance._plan import (
     BASE,
-    FACTORS,
-    FIRST_TUNING_SEED,
+    FEWER,
+    RATES,
     Cell,
     TempBalancePlan,
 )
@@ -42,17 +42,17 @@ def train_task(
         cell: what is trained.
         amount: training examples.
         seed: of data, initial weights and order.
-        runs: ways, each with what the base rate is multiplied by.
+        runs: ways, each with its learning rate.
         traced: whether alphas and factors over time are returned.
         state: of the pretrained language model, where one is fine-tuned.
     """
     rows, traces = [], []
     with single_thread():
         data = make_data(cell, amount, seed)
-        for method, factor in runs:
-            trained = train_one(cell, data, seed, method, factor, state)
+        for method, rate in runs:
+            trained = train_one(cell, data, seed, method, rate, state)
             place = {"cell": cell.name, "amount": amount, "seed": seed, "method": method}
-            told = {"measure": cell.measure, "factor": factor}
+            told = {"measure": cell.measure, "rate": rate}
             rows.append(place | told | _row(trained))
             if traced:
                 traces += [place | row for row in _trace_rows(trained)]
@@ -102,21 +102,10 @@ def pretraining(plan: TempBalancePlan, _: Found) -> list[Task]:
     ]
 
 
-def trainings(plan: TempBalancePlan, found: Found) -> list[Task]:
-    """Return a task for each cell, amount and seed: first the judged ones, then those of tuning."""
-    states = _states(found)
-    main, first = plan.sweeps[0], plan.seeds[0]
-    tried = [(BASE, factor) for factor in FACTORS]
-    judged = [
-        _task(
-            *(sweep.cell, amount, seed, [(method, 1.0) for method in sweep.cell.methods], states),
-            traced=sweep is main and amount == min(sweep.seeds) and seed == first,
-        )
-        for sweep in plan.sweeps
-        for amount in sweep.seeds
-        for seed in plan.judged(sweep, amount)
-    ]
-    return judged + [
+def tuning(plan: TempBalancePlan, found: Found) -> list[Task]:
+    """Return a task for each tuning seed of each cell and amount: base at every rate."""
+    states, tried = _states(found), [(BASE, rate) for rate in RATES]
+    return [
         _task(sweep.cell, amount, seed, tried, states)
         for sweep in plan.sweeps
         for amount in sweep.seeds
@@ -124,29 +113,43 @@ def trainings(plan: TempBalancePlan, found: Found) -> list[Task]:
     ]
 
 
-def tuned(plan: TempBalancePlan, found: Found) -> list[Task]:
-    """Return a task for each judged seed whose tuned rate is another than the base rate."""
+def trainings(plan: TempBalancePlan, found: Found) -> list[Task]:
+    """Return a task for each judged seed of each cell and amount, at the rate that was chosen."""
     states, chosen = _states(found), _chosen(plan, found)
+    main, first = plan.sweeps[0], plan.seeds[0]
     return [
-        _task(sweep.cell, amount, seed, [(BASE, factor)], states, tail=f", rate x{factor:g}")
+        _task(
+            *(sweep.cell, amount, seed),
+            [(method, chosen[sweep.cell.name, amount]) for method in sweep.methods(amount)],
+            states,
+            traced=sweep is main and amount == sweep.fewest and seed == first,
+        )
         for sweep in plan.sweeps
         for amount in sweep.seeds
-        for factor in (chosen[sweep.cell.name, amount],)
         for seed in plan.judged(sweep, amount)
-        if factor != 1
+    ]
+
+
+def curve(plan: TempBalancePlan, found: Found) -> list[Task]:
+    """Return a task for the first judged seeds of the main cell: at the rates not chosen."""
+    cell, amount = plan.sweeps[0].cell, plan.sweeps[0].fewest
+    others = [rate for rate in RATES if rate != _chosen(plan, found)[cell.name, amount]]
+    runs = [(method, rate) for rate in others for method in FEWER]
+    return [
+        _task(cell, amount, seed, runs, _states(found), tail=", other rates")
+        for seed in plan.seeds[: plan.curve]
     ]
 
 
 def collect(plan: TempBalancePlan, found: Found) -> Numbers:
-    """Gather the judged runs, those of tuning, and the traces."""
-    rows, chosen = _rows(found["trainings"]), _chosen(plan, found)
-    judged = [row for row in rows if row["seed"] < FIRST_TUNING_SEED]
+    """Gather the judged runs, those of tuning and of the curve, and the traces."""
     return Numbers(
         cells=_measures(plan),
-        rows=with_tuned(judged, _rows(found["tuned"]), chosen),
-        tuning=[row for row in rows if row["seed"] >= FIRST_TUNING_SEED],
+        rows=_rows(found["trainings"]),
+        tuning=_rows(found["tuning"]),
+        others=_rows(found["curve"]),
         traces=[row for item in found["trainings"].values() for row in item["traces"]],
-        chosen=chosen,
+        chosen=_chosen(plan, found),
     )
 
 
@@ -159,9 +162,8 @@ def _rows(found: Mapping[str, Any]) -> Rows:
 
 
 def _chosen(plan: TempBalancePlan, found: Found) -> dict[tuple[str, int], float]:
-    """Return the factor of each cell and amount that was best on the tuning seeds."""
-    tried = [row for row in _rows(found["trainings"]) if row["seed"] >= FIRST_TUNING_SEED]
-    return choose(tried, _measures(plan))
+    """Return the rate of each cell and amount that was best on the tuning seeds."""
+    return choose(_rows(found["tuning"]), _measures(plan))
 
 
 def _states(found: Found) -> dict[int, State]:

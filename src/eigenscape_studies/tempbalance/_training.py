@@ -71,7 +71,7 @@ def make_data(cell: Cell, amount: int, seed: int) -> FieldSplit | Split:
 
 
 def train_one(
-    cell: Cell, data: FieldSplit | Split, seed: int, method: str, factor: float, state: State | None
+    cell: Cell, data: FieldSplit | Split, seed: int, method: str, rate: float, state: State | None
 ) -> Trained:
     """Train one network from its seed, and judge it.
 
@@ -80,24 +80,24 @@ def train_one(
         data: as :func:`make_data` makes it.
         seed: of initial weights, order of the examples, and the permutation of the control.
         method: one of ``METHODS``.
-        factor: times the base rate.
+        rate: the learning rate, before any factor.
         state: of the pretrained language model, where the cell fine-tunes one.
     """
     options: dict[str, Any] = {**METHODS[method]}
     if method == PERMUTED:
         options["seed"] = seed
     if isinstance(data, Split):
-        return _fine_tuned(cell, data, seed, options, factor, state or {})
-    return _operator(cell, data, seed, options, factor)
+        return _fine_tuned(cell, data, seed, options, rate, state or {})
+    return _operator(cell, data, seed, options, rate)
 
 
 def _operator(
-    cell: Cell, data: FieldSplit, seed: int, options: dict[str, Any], factor: float
+    cell: Cell, data: FieldSplit, seed: int, options: dict[str, Any], rate: float
 ) -> Trained:
     model = build(_maker(cell), seed)
     epoch = math.ceil(len(data.train_targets) / cell.batch_size)
     balance = BalanceCallback(every=cell.every * epoch, **_OPERATOR, **options)
-    recipe = _recipe(cell, seed, factor, balance)
+    recipe = _recipe(cell, seed, rate, balance)
     log = train_operator(model, data.train_inputs, data.train_targets, **recipe)
     return Trained(
         relative_error(model, data.test_inputs, data.test_targets),
@@ -116,13 +116,13 @@ def _maker(cell: Cell) -> Callable[[], nn.Module]:
 
 
 def _fine_tuned(
-    cell: Cell, data: Split, seed: int, options: dict[str, Any], factor: float, state: State
+    cell: Cell, data: Split, seed: int, options: dict[str, Any], rate: float, state: State
 ) -> Trained:
     gpt = build(lambda: language_model(cell.width))
     gpt.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
     model = GPTClassifier.of(gpt, Grammar().dialects, seed)
     balance = BalanceCallback(every=cell.every, group="block", **options)
-    recipe = _recipe(cell, seed, factor, balance)
+    recipe = _recipe(cell, seed, rate, balance)
     log = fine_tune(model, data.train_inputs, data.train_labels, **recipe)
     return Trained(
         100 * accuracy(model, data.test_inputs, data.test_labels),
@@ -131,11 +131,11 @@ def _fine_tuned(
     )
 
 
-def _recipe(cell: Cell, seed: int, factor: float, balance: BalanceCallback) -> dict[str, Any]:
+def _recipe(cell: Cell, seed: int, rate: float, balance: BalanceCallback) -> dict[str, Any]:
     return {
         "epochs": cell.epochs,
         "batch_size": cell.batch_size,
-        "learning_rate": factor * cell.learning_rate,
+        "learning_rate": rate,
         "seed": seed,
         "callbacks": [balance],
     }
