@@ -8,14 +8,16 @@ from eigenscape.stats import interval
 from eigenscape_studies import Claim, graded, verdict
 from eigenscape_studies._claim import rate_words
 from eigenscape_studies.heavy_tails._loss_claims import LOSS_CLAIMS, loss_paragraph
-from eigenscape_studies.heavy_tails._numbers import Numbers
-from eigenscape_studies.heavy_tails._plan import GAMMAS
+from eigenscape_studies.heavy_tails._numbers import Numbers, differences
+from eigenscape_studies.heavy_tails._plan import OPTIMIZERS
+from eigenscape_studies.heavy_tails._settings_claims import SETTINGS_CLAIMS
 
-#: Within these bounds of alpha_excess a spectrum counts as that of a random matrix.
-RANDOM = (0.97, 1.03)
 #: An exponent below 2 (no finite mean) is the "very heavy-tailed" class of Martin and Mahoney.
 HEAVY = 2.0
-_BULK_END = 0.1  # of the eigenvalues beyond the edge of noise: no longer bulk and spikes
+#: Of the fall of PL_Alpha_Hill at Adam 1: a change below this share counts as none where the claim
+#: is that there is none.
+NONE = 0.1
+_LARGE = 1.0  # the rate of Adam that all this is about
 
 
 def onset(numbers: Numbers, optimizer: str, rate: float) -> list[int | None]:
@@ -28,68 +30,101 @@ def onset(numbers: Numbers, optimizer: str, rate: float) -> list[int | None]:
     ]
 
 
+def _tolerance(numbers: Numbers) -> float:
+    """Return the change of PL_Alpha_Hill that counts as none."""
+    return NONE * abs(numbers.change("paths", _LARGE, 10, "alpha_hill").mean)
+
+
 def heavy_tail(numbers: Numbers) -> Claim:
     """Full-batch training at a large rate gives a heavy tail; at a small one it does not."""
-    small = numbers.mean("paths", "adam", 0.01, 10, "alpha_hill")
-    large = numbers.mean("paths", "adam", 1.0, 10, "alpha_hill")
     rate = numbers.plan.gd(2000)
-    gd = numbers.mean("paths", "gd", rate, 10, "alpha_hill")
-    excess = numbers.pick("paths", "adam", 0.01, 10, "alpha_excess")
-    at_null = bool(np.all((excess > RANDOM[0]) & (excess < RANDOM[1])))
-    heavy = large.high < HEAVY and gd.high < numbers.null - 0.1
+    ends = {("adam", 0.01): "Adam 0.01", ("adam", _LARGE): "Adam 1"}
+    ends[("gd", rate)] = f"gradient descent {rate:g}"
+    falls = differences({key: numbers.moved("paths", *key, 10, "alpha_hill") for key in ends})
+    small, most = falls["adam", 0.01], _tolerance(numbers)
     first = ", ".join("never" if step is None else str(step) for step in onset(numbers, "adam", 1))
+    words = "; ".join(
+        f"{name} {numbers.mean('paths', *key, 10, 'alpha_hill').words()}, a change of "
+        f"{falls[key].words(digits=3)}"
+        for key, name in ends.items()
+    )
     return Claim(
         name="heavy tail without gradient noise",
         statement="Full-batch training alone makes the spectrum of the hidden weights "
         "heavy-tailed after a few steps, when the learning rate is large.",
         figure="spectra after one and ten steps, main text",
-        measured=f"PL_Alpha_Hill after 10 steps: Adam 0.01 {small.words()}, Adam 1 "
-        f"{large.words()}, gradient descent {rate:g} {gd.words()}; random matrix "
-        f"{numbers.null:.3f}. Adam 1 passes below 2 at step {first} (one number for each seed).",
-        verdict=verdict(at_null, heavy),
+        measured=f"PL_Alpha_Hill after 10 steps, and its change from the random start: {words}. "
+        f"Adam 1 passes below 2 at step {first} (one number for each seed). At the small rate a "
+        f"change within {most:.3f}, a tenth of that of Adam 1, counts as none.",
+        verdict=verdict(
+            falls["adam", _LARGE].below,
+            falls["gd", rate].below,
+            numbers.mean("paths", "adam", _LARGE, 10, "alpha_hill").high < HEAVY,
+            -most < small.low and small.high < most,
+        ),
     )
 
 
 def thresholds(numbers: Numbers) -> Claim:
     """One step suffices above a rate that depends on the optimizer."""
-    words, right, middle = [], [], {}
-    for optimizer, name in (("adam", "Adam"), ("gd", "gradient descent")):
-        theory = numbers.theory(optimizer)
-        found = numbers.threshold(optimizer)
-        middle[optimizer] = found.mean
-        right.append(abs(found.mean / theory.threshold - 1) < 0.15)
-        far = numbers.mean("threshold", optimizer, 3.0, 1, "similarity")
-        near = numbers.mean("threshold", optimizer, 0.5, 1, "similarity")
-        words.append(
-            f"{name}: theory {rate_words(theory.threshold)}, measured {rate_words(found.mean)} "
-            f"[{rate_words(found.low)}, {rate_words(found.high)}]; similarity to the teacher "
-            f"{near.words(2)} at half the threshold, {far.words(2)} at three times it (theory "
-            f"{theory.similarity(3 * theory.threshold):.2f})"
+    gaps, words = {}, []
+    for optimizer in OPTIMIZERS:
+        for metric in ("similarity", "outliers"):
+            above, below = (
+                numbers.pick("threshold", optimizer, multiple, 1, metric) for multiple in (3.0, 0.5)
+            )
+            gaps[optimizer, metric] = above - below
+    found = differences(gaps)
+    for optimizer, name in OPTIMIZERS.items():
+        theory, measured = numbers.theory(optimizer), numbers.threshold(optimizer)
+        near, far = (
+            numbers.mean("threshold", optimizer, multiple, 1, "similarity")
+            for multiple in (0.5, 3.0)
         )
-    apart = middle["gd"] / middle["adam"] > 1000
+        ratio = interval(numbers.thresholds(optimizer) / theory.threshold)
+        words.append(
+            f"{name}: theory {rate_words(theory.threshold)}, measured {rate_words(measured.mean)} "
+            f"[{rate_words(measured.low)}, {rate_words(measured.high)}], {ratio.words(2)} of it; "
+            f"from half the theory's rate to three times it the similarity to the teacher goes "
+            f"from {near.words(2)} to {far.words(2)} (theory "
+            f"{theory.similarity(3 * theory.threshold):.2f}), a change of "
+            f"{found[optimizer, 'similarity'].words(digits=2)}, and eigenvalues beyond the edge "
+            f"change by {found[optimizer, 'outliers'].words()}"
+        )
+    apart = interval(numbers.thresholds("gd") / numbers.thresholds("adam"))
     return Claim(
         name="one-step thresholds",
         statement="Above a learning rate that depends on the optimizer, one step learns the "
         "teacher's direction and a spike leaves the bulk; Adam's rate is orders of magnitude "
         "smaller than that of gradient descent.",
         figure="theorem 4.1; similarity and spectra after one step against the learning rate",
-        measured="; ".join(words) + ".",
-        verdict=graded(all(right) and apart, apart),
+        measured="; ".join(words)
+        + f". The rate of gradient descent is {apart.words(0)} times Adam's (orders of magnitude: "
+        "above 100). That the measured rate is the theory's is not part of the verdict.",
+        verdict=verdict(*(gap.above for gap in found.values()), apart.low > 100),
     )
 
 
 def overlaps(numbers: Numbers) -> Claim:
     """The bulk decays as updates and weights come to share singular directions."""
-    block = {step: numbers.mean("paths", "adam", 1.0, step, "block_right") for step in (1, 4, 10)}
+    path = ("paths", "adam", _LARGE)
+    block = {step: numbers.mean(*path, step, "block_right") for step in (1, 4, 10)}
     quiet = numbers.mean("paths", "adam", 0.01, 10, "block_right")
-    rank = [numbers.mean("paths", "adam", 1.0, step, "update_stable_rank") for step in (1, 10)]
-    share = [
-        numbers.mean("paths", "adam", 1.0, step, "outliers").mean / numbers.plan.d
-        for step in (1, 2, 3, 10)
-    ]
-    random = 10 / numbers.plan.d
-    grows = block[4].low > block[1].high and share[-1] > _BULK_END
-    still = quiet.high < 4 * random
+    rank = [numbers.mean(*path, step, "update_stable_rank") for step in (1, 10)]
+    share = [numbers.mean(*path, step, "outliers").mean / numbers.plan.d for step in (1, 2, 3, 10)]
+    large, small = (
+        numbers.pick("paths", "adam", rate, 10, "block_right") for rate in (_LARGE, 0.01)
+    )
+    found = differences(
+        {
+            "shared mass from step 1 to 4": numbers.moved(*path, 4, "block_right", 1),
+            "shared mass at step 10, Adam 1 over Adam 0.01": large - small,
+            "share beyond the edge from step 1 to 10": numbers.moved(*path, 10, "outliers", 1)
+            / numbers.plan.d,
+            "PL_Alpha_Hill from step 1 to 10": numbers.moved(*path, 10, "alpha_hill", 1),
+        }
+    )
+    *grows, falls = found.values()
     return Claim(
         name="from spike to decay to tail",
         statement="Further large steps turn bulk and spike into a decaying bulk and then a "
@@ -97,105 +132,50 @@ def overlaps(numbers: Numbers) -> Claim:
         figure="overlap matrices of consecutive steps",
         measured="Adam 1, mass of the update's top ten right vectors in those of the weights: "
         f"step 1 {block[1].words(2)}, step 4 {block[4].words(2)}, step 10 {block[10].words(2)}; "
-        f"Adam 0.01 at step 10 {quiet.words(3)} (random directions {random:.3f}). Stable rank of "
-        f"the update: step 1 {rank[0].words(1)}, step 10 {rank[1].words(1)}. Eigenvalues beyond "
-        "the edge of noise after 1, 2, 3, 10 steps: "
+        f"Adam 0.01 at step 10 {quiet.words(3)} (random directions {10 / numbers.plan.d:.3f}). "
+        f"Stable rank of the update: step 1 {rank[0].words(1)}, step 10 {rank[1].words(1)}. "
+        "Eigenvalues beyond the edge of noise after 1, 2, 3, 10 steps: "
         + ", ".join(f"{100 * value:.0f} %" for value in share)
-        + ".",
-        verdict=graded(grows and still, grows),
+        + ". Changes: "
+        + "; ".join(f"{name} {gap.words(digits=3)}" for name, gap in found.items())
+        + ". They come together; that one causes the other is not tested.",
+        verdict=verdict(*(gap.above for gap in grows), falls.below),
     )
 
 
 def spike_first(numbers: Numbers) -> Claim:
     """Without the spike of the first step there is no heavy tail."""
-    words, broken, without = [], [], 0
-    for optimizer in ("adam", "gd"):
-        for rate in numbers.values("rates", optimizer):
-            spiked = numbers.pick("rates", optimizer, rate, 1, "outliers")
-            if np.nanmax(spiked) > 0:
-                continue
-            without += 1
-            excess = numbers.mean("rates", optimizer, rate, 10, "alpha_excess")
-            later = numbers.mean("rates", optimizer, rate, 10, "outliers")
-            words.append(
-                f"{optimizer} {rate:g}: alpha_excess {excess.words()}, {later.mean:.1f} outliers"
-            )
-            if excess.low < RANDOM[0]:
-                broken.append(rate)
+    most = _tolerance(numbers)
+    quiet = [
+        (optimizer, rate)
+        for optimizer in OPTIMIZERS
+        for rate in numbers.values("rates", optimizer)
+        if np.nanmax(numbers.pick("rates", optimizer, rate, 1, "outliers")) == 0
+    ]
+    falls = differences({key: numbers.moved("rates", *key, 10, "alpha_hill") for key in quiet})
+    words = []
+    for (optimizer, rate), fall in falls.items():
+        later = numbers.mean("rates", optimizer, rate, 10, "outliers")
+        place = "above" if rate > numbers.theory(optimizer).threshold else "below"
+        words.append(
+            f"{optimizer} {rate:g} ({place} the theory's threshold): {fall.words(digits=3)}, "
+            f"{later.mean:.1f} eigenvalues beyond the edge"
+        )
     return Claim(
         name="no spike, no tail",
         statement="Without the initial spike no heavy tail was observed (ten steps).",
         figure="observation in the main text",
-        measured="Rates whose first step left no eigenvalue beyond the edge, after 10 steps: "
+        measured="Rates whose first step left no eigenvalue beyond the edge in any seed, change of "
+        "PL_Alpha_Hill from the random start to step 10: "
         + ("; ".join(words) or "none of the rates here")
-        + ".",
-        verdict="not tested here" if not without else "fails" if broken else "holds",
-    )
-
-
-def alignment(numbers: Numbers) -> Claim:
-    """One large step raises the kernel-target alignment."""
-    parts, up = [], []
-    for metric, word in (("kta", "plain"), ("kta_centred", "centred")):
-        found = {
-            rate: numbers.mean("rates", "adam", rate, 1, metric)
-            for rate in numbers.values("rates", "adam")
-        }
-        best = max(found, key=lambda rate, found=found: found[rate].mean)  # type: ignore[misc]
-        start = numbers.mean("rates", "adam", best, 0, metric)
-        up.append(found[best].low > start.high)
-        parts.append(
-            f"{word}: start {start.words(4)}, best {found[best].words(4)} at Adam {best:g}, "
-            f"at Adam 10 {found[10.0].words(4)}"
+        + ". It holds where no fall is significant, and in part where every interval stays above "
+        f"{-most:.3f}, a tenth of the fall at Adam 1.",
+        verdict=graded(
+            not any(fall.below for fall in falls.values()),
+            all(fall.low > -most for fall in falls.values()),
         )
-    return Claim(
-        name="alignment rises in one step",
-        statement="One large step raises the kernel-target alignment; rates that are larger "
-        "still lower it again.",
-        figure="alignment against the learning rate, one step",
-        measured="; ".join(parts) + ".",
-        verdict=verdict(*up),
-    )
-
-
-def schedule(numbers: Numbers) -> Claim:
-    """A decaying rate ends between a small and a large one."""
-    found = [numbers.mean("schedule", "adam", gamma, 10, "alpha_hill") for gamma in GAMMAS]
-    means = [item.mean for item in found]
-    plain = numbers.mean("losses", "adam", 1.0, 10, "alpha_hill")
-    ordered = means == sorted(means, reverse=True) and means[-1] > plain.mean
-    loss = [numbers.mean("schedule", "adam", gamma, 10, "readout_test") for gamma in GAMMAS]
-    return Claim(
-        name="schedules shape the spectrum",
-        statement="A step decay of the learning rate changes the final spectrum and loss.",
-        figure="losses against the decay factor",
-        measured="PL_Alpha_Hill after 10 steps of Adam 1 at n = 8 d: "
-        + "; ".join(
-            f"decay {gamma:g} {item.words()} (test loss {test.words()})"
-            for gamma, item, test in zip(GAMMAS, found, loss, strict=True)
-        )
-        + f"; no decay {plain.words()}.",
-        verdict="holds" if ordered else "in part",
-    )
-
-
-def normalisation(numbers: Numbers) -> Claim:
-    """Weight normalisation changes the final spectrum."""
-    words, moved = [], []
-    for optimizer, rate in (("adam", 1.0), ("gd", numbers.plan.gd(2000))):
-        pairs = {}
-        for metric in ("alpha_hill", "readout_test"):
-            off = numbers.pick("rates", optimizer, rate, 10, metric)
-            pairs[metric] = interval(numbers.pick("normed", optimizer, rate, 10, metric) - off)
-        change, loss = pairs["alpha_hill"], pairs["readout_test"]
-        moved.append(change.low > 0 or change.high < 0)
-        words.append(f"{optimizer} {rate:g}: alpha {change.words()}, test loss {loss.words()}")
-    return Claim(
-        name="weight normalisation",
-        statement="Weight normalisation changes the final spectrum and loss.",
-        figure="the same against the learning rate, with normalisation",
-        measured="Change by normalisation after 10 steps, n = 2 d: " + "; ".join(words) + ".",
-        verdict=verdict(*moved),
+        if falls
+        else verdict(),
     )
 
 
@@ -216,7 +196,8 @@ def slow(_: Numbers) -> Claim:
 
 
 CLAIMS = (
-    *(heavy_tail, thresholds, overlaps, spike_first, alignment, schedule, normalisation),
+    *(heavy_tail, thresholds, overlaps, spike_first),
+    *SETTINGS_CLAIMS,
     *LOSS_CLAIMS,
     slow,
 )
@@ -247,7 +228,7 @@ def _first(numbers: Numbers) -> str:
 def _where(numbers: Numbers) -> str:
     """Say where the thresholds lie."""
     words = []
-    for optimizer, name in (("adam", "Adam"), ("gd", "gradient descent")):
+    for optimizer, name in OPTIMIZERS.items():
         theory = numbers.theory(optimizer)
         found = numbers.threshold(optimizer)
         words.append(

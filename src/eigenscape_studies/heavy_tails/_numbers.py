@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape.stats import Interval, interval
+from eigenscape.stats import Interval, interval, paired_test
 from eigenscape.theory import FirstStep, first_step, spike_strength
+from eigenscape_studies._family import Comparison, family
 from eigenscape_studies._tables import Rows, rounded
 from eigenscape_studies.heavy_tails._plan import SHOWN, Cell, HeavyTailsPlan
 from eigenscape_studies.laboratory import LabResult, link_moments
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Key = TypeVar("Key", bound=Hashable)
 
 #: A spike below this multiple of the threshold is too close to the edge to be read off exactly.
 _CLEAR = 1.6
@@ -61,8 +64,14 @@ class Numbers:
 
     def change(self, series: str, value: float, step: int, metric: str) -> Interval:
         """Return the change from step 0 under Adam, paired by seed."""
-        before = self.pick(series, "adam", value, 0, metric)
-        return interval(self.pick(series, "adam", value, step, metric) - before)
+        return interval(self.moved(series, "adam", value, step, metric))
+
+    def moved(
+        self, series: str, optimizer: str, value: float, step: int, metric: str, start: int = 0
+    ) -> NDArray[np.float64]:
+        """Return the change from one step to another, seed by seed."""
+        before = self.pick(series, optimizer, value, start, metric)
+        return self.pick(series, optimizer, value, step, metric) - before
 
     def values(self, series: str, optimizer: str) -> list[float]:
         """Return the values of a series, ascending."""
@@ -76,7 +85,11 @@ class Numbers:
         return first_step(optimizer, plan.few, plan.d, plan.h, link_moments("softplus"))
 
     def threshold(self, optimizer: str) -> Interval:
-        r"""Return the threshold that the measured spikes imply, over seeds.
+        """Return mean and interval of :meth:`thresholds`."""
+        return interval(self.thresholds(optimizer))
+
+    def thresholds(self, optimizer: str) -> NDArray[np.float64]:
+        r"""Return the threshold that the measured spikes of each seed imply.
 
         A clear spike at s gives the planted strength :math:`\theta` by inverting the BBP formula,
         and :math:`\theta = \eta\,\sigma_1(S) - u^T W v` is a straight line in the learning rate;
@@ -96,7 +109,29 @@ class Numbers:
             ]
             slope, start = np.polyfit(rates, strengths, 1)
             found.append(((h * d) ** 0.25 - start) / slope)
-        return interval(found)
+        return np.array(found)
+
+
+def differences(found: Mapping[Key, NDArray[np.float64]]) -> dict[Key, Comparison]:
+    """Return paired differences, one value a seed, with Holm over those given together."""
+    return family({key: paired_test(gap, np.zeros_like(gap)) for key, gap in found.items()})
+
+
+def picked(cells: Mapping[Key, NDArray[np.float64]], *, largest: bool) -> list[Key]:
+    """Return, for each seed, the cell that is best on the mean of the other seeds.
+
+    Whatever is then measured at it on the seed itself is free of the choice.
+
+    >>> cells = {"a": np.array([1.0, 1.0, 1.0]), "b": np.array([9.0, 0.0, 0.0])}
+    >>> picked(cells, largest=True)
+    ['a', 'b', 'b']
+    """
+    sign = 1 if largest else -1
+    seeds = len(next(iter(cells.values())))
+    return [
+        max(cells, key=lambda key, out=seed: sign * float(np.nanmean(np.delete(cells[key], out))))
+        for seed in range(seeds)
+    ]
 
 
 #: What the table of the result keeps; these are what pictures and readers need.
