@@ -120,6 +120,8 @@ def test_rank_correlations_are_those_of_scipy(x, seed):
         return
     assert found.rho == pytest.approx(scipy_stats.spearmanr(x, y).statistic, abs=1e-12)
     assert found.low <= found.high
+    wanted = scipy_stats.spearmanr(x, y).pvalue
+    assert found.p == pytest.approx(wanted, rel=1e-6, abs=1e-9) or np.isnan(wanted)
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=1, max_size=20))

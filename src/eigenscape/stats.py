@@ -48,11 +48,20 @@ class Interval(NamedTuple):
 
 
 class RankCorrelation(NamedTuple):
-    """Spearman's rho, its 95 % interval by the bootstrap over pairs, and the number of pairs."""
+    """Spearman's rho of pairs.
+
+    Attributes:
+        rho: with ties at their mean rank.
+        low: its 95 % interval by the bootstrap over pairs.
+        high: likewise.
+        p: two-sided, of no relation, by Student's t of the ranks (as scipy's).
+        pairs: how many.
+    """
 
     rho: float
     low: float
     high: float
+    p: float
     pairs: int
 
     @property
@@ -63,7 +72,7 @@ class RankCorrelation(NamedTuple):
     def words(self) -> str:
         """Return it as text.
 
-        >>> RankCorrelation(0.5, -0.1, 0.9, 12).words()
+        >>> RankCorrelation(0.5, -0.1, 0.9, 0.1, 12).words()
         '+0.50 [-0.10, +0.90], not significant'
         """
         if math.isnan(self.rho):
@@ -358,11 +367,19 @@ def rank_correlation(
     known = ~(np.isnan(a) | np.isnan(b))
     a, b = a[known], b[known]
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return RankCorrelation(math.nan, math.nan, math.nan, len(a))
+        return RankCorrelation(math.nan, math.nan, math.nan, math.nan, len(a))
     picks = np.random.default_rng(seed).integers(len(a), size=(draws, len(a)))
     resampled = _spearman(a[picks], b[picks])
     low, high = np.quantile(np.nan_to_num(resampled), [0.025, 0.975])
-    return RankCorrelation(float(_spearman(a[None], b[None])[0]), float(low), float(high), len(a))
+    rho = float(_spearman(a[None], b[None])[0])
+    return RankCorrelation(rho, float(low), float(high), _p_rank(rho, len(a)), len(a))
+
+
+def _p_rank(rho: float, count: int) -> float:
+    from scipy.special import stdtr
+
+    rest = 1 - rho**2
+    return 2 * float(stdtr(count - 2, -abs(rho) * math.sqrt((count - 2) / rest))) if rest else 0.0
 
 
 def _spearman(a: Floats, b: Floats) -> Floats:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import NamedTuple, TypeVar
 
-from eigenscape.stats import Line, PairedTest, holm
+from eigenscape.stats import Line, PairedTest, RankCorrelation, holm
 
+Test = PairedTest | Line | RankCorrelation
 Key = TypeVar("Key", bound=Hashable)
 _LEVEL = 0.05
 
 
 class Comparison(NamedTuple):
-    """A difference, or a slope, that is one of several.
+    """A difference, a slope or a rank correlation that is one of several.
 
     Attributes:
         mean: the estimate.
@@ -34,32 +35,36 @@ class Comparison(NamedTuple):
 
     @property
     def above(self) -> bool:
-        """Whether it is above zero after Holm."""
-        return self.mean > 0 and self.holm < _LEVEL
+        """Whether it is above zero, by its interval and after Holm."""
+        return self.low > 0 and self.holm < _LEVEL
 
     @property
     def below(self) -> bool:
-        """Whether it is below zero after Holm."""
-        return self.mean < 0 and self.holm < _LEVEL
+        """Whether it is below zero, by its interval and after Holm."""
+        return self.high < 0 and self.holm < _LEVEL
 
     def words(self, unit: str = "", digits: int = 1) -> str:
         """Return it as text, with a remark where it is not significant.
 
+        >>> Comparison(float("nan"), float("nan"), float("nan"), 9, 1.0, 1.0, 60).words()
+        'undefined'
         >>> Comparison(-1.4, -2.3, -0.5, 8, 0.008, 0.4, 60).words(" points")
         '-1.4 [-2.3, -0.5] points, not significant after Holm over 60 comparisons'
         >>> Comparison(2.1, -4.1, 8.2, 24, 0.49, 1.0, 60).words(" %")
         '+2.1 [-4.1, +8.2] %, not significant'
         """
+        if self.mean != self.mean:
+            return "undefined"
         numbers = f"{self.mean:+.{digits}f} [{self.low:+.{digits}f}, {self.high:+.{digits}f}]{unit}"
         if self.above or self.below:
             return numbers
-        told = self.p < _LEVEL
+        told = self.low > 0 or self.high < 0
         return f"{numbers}, not significant" + (
             f" after Holm over {self.of} comparisons" if told else ""
         )
 
 
-def family(tests: Mapping[Key, PairedTest | Line]) -> dict[Key, Comparison]:
+def family(tests: Mapping[Key, Test]) -> dict[Key, Comparison]:
     """Return the comparisons of a family; a test without a probability is not counted.
 
     >>> from eigenscape.stats import paired_test
@@ -75,7 +80,9 @@ def family(tests: Mapping[Key, PairedTest | Line]) -> dict[Key, Comparison]:
     }
 
 
-def _estimate(test: PairedTest | Line) -> tuple[float, float, float, int]:
+def _estimate(test: Test) -> tuple[float, float, float, int]:
     if isinstance(test, Line):
         return test.slope, test.low, test.high, test.points
+    if isinstance(test, RankCorrelation):
+        return test.rho, test.low, test.high, test.pairs
     return test.difference, test.low, test.high, test.pairs

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from eigenscape.stats import Interval, RankCorrelation, interval, rank_correlation
+from eigenscape.stats import (
+    Interval,
+    PairedTest,
+    RankCorrelation,
+    interval,
+    paired_test,
+    rank_correlation,
+)
+from eigenscape.topology import NEIGHBORHOODS
+from eigenscape_studies._family import Comparison, family
 from eigenscape_studies._tables import Rows, rounded
 from eigenscape_studies._topology import Landscapes
 
@@ -24,6 +35,19 @@ METRICS = {
     "top_eigenvalue": "largest eigenvalue",
     "hessian_trace": "trace",
 }
+
+
+#: What they are set against.
+OUTCOMES = {"beta": "beta", "relative_l2": "the error of a PINN", "accuracy": "accuracy"}
+#: Of residual and plain networks.
+SADDLES = {f"saddles_{name}": name for name in NEIGHBORHOODS}
+PERSISTENCE = {
+    f"persistence_essential_{QUOTED}": "with the essential pair",
+    f"persistence_{QUOTED}": "over finite pairs alone (0 where there is none)",
+}
+CURVATURE = {"top_eigenvalue": "largest eigenvalue", "hessian_trace": "trace"}
+#: Set against the error between the seeds of one speed.
+WITHIN = (f"minima_{QUOTED}", "top_eigenvalue")
 
 
 class Numbers(Landscapes):
@@ -44,15 +68,42 @@ class Numbers(Landscapes):
         table = self.classifiers if outcome == "accuracy" else self.pinns
         return rank_correlation(table[metric], table[outcome])
 
+    def within(self, metric: str) -> RankCorrelation:
+        """Return the rank correlation with the error between the seeds of one speed, pooled."""
+        grouped = self.pinns.groupby("beta")
+        middle = grouped["relative_l2"].transform("size") / 2
+        error, place = (grouped[name].rank() - middle for name in ("relative_l2", metric))
+        return rank_correlation(place, error)
+
+    @cached_property
+    def family(self) -> dict[tuple[str, str], Comparison]:
+        """Every comparison that a claim rests on, with Holm over all of them.
+
+        The outcome, ``"within"`` a speed, or ``"plain"`` minus residual; and the column.
+        """
+        tests: dict[tuple[str, str], RankCorrelation | PairedTest] = {
+            (outcome, metric): self.against(outcome, metric)
+            for outcome in OUTCOMES
+            for metric in METRICS
+        }
+        tests |= {("within", metric): self.within(metric) for metric in WITHIN}
+        tests |= {
+            ("plain", column): paired_test(*self.sides(column, log=column in CURVATURE))
+            for column in ("accuracy", *SADDLES, *PERSISTENCE, *CURVATURE)
+        }
+        return family(tests)
+
     def by_beta(self, column: str) -> dict[float, Interval]:
         """Return the mean and interval of a column for each speed."""
         return {float(beta): interval(group[column]) for beta, group in self.pinns.groupby("beta")}
 
-    def paired(self, column: str, *, log: bool = False) -> Interval:
-        """Return plain minus residual, pair by pair (same seed and depth)."""
+    def sides(
+        self, column: str, *, log: bool = False
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return plain and residual networks, pair by pair (same seed and depth)."""
         table = self.classifiers.pivot(index=["depth", "seed"], columns="family", values=column)
-        plain, residual = table["plain"].to_numpy(float), table["residual"].to_numpy(float)
-        return interval(np.log(plain / residual) if log else plain - residual)
+        plain, residual = (table[name].to_numpy(float) for name in ("plain", "residual"))
+        return (np.log(plain), np.log(residual)) if log else (plain, residual)
 
     def means(self, column: str) -> tuple[float, float]:
         """Return the means of residual and of plain networks."""
@@ -71,11 +122,12 @@ def tables(numbers: Numbers) -> dict[str, Rows]:
 
 def _correlations(numbers: Numbers) -> Rows:
     rows = []
-    for outcome in ("beta", "relative_l2", "accuracy"):
+    for outcome in OUTCOMES:
         for metric, name in METRICS.items():
             found = numbers.against(outcome, metric)
             place = {"outcome": outcome, "metric": name}
-            rows.append({**place, **found._asdict(), "significant": found.significant})
+            after = numbers.family[outcome, metric].holm
+            rows.append({**place, **found._asdict(), "holm": after})
     return rows
 
 
