@@ -191,7 +191,8 @@ def test_claims_fail_in_a_world_of_noise():
     for name, claim in claims.items():
         if name in ("small rates are slow", "heavy tail without gradient noise"):
             continue
-        wanted = "holds" if name == "no spike, no tail" else "fails"
+        # Nothing falls, but there is no fall at the large rate either to measure that against.
+        wanted = "in part" if name == "no spike, no tail" else "fails"
         if name == "one-step thresholds":
             wanted = "in part"  # that the rates lie far apart is put in by the spikes
         assert claim.verdict == wanted, claim

@@ -61,8 +61,9 @@ def loss_paragraph(numbers: Numbers) -> str:
     alpha = numbers.mean("losses", "adam", 1.0, 10, "alpha_hill")
     signs = {sign(effect) for effect in found.values()}
     moral = (
-        "So whether a heavy tail helps or harms this read-out is decided by a factor sqrt(d) in "
-        "the features, which makes the same ridge stronger by about d, and not by the tail alone."
+        "The weights are the same in both: whether a heavy tail goes with a better or a worse "
+        "read-out depends here on a factor sqrt(d) in the features, which makes the same ridge "
+        "stronger by about d."
         if len(signs) > 1
         else "Both scalings agree here."
     )
@@ -109,7 +110,7 @@ def sweet_spot(numbers: Numbers) -> Claim:
             for step in LOSS_PROBES
         }
         best = picked(cells, largest=False)
-        lowest, alpha = (
+        lowest, alphas_there = (
             np.array(
                 [numbers.pick("losses", "adam", *place, name)[i] for i, place in enumerate(best)]
             )
@@ -118,7 +119,7 @@ def sweet_spot(numbers: Numbers) -> Claim:
         gaps[metric, "gain"] = lowest - cells[LOSS_RATES[0], 0]
         gaps[metric, "heavier"] = cells[1.0, 10] - lowest
         places[metric] = ", ".join(f"Adam {rate:g} step {step}" for rate, step in sorted(set(best)))
-        alphas[metric] = interval(alpha)
+        alphas[metric] = interval(alphas_there)
     found = differences(gaps)
     words, parts = [], []
     for metric, name in SCALINGS:

@@ -127,11 +127,11 @@ def picked(cells: Mapping[Key, NDArray[np.float64]], *, largest: bool) -> list[K
     ['a', 'b', 'b']
     """
     sign = 1 if largest else -1
-    seeds = len(next(iter(cells.values())))
-    return [
-        max(cells, key=lambda key, out=seed: sign * float(np.nanmean(np.delete(cells[key], out))))
-        for seed in range(seeds)
-    ]
+    found = []
+    for seed in range(len(next(iter(cells.values())))):
+        others = {key: float(np.nanmean(np.delete(cells[key], seed))) for key in cells}
+        found.append(max(others, key=lambda key, others=others: sign * others[key]))  # type: ignore[misc]
+    return found
 
 
 #: What the table of the result keeps; these are what pictures and readers need.
