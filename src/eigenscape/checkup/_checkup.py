@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
+from eigenscape.ablation import AblationEstimate
 from eigenscape.checkpoints import CheckpointLike
+from eigenscape.checkup._ablated import (
+    TIME_BUDGET,
+    TOKENS,
+    ablation_of,
+    language_model_and_tokens,
+)
 from eigenscape.checkup._around import attempted, look_around
 from eigenscape.checkup._diagnosed import diagnosed, diagnosed_twin, of_diagnosis
 from eigenscape.checkup._finding import Finding, reconciled
@@ -17,7 +25,7 @@ from eigenscape.checkup._result import CheckupResult
 from eigenscape.checkup._sentences import described, labelled, named, not_told, second_look
 from eigenscape.diagnosis import Population, Prescription
 from eigenscape.errors import InputError
-from eigenscape.models import Objective
+from eigenscape.models import LanguageModel, Objective, Tokens
 from eigenscape.results import Result
 from eigenscape.runs import ProgressCallback
 from eigenscape.spectra import SpectraResult, analyze, precisions
@@ -30,27 +38,44 @@ def checkup(
     objective: Objective | None = None,
     population: Population | None = None,
     models: Sequence[nn.Module] = (),
+    text: Tokens | str | os.PathLike[str] | None = None,
+    tokenizer: Any = None,
+    tokens: int = TOKENS,
+    time_budget: float | None = TIME_BUDGET,
+    not_examined: str = "",
+    on_estimate: Callable[[AblationEstimate], None] | None = None,
     progress: ProgressCallback | None = None,
     **options: Any,
 ) -> CheckupResult:
     """Examine a checkpoint and return the findings.
 
-    What fails of the examinations around the model (curvature, landscape, diagnosis) is named in
-    the findings with its reason; the others stay. Advices that contradict each other are
+    What fails of the examinations around the model (curvature, landscape, ablation, diagnosis) is
+    named in the findings with its reason; the others stay. Advices that contradict each other are
     reconciled: see :func:`eigenscape.checkup.reconciled`.
 
     Args:
         source: as for :func:`eigenscape.spectra.analyze`.
-        objective: its loss on some data: adds the curvature and the landscape around it.
+        objective: its loss on some data: adds the curvature and the landscape around it, and what
+            the network's layers contribute (:func:`eigenscape.ablation.ablate`).
         population: of networks of the same family, grown on the same data: adds a diagnosis; needs
             an objective, whose data are the training data.
         models: further networks of the same recipe from other seeds, for the full diagnosis.
+        text: of a language model, as a path or as tokens: adds what its layers contribute to
+            predicting that text. The source is then a module, or a folder or hub id.
+        tokenizer: of the text; None for the one in the model's folder.
+        tokens: how many of the text's are taken, in windows of up to 192. The default is what a
+            model of 10^8 parameters can be given a hundred times in minutes.
+        time_budget: seconds for what layers contribute; some of every kind and depth are measured
+            where it does not hold all.
+        not_examined: why there is no objective although one was wanted, for the findings.
+        on_estimate: told what measuring the layers will cost.
         progress: called while the examination runs.
         **options: as for :func:`eigenscape.spectra.analyze`.
 
     Raises:
         CheckpointError: the source cannot be read.
-        InputError: an option out of its range, or a population without an objective.
+        InputError: an option out of its range, a population without an objective, or a text that
+            cannot be used.
 
     >>> import torch
     >>> checkup({"fc.weight": torch.randn(64, 64)}).sentences[0]
@@ -60,15 +85,33 @@ def checkup(
         raise InputError(
             "a diagnosis needs the model with its training data. Try: give an objective (--probe)"
         )
+    seed = options.get("seed", 0)
+    asked = None
+    if text is not None:  # before anything is computed
+        asked = language_model_and_tokens(source, text, tokenizer, tokens, seed)
     result = analyze(source, progress=progress, **options)
     around: dict[str, Result] = {}
     found: tuple[Finding, ...] = described(result)
+    if not_examined:
+        why = f"Not examined: the loss around the model, because of: {not_examined.rstrip('.')}."
+        found = (*found, Finding(text=why, basis="measurement"))
     if objective is not None:
         how = {name: options[name] for name in ("jobs", "engine", "address") if name in options}
         if how.get("engine") == "threads":  # for layers; a model in threads waits for Python
             how["engine"] = "local"
-        seed = options.get("seed", 0)
         around, said = look_around(objective, seed=seed, progress=progress, **how)
+        found = (*found, *said)
+    for heading, model, windows in _with_data(asked, objective):
+        use, said = ablation_of(
+            result,
+            model,
+            windows,
+            time_budget=time_budget,
+            options=options,
+            on_estimate=on_estimate,
+            progress=progress,
+        )
+        around |= {} if use is None else {heading: use}
         found = (*found, *said)
     if population is not None and objective is not None:
         family, probed = population, objective
@@ -90,6 +133,16 @@ def checkup(
         examined={"checkpoint": result},
         around=around,
     )
+
+
+def _with_data(
+    asked: tuple[LanguageModel, Tokens] | None, objective: Objective | None
+) -> Iterator[tuple[str, Objective | LanguageModel, Tokens | None]]:
+    """Yield what layers can be changed in, with its heading."""
+    if asked is not None:
+        yield "What the layers contribute to the text", *asked
+    if objective is not None:
+        yield "What the layers contribute", objective, None
 
 
 def checkup_twins(

@@ -43,7 +43,8 @@ def add(verbs: Verbs) -> None:
         "  eigenscape checkup model.safetensors --out report\n"
         "  eigenscape checkup folder/ --fail-on not-finite,random-like\n"
         "  eigenscape checkup --probe probe.py:build      # and the loss around the model\n"
-        "  eigenscape checkup --probe probe.py:build --population population\n",
+        "  eigenscape checkup --probe probe.py:build --population population\n"
+        "  eigenscape checkup folder/ --text corpus.txt   # what the layers of a language model do\n",
     )
     parser.add_argument("path", nargs="?", help="a file, a Hugging Face folder, or a hub id")
     parser.add_argument(
@@ -58,13 +59,38 @@ def add(verbs: Verbs) -> None:
         metavar="POP",
         help="with --probe: diagnose by this population (see 'eigenscape diagnose grow')",
     )
+    _add_use(parser)
     parser.add_argument("--fail-on", metavar="LABELS", help="exit with status 1 on these labels")
     add_spectra_options(parser)
     add_common(parser)
 
 
+def _add_use(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("what layers contribute, with --text or --probe")
+    group.add_argument(
+        "--text",
+        metavar="FILE",
+        help="of a language model: a text, a .jsonl file, or a .npy file of token ids",
+    )
+    group.add_argument(
+        "--tokenizer", metavar="PATH", help="tokenizer.json or its folder [the model's folder]"
+    )
+    group.add_argument(
+        "--tokens", type=int, default=384, metavar="N", help="of the text that are taken [384]"
+    )
+    group.add_argument(
+        "--time-budget",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="where it does not hold all layers, some of every kind and depth are changed; with "
+        "--run a second time measures further ones [60]",
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Examine, print, write the page."""
+    _check_use(args)
     gate_labels(args.fail_on)
     folder = args.out or _FOLDER
     inputs = [args.path] if args.path else []
@@ -88,25 +114,47 @@ def run(args: argparse.Namespace) -> int:
     return 1 if hit else 0
 
 
+def _check_use(args: argparse.Namespace) -> None:
+    """Refuse a text without a language model, and a budget that is none.
+
+    Raises:
+        InputError: saying which.
+    """
+    if args.text and not args.path:
+        raise InputError("--text needs a language model. Try: eigenscape checkup FOLDER --text FILE")
+    if not args.time_budget > 0:
+        raise InputError(f"--time-budget is {args.time_budget:g}; expected more than 0 seconds")
+
+
 def _of_given(args: argparse.Namespace) -> CheckupResult:
     """Examine a checkpoint, or a probe's model, and with a probe the loss around it."""
     from eigenscape.checkup import checkup
     from eigenscape.diagnosis import read_population
-    from eigenscape.models import load_objective
+    from eigenscape.models import RefusedObjectiveError, load_objective
     from eigenscape.runs import progress_bar
 
     population = read_population(args.population) if args.population else None
     objective: Objective | None = None
     models: list[nn.Module] = []
+    refused = ""
     if args.probe:
-        objective, models = load_objective(args.probe, device=args.device, seed=args.seed)
+        try:
+            objective, models = load_objective(args.probe, device=args.device, seed=args.seed)
+        except RefusedObjectiveError as error:  # its weights can be examined all the same
+            models, refused = [error.model], str(error)
     # what the model prints is no part of the answer
     with redirect_stdout(sys.stderr), progress_bar("examining", quiet=args.quiet) as progress:
         return checkup(
-            args.path if objective is None or args.path else objective.model,
+            args.path or models[0],
             objective=objective,
-            population=population,
+            population=population if not refused else None,
             models=models,
+            text=args.text,
+            tokenizer=args.tokenizer,
+            tokens=args.tokens,
+            time_budget=args.time_budget,
+            not_examined=refused,
+            on_estimate=lambda cost: note(f"layers to change: {cost}", quiet=args.quiet),
             progress=progress,
             **spectra_options(args),
         )

@@ -13,7 +13,7 @@ Training
     :class:`Schedule`, :func:`clipped`; a :class:`Task` is what is trained.
 A user's own file
     :func:`load_probe` calls a function of it, :func:`load_objective` makes an objective of the
-    answer.
+    answer, or raises :class:`RefusedObjectiveError`.
 Seeds and modes
     :func:`build`, :func:`seeded`; :func:`evaluating`, :func:`mode_restored`,
     :func:`twice_differentiable`, :func:`weight_normed`, :func:`device_of`, :func:`batch_norms`,
@@ -44,6 +44,7 @@ from eigenscape.models._objective import Matrix as Matrix
 from eigenscape.models._objective import Objective as Objective
 from eigenscape.models._parameters import ParameterSpace as ParameterSpace
 from eigenscape.models._perplexity import Perplexity as Perplexity
+from eigenscape.models._probe import RefusedObjectiveError as RefusedObjectiveError
 from eigenscape.models._probe import load_objective as load_objective
 from eigenscape.models._probe import load_probe as load_probe
 from eigenscape.models._random import build as build
@@ -72,6 +73,7 @@ __all__ = [
     "ParameterSpace",
     "Perplexity",
     "Recipe",
+    "RefusedObjectiveError",
     "SampleLosses",
     "Schedule",
     "Task",

@@ -336,6 +336,9 @@ def _sequence_kind(source: tuple[Any, ...] | list[Any], name: str) -> _Kind:
         return _one(source, words, ambiguous=True)
     if 0 < len(mappings) < len(source):
         return _one(source, f"{name} of a mapping and more, ", ambiguous=True)
+    joined_ones = _joined_samples(source)
+    if joined_ones is not None:
+        return _one(joined_ones, f"{name} of single samples, joined to a tuple of tensors ")
     kinds = {type(item).__name__ for item in source}
     inner = f"{kinds.pop()}s" if len(kinds) == 1 else "batches"
     held = all(isinstance(item, Mapping | tuple | list) for item in source)
@@ -345,6 +348,27 @@ def _sequence_kind(source: tuple[Any, ...] | list[Any], name: str) -> _Kind:
         held=held,
         ambiguous=isinstance(source, tuple) and len(source) == 2,
     )
+
+
+def _joined_samples(source: tuple[Any, ...] | list[Any]) -> Batch | None:
+    """Return samples ``(x, y)`` with a scalar y as one batch; None where they are not such."""
+
+    def is_sample(item: Any) -> bool:
+        if not (isinstance(item, tuple | list) and len(item) == 2):
+            return False
+        target = item[1]
+        scalar = target.ndim == 0 if isinstance(target, Tensor | np.ndarray | np.generic) else None
+        return isinstance(item[0], Tensor | np.ndarray) and (
+            isinstance(target, int | float) if scalar is None else scalar
+        )
+
+    if not source or not all(map(is_sample, source)):
+        return None
+    try:
+        inputs = torch.stack([torch.as_tensor(item[0]) for item in source])
+    except RuntimeError:  # of different shapes
+        return None
+    return inputs, torch.stack([torch.as_tensor(item[1]) for item in source])
 
 
 def _checked_size(size: Any, place: int) -> float:

@@ -22,6 +22,19 @@ from eigenscape.models._objective import Objective
 _FORM = "FILE.py:FUNCTION"
 
 
+class RefusedObjectiveError(InputError):
+    """A user's function gave a model, and no objective can be made of it with its loss and data.
+
+    Args:
+        message: why.
+        model: the model, which can be examined without data.
+    """
+
+    def __init__(self, message: str, model: nn.Module) -> None:
+        super().__init__(message)
+        self.model = model
+
+
 def load_probe(
     text: str,
     *,
@@ -77,6 +90,7 @@ def load_objective(
         seed: of the file's and the function's random numbers.
 
     Raises:
+        RefusedObjectiveError: of model, loss and batches no objective can be made.
         InputError: as :func:`load_probe` does, or a result that is not an objective.
     """
     found = load_probe(text, option=option, seed=seed)
@@ -198,7 +212,12 @@ def _objective(
     ]
     if not models:
         raise InputError(f"{option}: {name}() returned an empty list in place of its model")
-    return Objective(models[0], loss, batches), models
+    try:
+        return Objective(models[0], loss, batches), models
+    except InputError as error:
+        if not isinstance(models[0], nn.Module):
+            raise
+        raise RefusedObjectiveError(str(error), models[0]) from error
 
 
 def _spread(model: Any) -> bool:

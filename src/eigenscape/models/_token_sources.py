@@ -151,8 +151,8 @@ def _ids(array: Any, where: str) -> Tensor:
 def _encoded(text: str, tokenizer: Any, where: str) -> Tensor:
     if tokenizer is None:
         raise InputError(
-            f"{where} is text, and there is no tokenizer. Try: tokenizer='the model's folder', an "
-            "object with encode, a function from text to ids; or give ids"
+            f"{where} is text, and there is no tokenizer. Try: tokenizer= (--tokenizer) the model's "
+            "folder; in Python also an object with encode, or a function from text to ids; or ids"
         )
     ids = encoder(tokenizer)(text)
     try:
@@ -202,7 +202,7 @@ def _opened(path: Path) -> Any:
     if not file.is_file() and not all(part.is_file() for part in pair):
         raise InputError(
             f"{path} holds no tokenizer; expected tokenizer.json, or vocab.json and merges.txt. "
-            "Try: give the folder that holds them, or a function from text to ids"
+            "Try: tokenizer= (--tokenizer) the folder that holds them; or ids instead of text"
         )
     try:
         import tokenizers

@@ -1,0 +1,268 @@
+"""What data say about layers whose spectrum is unusual: whether the network depends on them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import nn
+
+from eigenscape.ablation import CHANGES, AblatedLayer, AblationEstimate, AblationResult, ablate
+from eigenscape.checkup._around import attempted
+from eigenscape.checkup._finding import Finding
+from eigenscape.checkup._sentences import named
+from eigenscape.errors import InputError
+from eigenscape.layers import LayerOptions
+from eigenscape.models import LanguageModel, Objective, Tokens
+from eigenscape.runs import ProgressCallback
+from eigenscape.spectra import LABELS, SpectraResult
+
+#: Labels that raise the question whether the network needs the layer.
+QUESTIONED = ("dead", "rank-deficient", "random-like", "below-range", "above-range")
+#: Of a text, tokens that are taken by default; and seconds that the layers may take.
+TOKENS, TIME_BUDGET = 384, 60.0
+#: Tokens in a window: a context long enough for most of a small text's dependence.
+_WINDOW = 192
+#: Samples of a probe's data that are enough for an effect of a hundredth of a nat.
+_SAMPLES = 512
+_PEERS = {
+    **{role: f"{role} projections" for role in ("query", "key", "value", "output")},
+    "convolution": "convolutions",
+    "head": "heads",
+}
+
+
+def language_model_and_tokens(
+    source: Any, text: Tokens | str | os.PathLike[str], tokenizer: Any, count: int, seed: int
+) -> tuple[LanguageModel, Tokens]:
+    """Return the language model that a check-up is of, and windows of a text.
+
+    Args:
+        source: a module, or a folder or hub id of transformers.
+        text: tokens, or the path of a text.
+        tokenizer: as :meth:`Tokens.of` takes it; None for the model's folder.
+        count: about how many tokens are taken, in windows of up to 192 drawn by the seed.
+        seed: of the draw.
+
+    Raises:
+        InputError: a source that is not a language model, no tokenizer, or a text that is shorter
+            than a window.
+    """
+    if not isinstance(source, nn.Module | LanguageModel | str | os.PathLike):
+        raise InputError(
+            f"a text needs the language model itself, and the source is a {type(source).__name__}. "
+            "Try: give the module, or the path of its folder"
+        )
+    if count < 2:
+        raise InputError(f"tokens is {count}; expected 2 or more")
+    whole = isinstance(source, nn.Module | LanguageModel)
+    model = LanguageModel.of(source, dtype=None if whole else torch.float32)
+    if isinstance(text, Tokens):
+        return model, text
+    length = min(_WINDOW, count, model.context or _WINDOW)
+    tokens = Tokens.of(Path(text), tokenizer or model.source, length=length, stride=length)
+    return model, tokens.take(min(len(tokens), max(1, count // length)), seed)
+
+
+def ablation_of(
+    examined: SpectraResult,
+    model: Objective | LanguageModel,
+    tokens: Tokens | None,
+    *,
+    time_budget: float | None,
+    options: Mapping[str, Any],
+    on_estimate: Callable[[AblationEstimate], None] | None,
+    progress: ProgressCallback | None,
+) -> tuple[AblationResult | None, tuple[Finding, ...]]:
+    """Measure what the network's layers contribute, those with an unusual spectrum first.
+
+    Args:
+        examined: its layer table.
+        model: the network, with its data if it is an objective.
+        tokens: of a language model.
+        time_budget: seconds.
+        options: of the check-up: how tensors were read as layers, the seed, the folder of the run.
+        on_estimate: told the cost.
+        progress: called after each measurement.
+
+    Returns:
+        The measurement and what it says; or None, and why it failed.
+    """
+    seed, run = options.get("seed", 0), options.get("run")
+    names = {field.name for field in fields(LayerOptions)}
+    how = LayerOptions(**{name: value for name, value in options.items() if name in names})
+
+    def measure() -> AblationResult:
+        return ablate(
+            _on_fewer(model, seed) if isinstance(model, Objective) else model,
+            tokens,
+            suspects=[layer.name for layer in examined if layer.label in QUESTIONED],
+            budget_seconds=time_budget,
+            seed=seed,
+            folder=None if run is None else Path(run) / "ablation",
+            options=how,
+            on_estimate=on_estimate,
+            progress=progress,
+        )
+
+    found, why_not = attempted("use of the layers", measure)
+    return found, why_not if found is None else of_ablation(found, examined)
+
+
+def _on_fewer(objective: Objective, seed: int) -> Objective:
+    if objective.data.examples <= _SAMPLES:
+        return objective
+    try:
+        return objective.on(objective.data.take(_SAMPLES, seed))
+    except InputError:  # batches that cannot be cut into samples
+        return objective
+
+
+def of_ablation(result: AblationResult, examined: SpectraResult) -> tuple[Finding, ...]:
+    """Return what was measured: in all, for each unusual label, and what nothing depends on."""
+    said = [_overall(result)]
+    labels = {layer.name: layer.label for layer in examined}
+    rest = [one for one in result if labels.get(one.name) not in QUESTIONED]
+    for label in LABELS:
+        group = [one for one in result if labels.get(one.name) == label]
+        if label in QUESTIONED and group:
+            others = [one for one in result if labels.get(one.name) != label]
+            said += _of_group(result, group, others, LABELS[label])
+    said += _of_unused(result, [one for one in rest if _read(result, one) == "unused"], "")
+    return tuple(Finding(text=text, basis="measurement") for text in said)
+
+
+def _overall(result: AblationResult) -> str:
+    in_all = len(result) + len(result.left_out)
+    layers = f"all {in_all}" if not result.left_out else f"{len(result)} of {in_all}"
+    counts = [_read(result, one) for one in result]
+    parts = [
+        f"{counts.count('used')} are used",
+        f"{counts.count('unused')} unused",
+        f"{counts.count('not certain')} not certain",
+    ]
+    if counts.count("better without"):
+        parts.append(f"{counts.count('better without')} lower the loss if shuffled")
+    why = sorted({one.reason for one in result.left_out})
+    return (
+        f"On {_data(result)} (loss {result.base_loss:.4g}) {layers} layers were changed, one at a "
+        f"time{f' (the others: {"; ".join(why)})' if why else ''}: with {_words(result)} "
+        f"{', '.join(parts)}. This tells use, not training: a layer that was never trained is used "
+        "if what follows has adapted to it."
+    )
+
+
+def _of_group(
+    result: AblationResult,
+    group: Sequence[AblatedLayer],
+    others: Sequence[AblatedLayer],
+    words: str,
+) -> Iterator[str]:
+    used = [one for one in group if _read(result, one) == "used"]
+    if used:
+        yield _of_used(result, used, group, others, words)
+    yield from _of_unused(result, [one for one in group if _read(result, one) == "unused"], words)
+    unsure = [one for one in group if _read(result, one) in ("not certain", "better without")]
+    if unsure:
+        first = max(unsure, key=lambda one: _effect(result, one).increase)
+        yield (
+            f"{_capital(words)}: not certain that the network depends on {named(unsure)} "
+            f"({first.name}: {_interval(result, first)} with {_words(result)})."
+        )
+
+
+def _of_used(
+    result: AblationResult,
+    used: Sequence[AblatedLayer],
+    group: Sequence[AblatedLayer],
+    others: Sequence[AblatedLayer],
+    words: str,
+) -> str:
+    most = max(used, key=lambda one: _effect(result, one).increase)
+    more = "".join(
+        f"; {one.increase:+.2g} with {CHANGES[one.change].words}" for one in most.effects[1:]
+    )
+    detail = f"{_interval(result, most)} with {_words(result)}, {_ranked(result, most)}{more}"
+    if len(group) == 1:
+        return f"{most.name}: {words}, yet the network depends on it: {detail}."
+    costs = [_effect(result, one).increase for one in used]
+    beside = ""
+    if others:
+        usual = median(_effect(result, one).increase for one in others)
+        beside = f", of the {len(others)} other layers {usual:.2g}"
+    depends = "all" if len(used) == len(group) else f"{len(used)} of the"
+    return (
+        f"{_capital(words)}, yet the network depends on {depends} {len(group)} such layers that "
+        f"were measured: {min(costs):.2g} to {max(costs):.2g}{_unit(result)} each (median "
+        f"{median(costs):.2g}{beside}); most on {most.name}: {detail}."
+    )
+
+
+def _of_unused(
+    result: AblationResult, unused: Sequence[AblatedLayer], words: str
+) -> Iterator[str]:
+    if unused:
+        one = len(unused) == 1
+        start = f"{_capital(words)}, and with" if words else "With"
+        yield (
+            f"{start} {_words(result)} nothing changes (within {result.nothing:.2g}"
+            f"{_unit(result)}): {named(unused)} {'is' if one else 'are'} unused on "
+            f"{_data(result)}, {'a candidate' if one else 'candidates'} for pruning."
+        )
+
+
+# ------------------------------------------------------------------ words
+
+
+def _effect(result: AblationResult, one: AblatedLayer) -> Any:
+    return one.effect(result.changes[0])
+
+
+def _read(result: AblationResult, one: AblatedLayer) -> str:
+    return result.reading(_effect(result, one))
+
+
+def _interval(result: AblationResult, one: AblatedLayer) -> str:
+    effect = _effect(result, one)
+    return f"{effect.increase:+.2g} [{effect.low:.2g}, {effect.high:.2g}]{_unit(result)}"
+
+
+def _ranked(result: AblationResult, one: AblatedLayer) -> str:
+    rank, peers = result.rank(one.name, result.changes[0])
+    kind = _PEERS.get(one.role, f"{one.role} layers")
+    if peers == 1:
+        return f"the only one of its kind ({one.role}) that was measured"
+    measured = " that were measured" if result.left_out else ""
+    return f"{_ordinal(rank)} of {peers} {kind}{measured}"
+
+
+def _ordinal(number: int) -> str:
+    """Return 1st, 2nd, 3rd, 4th, 11th ...
+
+    >>> [_ordinal(number) for number in (1, 2, 3, 4, 11, 22)]
+    ['1st', '2nd', '3rd', '4th', '11th', '22nd']
+    """
+    teens = 10 < number % 100 < 20
+    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+
+
+def _unit(result: AblationResult) -> str:
+    return " nats" if result.in_nats else ""
+
+
+def _words(result: AblationResult) -> str:
+    return CHANGES[result.changes[0]].words
+
+
+def _data(result: AblationResult) -> str:
+    unit = {"token": "tokens", "sample": "samples", "batch": "batches"}[result.unit]
+    return f"{result.units:,} {unit if result.units > 1 else result.unit}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
