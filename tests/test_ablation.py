@@ -177,7 +177,7 @@ def test_a_part_of_a_fused_tensor_leaves_the_rest_alone():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench, "sample_losses", spy)
-        one.measure("in_proj_weight[k]", "shuffled", 1, 0)
+        one.measure("in_proj_weight[k]", "shuffled", 0, 0)
     moved = seen["model.in_proj_weight"] != model.in_proj_weight
     assert bool(moved[16:32].any())
     assert not bool(moved[:16].any() or moved[32:].any())
@@ -319,24 +319,26 @@ def test_blocks_that_act_beside_their_output_are_computed():
 
 def test_a_short_budget_gives_up_changes_and_then_layers(monkeypatch):
     model, tokens = small_gpt()
-    monkeypatch.setattr(bench.Bench, "seconds", lambda *_: 100.0)
+    monkeypatch.setattr(bench.Bench, "seconds", lambda *_: 50.0)
     said = []
     result = ablate(model, tokens, budget_seconds=2000.0, on_estimate=said.append)
     assert (result.changes, len(result)) == (("shuffled",), 19)
     first = "blocks.1.attention.v"
-    result = ablate(model, tokens, budget_seconds=850.0, suspects=[first], on_estimate=said.append)
+    result = ablate(model, tokens, budget_seconds=1000.0, on_estimate=said.append)
+    assert (result.draws, len(result), len(result["head"].effects[0].by_draw)) == (1, 19, 1)
+    result = ablate(model, tokens, budget_seconds=430.0, suspects=[first], on_estimate=said.append)
     assert len(result) == 8
     assert first in {layer.name for layer in result}
     assert len({layer.role for layer in result}) == 7  # one of each, and one more
     assert {one.reason for one in result.left_out} == {"not within the time budget"}
     assert "8 of 19 layers" in str(said[-1])
     with pytest.raises(InputError, match="time budget"):
-        ablate(model, tokens, budget_seconds=50.0)
+        ablate(model, tokens, budget_seconds=40.0)
 
 
 def test_a_stopped_run_continues(tmp_path, monkeypatch):
     model, tokens = small_gpt(depth=1)
-    whole = ablate(model, tokens, changes=["shuffled"])
+    whole = ablate(model, tokens, changes=["shuffled"], draws=1)
     measure, counted = bench.Bench.measure, []
 
     def counting(self, name, *rest):
@@ -349,9 +351,9 @@ def test_a_stopped_run_continues(tmp_path, monkeypatch):
 
     monkeypatch.setattr(bench.Bench, "measure", counting)
     with pytest.raises(KeyboardInterrupt):
-        ablate(model, tokens, changes=["shuffled"], folder=tmp_path, progress=stop)
+        ablate(model, tokens, changes=["shuffled"], draws=1, folder=tmp_path, progress=stop)
     assert len(counted) == 3
-    result = ablate(model, tokens, changes=["shuffled"], folder=tmp_path)
+    result = ablate(model, tokens, changes=["shuffled"], draws=1, folder=tmp_path)
     assert len(counted) == len(whole) == 7
     assert result.layers == whole.layers
     other = Tokens.of(torch.arange(32).repeat(3), length=24)
@@ -361,8 +363,8 @@ def test_a_stopped_run_continues(tmp_path, monkeypatch):
 
 def test_the_same_budget_again_measures_further_layers(tmp_path, monkeypatch):
     model, tokens = small_gpt()
-    monkeypatch.setattr(bench.Bench, "seconds", lambda *_: 100.0)
-    how = {"changes": ["shuffled"], "budget_seconds": 750.0, "folder": tmp_path}
+    monkeypatch.setattr(bench.Bench, "seconds", lambda *_: 50.0)
+    how = {"changes": ["shuffled"], "draws": 1, "budget_seconds": 380.0, "folder": tmp_path}
     sizes = [len(ablate(model, tokens, **how)) for _ in range(3)]
     assert sizes == [7, 14, 19]
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
+
+import numpy as np
 
 from eigenscape.ablation._bench import Bench, admitted, measured, the_bench
 from eigenscape.ablation._changes import CHANGES
-from eigenscape.ablation._plan import AblationEstimate, Plan, by_kind_and_depth, plan
+from eigenscape.ablation._plan import AblationEstimate, Key, Plan, by_kind_and_depth, plan
 from eigenscape.ablation._result import AblatedLayer, AblationResult, Effect
 from eigenscape.checkpoints import effective_weights
 from eigenscape.errors import InputError
@@ -58,7 +62,8 @@ def ablate(
         suspects: layers to measure before others of their kind, where the budget is short; marked
             in the picture.
         budget_seconds: the time it may take. Where it does not hold everything, changes are given
-            up from the last, then layers: what stays is of every kind and depth. None for all.
+            up from the last, then draws, then layers: what stays is of every kind and depth. None
+            for all.
         seed: of the draws.
         folder: keeps finished measurements. A run that was stopped continues from them, and one
             that is started again with the same budget measures further layers.
@@ -91,17 +96,18 @@ def ablate(
     with single_thread(objective.space.count * objective.data.count):
         bench = Bench.of(objective, usable)
         order = by_kind_and_depth([layer for layer, _ in usable.values()], suspects)
-        tasks = _tasks(bench, order, changes, draws, seed)
-        todo = tasks if folder is None else _unfinished(tasks, folder)
-        costs = {key: bench.seconds(*key, draws) if key in todo else 0.0 for key in tasks}
+        everything = Plan(tuple(order), tuple(changes), draws)
+        tasks = _tasks(bench, everything, seed)
+        todo = set(tasks) if folder is None else _unfinished(tasks, folder)
+        costs = {key: bench.seconds(key[0]) if key in todo else 0.0 for key in tasks}
         left = None if budget_seconds is None else budget_seconds - time.perf_counter() + started
-        wanted = plan(order, changes, costs, left)
+        chosen_ones = plan(everything, costs, left)
+        names = [name for name in usable if name in chosen_ones.layers]  # as the network has them
+        wanted = replace(chosen_ones, layers=tuple(names))
         if on_estimate is not None:
-            on_estimate(_estimate(bench, wanted, len(chosen), todo, draws))
-        names = [name for name in usable if name in wanted.layers]  # as the network has them
-        keys = [(name, change) for name in names for change in wanted.changes]
+            on_estimate(_estimate(bench, wanted, len(chosen), costs))
         outcomes = execute(
-            [tasks[key] for key in keys],
+            [tasks[key] for key in wanted.keys],
             folder=folder,
             engine="threads",
             jobs=1,
@@ -109,7 +115,7 @@ def ablate(
             progress=progress,
         )
     raise_failures(outcomes)
-    values = {key: outcome.value for key, outcome in zip(keys, outcomes, strict=True)}
+    values = {key: outcome.value for key, outcome in zip(wanted.keys, outcomes, strict=True)}
     later = "not within the time budget"
     left_out = [(layer, later) for layer, _ in usable.values() if layer.name not in names]
     return AblationResult(
@@ -124,9 +130,7 @@ def ablate(
         layers=tuple(
             AblatedLayer(
                 layer=usable[name][0],
-                effects=tuple(
-                    Effect(change=change, **values[name, change]) for change in wanted.changes
-                ),
+                effects=tuple(_effect(name, change, values) for change in wanted.changes),
             )
             for name in names
         ),
@@ -135,7 +139,7 @@ def ablate(
             for layer, reason in (*refused, *left_out)
         ),
         changes=wanted.changes,
-        draws=draws,
+        draws=wanted.draws,
         suspects=tuple(name for name in names if name in suspects),
         seed=seed,
         notes=(*objective.notes, *bench.notes),
@@ -191,24 +195,27 @@ def _layers(
     return [layer for layer in found if layer.name in wanted]
 
 
-def _tasks(
-    bench: Bench, order: Sequence[str], changes: Sequence[str], draws: int, seed: int
-) -> dict[tuple[str, str], Task]:
+def _effect(name: str, change: str, values: Mapping[Key, Mapping[str, Any]]) -> Effect:
+    draws = [found for key, found in values.items() if key[:2] == (name, change)]
+    return Effect(
+        change=change,
+        increase=fmean(found["increase"] for found in draws),
+        low=float(np.min([found["low"] for found in draws])),  # NaN where one is
+        high=float(np.max([found["high"] for found in draws])),
+        by_draw=tuple(found["increase"] for found in draws),
+        directions=draws[0]["directions"],
+    )
+
+
+def _tasks(bench: Bench, everything: Plan, seed: int) -> dict[Key, Task]:
     shared = PerWorker(the_bench, {"bench": bench}, _digest(bench), here=bench)
     return {
-        (name, change): Task(
-            f"{name}, {change}",
+        (name, change, draw): Task(
+            f"{name}, {change}, draw {draw}",
             measured,
-            {
-                "bench": shared,
-                "name": name,
-                "change": change,
-                "draws": draws,
-                "seed": seed,
-            },
+            {"bench": shared, "name": name, "change": change, "draw": draw, "seed": seed},
         )
-        for name in order
-        for change in changes
+        for name, change, draw in everything.keys
     }
 
 
@@ -227,27 +234,21 @@ def _about(bench: Bench) -> dict[str, Any]:
     }
 
 
-def _unfinished(tasks: dict[tuple[str, str], Task], folder: str | Path) -> set[tuple[str, str]]:
+def _unfinished(tasks: Mapping[Key, Task], folder: str | Path) -> set[Key]:
     open_ones = {task.name for task in unfinished(list(tasks.values()), folder)}
     return {key for key, task in tasks.items() if task.name in open_ones}
 
 
 def _estimate(
-    bench: Bench, wanted: Plan, layers: int, todo: Collection[tuple[str, str]], draws: int
+    bench: Bench, wanted: Plan, layers: int, costs: Mapping[Key, float]
 ) -> AblationEstimate:
-    counts = [
-        draws if CHANGES[change].drawn else 1
-        for name in wanted.layers
-        for change in wanted.changes
-        if (name, change) in todo
-    ]
-    held = [*bench.tensors.values()]
+    seconds = [costs[key] for key in wanted.keys if costs[key]]
     kept = 0 if bench.prefix is None else bench.prefix.bytes
     return AblationEstimate(
         layers=len(wanted.layers),
         layers_in_all=layers,
         changes=wanted.changes,
-        evaluations=sum(counts),
-        seconds=wanted.seconds,
-        bytes=sum(tensor.nbytes for tensor in held) + kept,
+        evaluations=len(seconds),
+        seconds=sum(seconds),
+        bytes=sum(tensor.nbytes for tensor in bench.tensors.values()) + kept,
     )

@@ -108,13 +108,12 @@ class Bench:
         same = np.allclose(short.values, plain.values, rtol=_SAME, atol=_SAME, equal_nan=True)
         return "" if same else "the losses were not the same"
 
-    def seconds(self, name: str, change: str, draws: int) -> float:
-        """Return how long one change of one layer will take."""
+    def seconds(self, name: str) -> float:
+        """Return how long one evaluation with a layer changed will take."""
         share = 1.0
         if self.prefix is not None:
             share -= self.prefix.before[name] / len(self.prefix.modules)
-        each = self.tail_seconds + share * (self.whole_seconds - self.tail_seconds)
-        return each * (draws if CHANGES[change].drawn else 1)
+        return self.tail_seconds + share * (self.whole_seconds - self.tail_seconds)
 
     def losses(self, name: str, stack: Tensor) -> SampleLosses:
         """Return the losses with another stack in the place of a layer's."""
@@ -128,20 +127,15 @@ class Bench:
                 self.objective, {**self.tensors, tensor_name: tensor}, unit=self.base.unit
             )
 
-    def measure(self, name: str, change: str, draws: int, seed: int) -> dict[str, Any]:
-        """Return the effect of one change of one layer, in plain types."""
-        ends, increases, directions = [], [], None
-        for draw in range(draws if CHANGES[change].drawn else 1):
-            stack, directions = self._changed(name, change, seed, draw)
-            found = self.losses(name, stack)
-            increases.append(found.mean - self.base.mean)
-            ends.append(paired_interval(found.values - self.base.values, self.base))
-        lows, highs = np.transpose(ends)
+    def measure(self, name: str, change: str, draw: int, seed: int) -> dict[str, Any]:
+        """Return the effect of one draw of one change of one layer, in plain types."""
+        stack, directions = self._changed(name, change, seed, draw)
+        found = self.losses(name, stack)
+        low, high = paired_interval(found.values - self.base.values, self.base)
         return {
-            "increase": float(np.mean(increases)),
-            "low": float(np.min(lows)),  # NaN where one is
-            "high": float(np.max(highs)),
-            "by_draw": tuple(increases),
+            "increase": found.mean - self.base.mean,
+            "low": low,
+            "high": high,
             "directions": directions,
         }
 
@@ -197,9 +191,9 @@ def the_bench(bench: Bench) -> Bench:
     return bench
 
 
-def measured(bench: Bench, name: str, change: str, draws: int, seed: int) -> dict[str, Any]:
-    """Return the effect of one change of one layer; a task."""
-    return bench.measure(name, change, draws, seed)
+def measured(bench: Bench, name: str, change: str, draw: int, seed: int) -> dict[str, Any]:
+    """Return the effect of one draw of one change of one layer; a task."""
+    return bench.measure(name, change, draw, seed)
 
 
 def admitted(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
+from eigenscape.ablation._changes import CHANGES
 from eigenscape.errors import InputError
 from eigenscape.layers import LayerMatrix, role
 
@@ -42,65 +43,76 @@ class AblationEstimate:
         )
 
 
+#: One measurement: layer, change, draw.
+Key = tuple[str, str, int]
+
+
 @dataclass(frozen=True)
 class Plan:
-    """Which layers and which changes.
+    """What is measured.
 
     Args:
-        layers: their names, in the order in which they are measured.
+        layers: their names, in the order in which they are wanted.
         changes: names.
-        seconds: that the unfinished ones take.
+        draws: of each change that draws random numbers.
     """
 
     layers: tuple[str, ...]
     changes: tuple[str, ...]
-    seconds: float
+    draws: int
+
+    @property
+    def keys(self) -> list[Key]:
+        """Every measurement."""
+        return [
+            (layer, change, draw)
+            for layer in self.layers
+            for change in self.changes
+            for draw in range(self.draws if CHANGES[change].drawn else 1)
+        ]
 
 
-def plan(
-    order: Sequence[str],
-    changes: Sequence[str],
-    costs: Mapping[tuple[str, str], float],
-    budget: float | None,
-) -> Plan:
-    """Return what fits into a budget: changes are given up before layers, the last ones first.
+def plan(wanted: Plan, costs: Mapping[Key, float], budget: float | None) -> Plan:
+    """Return what fits into a budget: the last changes are given up, then draws, then layers.
 
     Args:
-        order: layers, the most wanted first.
-        changes: likewise.
-        costs: seconds of each layer and change; 0 for what is finished.
+        wanted: everything, the most wanted layers and changes first.
+        costs: seconds of each measurement; 0 of one that is finished.
         budget: seconds; None for all.
 
     Raises:
         InputError: not even one layer fits.
 
-    >>> costs = {(layer, change): 2.0 for layer in "abc" for change in ("shuffled", "random")}
-    >>> plan("abc", ["shuffled", "random"], costs, 8.0)
-    Plan(layers=('a', 'b', 'c'), changes=('shuffled',), seconds=6.0)
-    >>> plan("abc", ["shuffled", "random"], costs, 5.0).layers
+    >>> everything = Plan(("a", "b", "c"), ("shuffled", "random"), draws=2)
+    >>> costs = dict.fromkeys(everything.keys, 1.0)
+    >>> plan(everything, costs, 8.0)
+    Plan(layers=('a', 'b', 'c'), changes=('shuffled',), draws=2)
+    >>> plan(everything, costs, 3.0)
+    Plan(layers=('a', 'b', 'c'), changes=('shuffled',), draws=1)
+    >>> plan(everything, costs, 2.5).layers
     ('a', 'b')
     """
-    for count in range(len(changes), 0, -1):
-        some = tuple(changes[:count])
-        seconds = sum(costs[layer, change] for layer in order for change in some)
-        if budget is None or seconds <= budget:
-            return Plan(tuple(order), some, seconds)
-    chosen: list[str] = []
-    seconds = 0.0
+    fewer = [replace(wanted, changes=wanted.changes[:n]) for n in range(len(wanted.changes), 0, -1)]
+    fewer += [replace(fewer[-1], draws=n) for n in range(wanted.draws - 1, 0, -1)]
+    for some in fewer:
+        if budget is None or sum(costs[key] for key in some.keys) <= budget:
+            return some
     assert budget is not None
-    for layer in order:
-        cost = costs[layer, changes[0]]
-        if seconds + cost > budget:
-            continue
-        chosen.append(layer)
-        seconds += cost
+    least = fewer[-1]
+    chosen: list[str] = []
+    spent = 0.0
+    for layer, change, draw in least.keys:
+        cost = costs[layer, change, draw]
+        if spent + cost <= budget:
+            chosen.append(layer)
+            spent += cost
     if not chosen:
-        least = min(costs[layer, changes[0]] for layer in order)
         raise InputError(
-            f"one change of one layer takes about {least:.1f} s, and {max(budget, 0):.1f} s of the "
-            "time budget are left. Try: a larger time budget, or fewer tokens or samples"
+            f"one change of one layer takes about {min(costs[key] for key in least.keys):.1f} s, "
+            f"and {max(budget, 0):.1f} s of the time budget are left. Try: a larger time budget, "
+            "or fewer tokens or samples"
         )
-    return Plan(tuple(chosen), (changes[0],), seconds)
+    return replace(least, layers=tuple(chosen))
 
 
 def by_kind_and_depth(layers: Sequence[LayerMatrix], first: Collection[str] = ()) -> list[str]:

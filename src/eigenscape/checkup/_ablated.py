@@ -66,7 +66,8 @@ def language_model_and_tokens(
         return model, text
     length = min(_WINDOW, count, model.context or _WINDOW)
     tokens = Tokens.of(Path(text), tokenizer or model.source, length=length, stride=length)
-    return model, tokens.take(min(len(tokens), max(1, count // length)), seed)
+    windows = round(count * len(tokens) / tokens.count)  # the last of a document score less
+    return model, tokens.take(min(len(tokens), max(1, windows)), seed)
 
 
 def ablation_of(
@@ -148,10 +149,11 @@ def _overall(result: AblationResult) -> str:
     ]
     if counts.count("better without"):
         parts.append(f"{counts.count('better without')} lower the loss if shuffled")
-    why = sorted({one.reason for one in result.left_out})
+    why = "; ".join(sorted({one.reason for one in result.left_out}))
+    others = f" (the others: {why})" if why else ""
     return (
         f"On {_data(result)} (loss {result.base_loss:.4g}) {layers} layers were changed, one at a "
-        f"time{f' (the others: {"; ".join(why)})' if why else ''}: with {_words(result)} "
+        f"time{others}: with {_words(result)} "
         f"{', '.join(parts)}. This tells use, not training: a layer that was never trained is used "
         "if what follows has adapted to it."
     )
@@ -203,9 +205,7 @@ def _of_used(
     )
 
 
-def _of_unused(
-    result: AblationResult, unused: Sequence[AblatedLayer], words: str
-) -> Iterator[str]:
+def _of_unused(result: AblationResult, unused: Sequence[AblatedLayer], words: str) -> Iterator[str]:
     if unused:
         one = len(unused) == 1
         start = f"{_capital(words)}, and with" if words else "With"

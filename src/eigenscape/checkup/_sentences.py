@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from eigenscape.checkup._finding import Finding
 from eigenscape.spectra import CERTAIN, LABELS, LayerSpectrum, Precision, SpectraResult, precisions
@@ -131,7 +132,15 @@ def labelled(result: SpectraResult, label: str) -> list[LayerSpectrum]:
     return [layer for layer in result if layer.label == label]
 
 
-def named(layers: Sequence[LayerSpectrum]) -> str:
+class HasName(Protocol):
+    """What has a name."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+
+def named(layers: Sequence[HasName]) -> str:
     """Name a few layers and count the rest."""
     names = ", ".join(layer.name for layer in layers[:_NAMED])
     rest = len(layers) - _NAMED

@@ -44,7 +44,7 @@ def add(verbs: Verbs) -> None:
         "  eigenscape checkup folder/ --fail-on not-finite,random-like\n"
         "  eigenscape checkup --probe probe.py:build      # and the loss around the model\n"
         "  eigenscape checkup --probe probe.py:build --population population\n"
-        "  eigenscape checkup folder/ --text corpus.txt   # what the layers of a language model do\n",
+        "  eigenscape checkup folder/ --text corpus.txt   # what a language model's layers do\n",
     )
     parser.add_argument("path", nargs="?", help="a file, a Hugging Face folder, or a hub id")
     parser.add_argument(
@@ -121,7 +121,9 @@ def _check_use(args: argparse.Namespace) -> None:
         InputError: saying which.
     """
     if args.text and not args.path:
-        raise InputError("--text needs a language model. Try: eigenscape checkup FOLDER --text FILE")
+        raise InputError(
+            "--text needs a language model. Try: eigenscape checkup FOLDER --text FILE"
+        )
     if not args.time_budget > 0:
         raise InputError(f"--time-budget is {args.time_budget:g}; expected more than 0 seconds")
 

@@ -151,8 +151,8 @@ def _ids(array: Any, where: str) -> Tensor:
 def _encoded(text: str, tokenizer: Any, where: str) -> Tensor:
     if tokenizer is None:
         raise InputError(
-            f"{where} is text, and there is no tokenizer. Try: tokenizer= (--tokenizer) the model's "
-            "folder; in Python also an object with encode, or a function from text to ids; or ids"
+            f"{where} is text, and there is no tokenizer. Try: tokenizer= (--tokenizer) the folder "
+            "of the model; in Python also an object with encode or a function to ids; or give ids"
         )
     ids = encoder(tokenizer)(text)
     try:
