@@ -58,6 +58,11 @@ class Finding:
         """Whether it says what to change."""
         return bool(self.knob)
 
+    @property
+    def grounds(self) -> str:
+        """The basis, and of a diagnosis how often its rule was right."""
+        return f"{self.basis}: {self.precision.words()}" if self.precision else self.basis
+
 
 def reconciled(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Return the findings without advices that contradict a better founded one.

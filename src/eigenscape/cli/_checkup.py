@@ -187,7 +187,12 @@ def _in_process(options: dict[str, Any]) -> dict[str, Any]:
 def _write_page(result: CheckupResult, path: Path) -> None:
     from eigenscape.report import Page, write_page
 
-    page = Page(result.title, result.sentences, tuple(result.facts.items()))
+    page = Page(
+        result.title,
+        result.sentences,
+        tuple(result.facts.items()),
+        tuple(found.grounds for found in result.findings),
+    )
     write_page(page, {**result.examined, **result.around}, path)
 
 
@@ -205,5 +210,9 @@ def _print(result: CheckupResult, form: str) -> None:
         title = label if len(result.examined) > 1 else ""
         print_frame(layer_table(examined), form, title)
         print()
-    for number, sentence in enumerate(result.sentences, 1):
-        print(f"{number}. {printable(sentence)}")
+        roles = examined.by_role()
+        if len(roles) > 1 and form == "table":
+            print_frame(roles, form)
+            print()
+    for number, found in enumerate(result.findings, 1):
+        print(f"{number}. {printable(found.text)} ({found.grounds})")

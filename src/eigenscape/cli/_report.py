@@ -61,7 +61,12 @@ def _read(paths: list[str]) -> tuple[Page, dict[str, Result]]:
     for path in paths:
         result = load(path)
         if isinstance(result, CheckupResult):
-            page = Page(result.title, result.sentences, tuple(result.facts.items()))
+            page = Page(
+                result.title,
+                result.sentences,
+                tuple(result.facts.items()),
+                tuple(found.grounds for found in result.findings),
+            )
             inner: dict[str, Result] = {**result.examined, **result.around}
             labels = {label: label for label in inner}
         else:

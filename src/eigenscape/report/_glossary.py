@@ -37,8 +37,8 @@ GLOSSARY = (
         "KS α",
         "The exponent of a power law fitted above the xmin with the smallest Kolmogorov-Smirnov "
         "distance, with two standard errors. Only for this α is there a published range: Martin "
-        "and Mahoney (2021) report 2 to 6 for most layers of large pretrained models. Inside and "
-        "outside of it there are networks that are well trained, and others.",
+        "and Mahoney (2021) report 2 to 6 for most layers of large pretrained models. A "
+        "network inside of it need not be good, nor one outside bad.",
     ),
     (
         "spike",

@@ -32,11 +32,13 @@ class Page:
         title: the heading.
         sentences: the findings, in plain words.
         facts: name and value pairs below them.
+        grounds: what each sentence rests on; empty, or as many.
     """
 
     title: str
     sentences: Sequence[str] = ()
     facts: Sequence[tuple[str, str]] = ()
+    grounds: Sequence[str] = ()
 
 
 def render(page: Page, results: Mapping[str, Result]) -> str:
@@ -57,6 +59,7 @@ def render(page: Page, results: Mapping[str, Result]) -> str:
         panels=_panels(spectra),
         panels_left_out=max(0, sum(map(len, spectra.values())) - _PANELS),
         tables={label: result.layers[:_ROWS] for label, result in spectra.items()},
+        roles={label: result.by_role() for label, result in spectra.items()},
         skipped={label: _skipped(result) for label, result in spectra.items()},
         rows_limit=_ROWS,
         words=LABELS,

@@ -12,7 +12,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import numpy as np
 
 from eigenscape.errors import InputError
-from eigenscape.layers import Skipped
+from eigenscape.layers import Skipped, role
 from eigenscape.results import Result, replacing
 from eigenscape.spectra._layer import LayerSpectrum
 
@@ -57,6 +57,8 @@ _SUMMARIZED = (
     "entropy",
     "soft_rank",
 )
+#: Of which the medians stand in the table by role.
+_BY_ROLE = ("alpha_excess", "alpha_ks", "stable_rank", "row_dispersion", "column_dispersion")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +129,33 @@ class SpectraResult(Result):
         if table.empty:
             return pd.DataFrame(columns=list(COLUMNS))
         return table if full else table[[*COLUMNS, *self.extra_columns]]
+
+    def by_role(self) -> pd.DataFrame:
+        """Return one row for each role of layers: how many, medians, how many of each label.
+
+        What a spectrum looks like follows the role more than the training, so layers are compared
+        within it. A role is what :func:`eigenscape.layers.role` reads from the name.
+        """
+        import pandas as pd
+
+        groups: dict[str, list[LayerSpectrum]] = {}
+        for layer in self.layers:
+            groups.setdefault(role(layer.layer), []).append(layer)
+        rows = []
+        for name, members in groups.items():
+            labels = Counter(layer.label for layer in members if layer.label).most_common()
+            rows.append(
+                {
+                    "role": name,
+                    "layers": len(members),
+                    **{
+                        column: _spread([layer.number(column) for layer in members])["median"]
+                        for column in _BY_ROLE
+                    },
+                    "labels": ", ".join(f"{count} {label}" for label, count in labels),
+                }
+            )
+        return pd.DataFrame(rows, columns=["role", "layers", *_BY_ROLE, "labels"])
 
     @property
     def extra_columns(self) -> tuple[str, ...]:
