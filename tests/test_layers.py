@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from eigenscape.checkpoints import open_checkpoint
-from eigenscape.errors import InputError
+from eigenscape.errors import EigenscapeError, InputError
 from eigenscape.layers import (
     HANDLERS,
     Candidate,
@@ -25,7 +25,7 @@ from eigenscape.layers import (
 )
 from eigenscape.layers._options import matches
 from eigenscape.registry import Registry
-from eigenscape.spectra import analyze
+from eigenscape.spectra import analyze, compare
 
 
 def bank(tensors):
@@ -355,3 +355,84 @@ def test_workers_find_the_parts_of_an_installed_package(tmp_path):
     )
     assert [words[:2] for words in here] == [["a.bank", "mixer"], ["w", "linear"]]
     assert there == here
+
+
+# --- patterns that match nothing
+
+
+PATTERNS = {f"h.{n}.{part}.weight": torch.ones(20, 24) for n in range(2) for part in ("fc", "proj")}
+
+
+@pytest.mark.parametrize("flag", ["include", "exclude"])
+@pytest.mark.parametrize(("typo", "near"), [("*.prj", "h.0.proj"), ("h.0.fcc", "h.0.fc")])
+def test_a_mistyped_pattern_is_told_with_near_names(flag, typo, near):
+    with pytest.raises(InputError, match="matches nothing; near: ") as told:
+        found(PATTERNS, **{flag: (typo,)})
+    assert f"--{flag} {typo}" in str(told.value)
+    assert near in str(told.value)
+
+
+def test_one_good_pattern_does_not_hide_a_bad_one():
+    with pytest.raises(InputError, match="--include fcc, --exclude hd match nothing"):
+        found(PATTERNS, include=("*.fc", "fcc"), exclude=("hd",))
+
+
+def test_a_pattern_may_mean_what_is_left_out_anyway():
+    tensors = {**PATTERNS, "n.bias": torch.ones(9), "wte.weight": torch.ones(64, 24)}
+    kept = found(tensors, exclude=("*.bias", "wte", "h.0.*")).layers
+    assert [layer.name for layer in kept] == ["h.1.fc", "h.1.proj"]
+
+
+def test_what_is_asked_for_and_not_read_has_its_reason():
+    tensors = {**PATTERNS, "wte.weight": torch.ones(64, 24)}
+    with pytest.raises(InputError, match=r"wte\.weight: an embedding, .* --embeddings"):
+        found(tensors, include=("wte",))
+    assert [layer.name for layer in found(tensors, include=("wte",), embeddings=True).layers] == [
+        "wte"
+    ]
+
+
+@pytest.mark.parametrize("flag", ["include", "exclude"])
+def test_a_pattern_may_mean_either_of_two_checkpoints(flag):
+    before = {**PATTERNS, "old.weight": torch.ones(20, 20)}
+    states = {
+        change.name for change in compare(before, PATTERNS, **{flag: ("old", "*.fc")}).changes
+    }
+    kept = {"old", "h.0.fc", "h.1.fc"}
+    assert states == (kept if flag == "include" else {"h.0.proj", "h.1.proj"})
+    with pytest.raises(InputError, match="--exclude odl matches nothing; near: old"):
+        compare(before, PATTERNS, exclude=("odl",))
+
+
+def test_an_alias_is_a_name():
+    shared = nn.Linear(24, 32, bias=False)
+    tied = nn.ModuleDict({"a": shared, "head": nn.Linear(24, 32, bias=False)})
+    tied["head"].weight = shared.weight
+    assert found(tied, exclude=("head",)).layers == ()
+    assert [layer.name for layer in found(tied, include=("head",)).layers] == ["a"]
+
+
+# --- what a handler promises
+
+
+@pytest.mark.parametrize(
+    ("build", "seen"),
+    [
+        (lambda tensors: tensors[0], r"\(20, 24\)"),
+        (lambda tensors: tensors[0][None, :10], r"\(1, 10, 24\)"),
+        (lambda tensors: tensors[0].mT[None], r"\(1, 24, 20\)"),
+        (lambda tensors: None, "NoneType"),
+    ],
+)
+def test_a_stack_of_another_shape_is_the_handlers_mistake(build, seen):
+    @handler("wrong", order=50)
+    def wrong(candidate, options):
+        return [LayerMatrix.of(candidate, "odd", (1, 20, 24), build)]
+
+    try:
+        with pytest.raises(
+            EigenscapeError, match=rf"fc.*the kind odd.*{seen}; expected \(1, 20, 24\)"
+        ):
+            analyze({"fc.weight": torch.randn(20, 24)})
+    finally:
+        HANDLERS.remove("wrong")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from torch import nn
 
@@ -15,6 +16,9 @@ from eigenscape.layers._handlers import read_tensor
 from eigenscape.layers._matrix import Candidate, LayerMatrix, Skipped, layer_name
 from eigenscape.layers._options import LayerOptions, matches
 
+#: Near names in an error, how near, and among how many names of a checkpoint they are looked for.
+_NEAR, _ALIKE, _COMPARED = 3, 0.6, 4000
+
 
 @dataclass(frozen=True)
 class FoundLayers:
@@ -23,10 +27,12 @@ class FoundLayers:
     Args:
         layers: in the order of the checkpoint.
         skipped: every other tensor, with its reason.
+        names: every name of a layer or tensor that a pattern can mean.
     """
 
     layers: tuple[LayerMatrix, ...]
     skipped: tuple[Skipped, ...]
+    names: tuple[str, ...] = ()
 
     @property
     def groups(self) -> list[list[LayerMatrix]]:
@@ -37,16 +43,20 @@ class FoundLayers:
         return list(groups.values())
 
 
-def find_layers(checkpoint: Checkpoint, options: LayerOptions | None = None) -> FoundLayers:
+def find_layers(
+    checkpoint: Checkpoint, options: LayerOptions | None = None, *, also: Iterable[str] = ()
+) -> FoundLayers:
     """Find the layers of a checkpoint; no tensor is read.
 
     Args:
         checkpoint: from :func:`eigenscape.checkpoints.open_checkpoint`.
         options: which layers, and as what.
+        also: names of layers and tensors elsewhere that a pattern may be meant for, where two
+            checkpoints are read with one set of options.
 
     Raises:
         InputError: a kind that the user declared does not fit its tensor, or a pattern that
-            matches nothing.
+            matches nothing, with the names that are near.
 
     >>> import torch
     >>> from eigenscape.checkpoints import open_checkpoint
@@ -63,6 +73,7 @@ def find_layers(checkpoint: Checkpoint, options: LayerOptions | None = None) -> 
     units = [block.name for block in blocks(infos if module is None else module)]
     layers: list[LayerMatrix] = []
     skipped: list[Skipped] = []
+    names = dict.fromkeys(_tensor_names(infos.values()))
     for info in infos.values():
         owner = owners.get(info.name.rpartition(".")[0])
         candidate = Candidate(
@@ -73,14 +84,18 @@ def find_layers(checkpoint: Checkpoint, options: LayerOptions | None = None) -> 
             skipped.append(reading)
             continue
         for layer in reading:
+            names.update(dict.fromkeys(_names(layer)))
             reason = _left_out(layer, options)
             if reason is None:
                 layers.append(replace(layer, block=_unit_of(layer.tensors[0], units)))
             else:
                 name = layer.name if "[" in layer.name else info.name
                 skipped.append(Skipped(name, layer.shape, reason, info.aliases))
-    _check_patterns(infos, layers, options)
-    return FoundLayers(tuple(_named_apart(layers)), tuple(skipped))
+    elsewhere = tuple(also)
+    _check_patterns([*names, *elsewhere], options)
+    if options.include and not layers and not elsewhere:
+        _raise_nothing_read(skipped, options)
+    return FoundLayers(tuple(_named_apart(layers)), tuple(skipped), tuple(names))
 
 
 def _named_apart(layers: Sequence[LayerMatrix]) -> list[LayerMatrix]:
@@ -110,21 +125,61 @@ def _unit_of(name: str, units: Sequence[str]) -> str | None:
     return max(around, key=len, default=None)
 
 
-def _check_patterns(
-    infos: Mapping[str, TensorInfo], layers: Sequence[LayerMatrix], options: LayerOptions
-) -> None:
+def _tensor_names(infos: Iterable[TensorInfo]) -> list[str]:
+    """Every name of the tensors: as stored, without ``.weight``, of the same memory."""
+    whole = (name for info in infos for name in (info.name, *info.aliases))
+    return [one for name in whole for one in (name, layer_name(name))]
+
+
+def _check_patterns(names: Sequence[str], options: LayerOptions) -> None:
     """Refuse a pattern that matches nothing: it is mistyped more often than meant."""
-    idle = [f"--kind {p}" for p in options.kinds if not any(matches(n, [p]) for n in infos)]
-    if options.include and not layers:
-        idle += [f"--include {pattern}" for pattern in options.include]
-    if idle:
-        some = ", ".join(list(infos)[:3])
-        raise InputError(f"{', '.join(idle)} matches nothing; tensors are named like {some}")
+    asked = {"kind": options.kinds, "include": options.include, "exclude": options.exclude}
+    idle = [
+        (f"--{flag} {pattern}", pattern)
+        for flag, patterns in asked.items()
+        for pattern in patterns
+        if not any(matches(name, [pattern]) for name in names)
+    ]
+    if not idle:
+        return
+    near = dict.fromkeys(one for _, pattern in idle for one in _near(pattern, names))
+    some = f"near: {', '.join(near)}" if near else f"names are like {', '.join(names[:3])}"
+    verb = "matches" if len(idle) == 1 else "match"
+    raise InputError(f"{', '.join(flag for flag, _ in idle)} {verb} nothing; {some}")
+
+
+def _raise_nothing_read(skipped: Sequence[Skipped], options: LayerOptions) -> None:
+    """Say why what the user asked for is not read: an embedding, too few eigenvalues, ..."""
+    asked = [
+        item
+        for item in skipped
+        for names in [(item.name, layer_name(item.name), *item.aliases)]
+        if any(matches(name, options.include) for name in names)
+    ]
+    reasons = dict.fromkeys(f"{item.name}: {item.reason}" for item in asked)
+    raise InputError(
+        f"--include {', '.join(options.include)} matches nothing that is examined; "
+        f"{'; '.join(list(reasons)[:_NEAR])}"
+    )
+
+
+def _near(pattern: str, names: Sequence[str]) -> list[str]:
+    """Names like a pattern, or with an end like it; of a large checkpoint, of its first part."""
+    plain = pattern.strip("*").strip(".").removesuffix(".weight")
+    found = get_close_matches(plain, names[:_COMPARED], n=_NEAR, cutoff=_ALIKE)
+    ends = {name.rpartition(".")[2]: name for name in reversed(names[:_COMPARED])}
+    last = get_close_matches(plain.rpartition(".")[2], list(ends), n=_NEAR, cutoff=_ALIKE)
+    return list(dict.fromkeys([*found, *(ends[end] for end in last)]))[:_NEAR]
+
+
+def _names(layer: LayerMatrix) -> tuple[str, ...]:
+    """Every name of a layer: as it is printed, without its part, its tensors', its aliases'."""
+    short = (layer_name(name) for name in layer.tensors)
+    return (layer.name, layer.name.split("[")[0], *short, *layer.tensors, *layer.aliases)
 
 
 def _left_out(layer: LayerMatrix, options: LayerOptions) -> str | None:
-    short = (layer_name(name) for name in layer.tensors)
-    names = (layer.name, layer.name.split("[")[0], *short, *layer.tensors)
+    names = _names(layer)
     if options.include and not any(matches(name, options.include) for name in names):
         return "not among the layers asked for (--include)"
     if any(matches(name, options.exclude) for name in names):

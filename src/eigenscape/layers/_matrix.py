@@ -176,14 +176,22 @@ class LayerMatrix:
         """Return the stack, (k, rows, cols), from the tensors of this layer; not yet scaled.
 
         Raises:
-            InputError: the layer was read from a result file, which does not hold the recipe.
+            InputError: the layer was read from a result file, which does not hold the recipe; or
+                its handler's recipe makes a stack of another shape than it promised.
         """
         if self.build is None:
             raise InputError(
                 f"{self.name} was read from a result file, which does not say how its matrices are "
                 "made. Try: find_layers(checkpoint)"
             )
-        return self.build(tensors)
+        found = self.build(tensors)
+        if not isinstance(found, torch.Tensor) or tuple(found.shape) != self.stack:
+            seen = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+            raise InputError(
+                f"{self.name}: the handler of the kind {self.kind} made {seen}; expected "
+                f"{self.stack}, as it said. Try: in the handler, the stack that build returns"
+            )
+        return found
 
     def places(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """Return where each entry of the stack lies in its tensor, so that it can be written back.

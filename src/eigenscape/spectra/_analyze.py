@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,31 @@ def analyze(
     >>> [(row.name, row.kind, row.n_eigenvalues) for row in result]
     [('0', 'linear', 32)]
     """
-    started = time.perf_counter()
     chosen = SpectraOptions.of(options, fields)
-    checkpoint = effective_weights(source)
-    found = find_layers(checkpoint, chosen)
+    return analyzed(effective_weights(source), chosen, (jobs, engine, address), run, progress)
+
+
+def analyzed(
+    checkpoint: Checkpoint,
+    chosen: SpectraOptions,
+    how: tuple[int | None, Engine, str | None],
+    run: str | Path | None = None,
+    progress: ProgressCallback | None = None,
+    also: Iterable[str] = (),
+) -> SpectraResult:
+    """Examine an open checkpoint.
+
+    Args:
+        checkpoint: with the weights as they act.
+        chosen: the options.
+        how: jobs, engine and address.
+        run: as for :func:`analyze`.
+        progress: likewise.
+        also: names in another checkpoint that a pattern may be meant for.
+    """
+    started = time.perf_counter()
+    jobs, engine, _ = how
+    found = find_layers(checkpoint, chosen, also=also)
     if not found.layers:
         _check_placeholders(checkpoint)
     parameters = sum(
@@ -67,7 +89,7 @@ def analyze(
     if engine == "threads" and run is None:
         rows = in_threads(checkpoint, found, chosen, jobs, progress)
     else:
-        rows = in_tasks(checkpoint, found, chosen, (jobs, engine, address), run, progress)
+        rows = in_tasks(checkpoint, found, chosen, how, run, progress)
     return SpectraResult(
         environment=Environment.capture(device=chosen.torch_device, seed=chosen.seed),
         source=checkpoint.source,

@@ -11,9 +11,10 @@ import torch
 
 from eigenscape.checkpoints import Checkpoint, CheckpointLike, effective_weights
 from eigenscape.errors import InputError
+from eigenscape.layers import find_layers
 from eigenscape.results import Result
 from eigenscape.runs import ProgressCallback
-from eigenscape.spectra._analyze import analyze
+from eigenscape.spectra._analyze import analyzed
 from eigenscape.spectra._layer import LayerSpectrum
 from eigenscape.spectra._options import SpectraOptions
 from eigenscape.spectra._result import SpectraResult
@@ -138,7 +139,7 @@ def compare(
         **fields: single fields of the options.
 
     Raises:
-        InputError: the two have no layer name in common.
+        InputError: the two have no layer name in common, or a pattern matches nothing in either.
 
     >>> import torch
     >>> layer = torch.nn.Linear(64, 64)
@@ -147,8 +148,12 @@ def compare(
     """
     first, second = effective_weights(before), effective_weights(after)
     chosen = SpectraOptions.of(options, fields)
+    free = replace(chosen, include=(), exclude=(), kinds={})  # a pattern may mean either of the two
     results = [
-        analyze(source, options=chosen, jobs=jobs, progress=progress) for source in (first, second)
+        analyzed(
+            source, chosen, (jobs, "threads", None), None, progress, find_layers(other, free).names
+        )
+        for source, other in ((first, second), (second, first))
     ]
     old, new = ({layer.name: layer for layer in result} for result in results)
     if not set(old) & set(new):
