@@ -1,0 +1,1 @@
+"""What the spectra of networks whose state was measured say, and how often it is true."""
