@@ -9,7 +9,7 @@ from eigenscape_studies import Plan
 from eigenscape_studies.verdicts._families import FAMILIES, Family
 
 #: What continues a training: name to what the rate is multiplied with.
-RATES = {"same": 1.0, "higher": 5.0, "lower": 0.1}
+RATES = {"same": 1.0, "higher": 5.0, "far higher": 50.0, "lower": 0.1}
 ARMS = (*RATES, "more data", "no decay")
 
 
