@@ -33,6 +33,8 @@ class Precision:
         positives: how many networks it was true of in all.
         networks: how many were judged.
         families: the kinds of network and data that they come from.
+        rule: the rule in words.
+        unit: what was judged, in the plural: ``networks`` or ``layers``.
         looks: how often these networks have been looked at to judge rules; 1 is the first time.
 
     Raises:
@@ -54,6 +56,8 @@ class Precision:
     positives: int
     networks: int
     families: tuple[str, ...]
+    rule: str = ""
+    unit: str = "networks"
     looks: int = 1
 
     def __post_init__(self) -> None:
@@ -110,7 +114,7 @@ class Precision:
         ...           positives=12, networks=40, families=("cnn", "lstm")).words()
         'right 9 of 10 times (0.90 [0.60, 0.98]), said of 25 % of 40 networks; true of 30 %'
         """
-        true = f"{self.networks} networks; true of {100 * self.base_rate:.0f} %"
+        true = f"{self.networks} {self.unit}; true of {100 * self.base_rate:.0f} %"
         if not self.given:
             return f"said of none of {true}"
         return (

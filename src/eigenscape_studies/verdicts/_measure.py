@@ -34,8 +34,9 @@ def measure_weights(weights: Mapping[str, NDArray[Any]], start: Mapping[str, NDA
     """
     now, before = _tensors(weights), _tensors(start)
     rows = spectral_rows(analyze(now, jobs=1))
-    for row, layer in zip(rows, find_layers(open_checkpoint(now)).layers, strict=True):
-        assert row["layer"] == layer.name
+    layers = {layer.name: layer for layer in find_layers(open_checkpoint(now)).layers}
+    for row in rows:
+        layer = layers[row["layer"]]
         W, W0 = (
             layer.matrices([tensors[name] for name in layer.tensors]).double()
             for tensors in (now, before)

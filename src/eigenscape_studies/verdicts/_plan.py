@@ -52,6 +52,15 @@ REGIMES = {
 }
 
 
+#: Published models, which are trained well: name to a file below EIGENSCAPE_DATA.
+REAL = {
+    "ResNet-20 (CIFAR-10)": "cifar_resnet/resnet20-12fca82f.th",
+    "ResNet-56 (CIFAR-10)": "cifar_resnet/resnet56-4bfd9763.th",
+    "stories260K": "stories260k/config.json",
+    "SmolLM2-135M (from Q4_1)": "smollm2/config.json",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class VerdictsPlan(Plan):
     """What is trained.
@@ -61,12 +70,14 @@ class VerdictsPlan(Plan):
         more_seeds: further seeds of families, which cost little; they are of the building half.
         length: times the steps of every training.
         repeats: of each continued training.
+        real: published models, by name.
     """
 
     families: tuple[str, ...] = tuple(FAMILIES)
     more_seeds: tuple[tuple[str, int], ...] = ()
     length: float = 1.0
     repeats: int = 2
+    real: tuple[str, ...] = tuple(REAL)
 
     def networks(self) -> list[tuple[Family, Regime, int]]:
         """Return every network: family, regime, seed; those of the building half first."""

@@ -32,9 +32,9 @@ def train_network(
 
     Every continued training starts at the final weights with a fresh optimizer and runs half as
     many steps as the family's recipe has, with its schedule: at the network's own rate (``same``),
-    at 5 and 50 times (``higher``, ``far higher``) and a tenth of it (``lower``), on the whole pool with true targets
-    (``more data``), and without weight decay (``no decay``). A frozen matrix stays frozen and dead
-    rows stay dead.
+    at 5 and 50 times (``higher``, ``far higher``) and a tenth of it (``lower``), on the whole pool
+    with true targets (``more data``), and without weight decay (``no decay``). A frozen matrix
+    stays frozen and dead rows stay dead.
 
     Args:
         family: of ``FAMILIES``.

@@ -25,8 +25,8 @@ well trained
     at any rate, not less decay, not an earlier moment. More data may.
 
 An action is right where what it advises gives a better network: ``train longer`` (the same rate),
-``raise the rate`` (5 or 50 times, and better than the same rate), ``lower the rate or stop earlier`` (rate too
-high, or over-fitted), ``more data``.
+``raise the rate`` (5 or 50 times, and better than the same rate), ``more data``, and
+``lower the rate or stop earlier`` (rate too high, or over-fitted).
 
 A layer is **at its random start** where it was drawn at random and has moved by less than 5 % of
 its Frobenius norm (a frozen one by nothing); it is **half dead** where half of its rows are zero.
@@ -56,6 +56,8 @@ DIAGNOSES = (
 )
 ACTIONS = ("train longer", "raise the rate", "lower the rate or stop earlier", "more data")
 STATEMENTS = (*DIAGNOSES, *ACTIONS)
+#: What may be true of a layer.
+LAYER_STATEMENTS = ("at its random start",)
 
 
 @dataclass(frozen=True)

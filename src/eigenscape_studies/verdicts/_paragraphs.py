@@ -1,0 +1,101 @@
+"""The findings in plain words, and the tables."""
+
+from __future__ import annotations
+
+from eigenscape_studies._tables import Rows, matching
+from eigenscape_studies.verdicts._choice import committed
+from eigenscape_studies.verdicts._claims import best_rival
+from eigenscape_studies.verdicts._numbers import Numbers
+from eigenscape_studies.verdicts._precisions import SAYS, held_back, precision_of
+from eigenscape_studies.verdicts._real import said_of_real
+
+
+def tables(numbers: Numbers) -> dict[str, Rows]:
+    """Return what pictures are drawn from, and what the figures of the claims follow from."""
+    return {
+        "judgement": numbers.judgement,
+        "networks": [_plain_network(row) for row in numbers.networks],
+        "layers": [_plain_layer(row) for row in numbers.layers],
+        "building": _building(),
+        "real models": said_of_real(numbers.real),
+    }
+
+
+def _plain_network(row: dict[str, object]) -> dict[str, object]:
+    kept = ("family", "half", "regime", "seed", "accuracy", "train loss", "diverged")
+    found = {name: row[name] for name in kept}
+    for group in ("truths", "losses", "numbers"):
+        found |= dict(row[group])  # type: ignore[call-overload]
+    return found | {"first wave": ", ".join(row["first wave"])}  # type: ignore[arg-type]
+
+
+def _plain_layer(row: dict[str, object]) -> dict[str, object]:
+    kept = ("family", "half", "regime", "seed", "layer", "frozen", "moved", "zero rows")
+    found = {name: row[name] for name in kept}
+    for group in ("truths", "numbers"):
+        found |= dict(row[group])  # type: ignore[call-overload]
+    return found
+
+
+def _building() -> Rows:
+    """Return the committed rules, and how they did on families left out of the building half."""
+    return [
+        {
+            "statement": statement,
+            "contender": name,
+            "rule": "never" if choice.rule is None else choice.rule.words(),
+            "given": choice.given,
+            "right": choice.right,
+            **precision_of(choice.right, choice.given)._asdict(),
+        }
+        for statement, contenders in committed().items()
+        for name, choice in contenders.items()
+    ]
+
+
+def paragraphs(numbers: Numbers) -> dict[str, str]:
+    """Return the findings in plain words."""
+    rows = [row for name in SAYS if (row := held_back(numbers.judgement, name, "chosen"))]
+    passed = [row for row in rows if row.printed]
+    dropped = [row for row in rows if not row.printed]
+    found = {
+        "In one sentence": _sentence(len(rows), [row.statement for row in passed]),
+        "What may be printed": " ".join(
+            f"{row.statement} ({row.rule}): {row.words()}." for row in passed
+        )
+        or "Nothing: weights are described, and held-out loss decides.",
+        "What is dropped": " ".join(
+            f"{row.statement} ({row.rule}): {row.words()}." for row in dropped
+        )
+        or "Nothing.",
+        "By family": _by_family(numbers.judgement),
+    }
+    if numbers.left_out:
+        found["Left out"] = " ".join(f"{name}: {why}." for name, why in numbers.left_out.items())
+    return found
+
+
+def _sentence(statements: int, passed: list[str]) -> str:
+    if not passed:
+        return (
+            f"None of {statements} statements about a network's state, and what would help it, is "
+            "right often enough from its weights alone."
+        )
+    return (
+        f"{len(passed)} of {statements} statements are right often enough to be printed: "
+        f"{', '.join(passed)}."
+    )
+
+
+def _by_family(judgement: Rows) -> str:
+    words = []
+    for name in SAYS:
+        rows = matching(judgement, statement=name, contender="chosen", half="held back")
+        parts = [
+            f"{row['family']} {row['right']} of {row['given']}"
+            for row in rows
+            if row["family"] != "all"
+        ]
+        if parts:
+            words.append(f"{name}: {', '.join(parts)} (rival {best_rival(name)})")
+    return "; ".join(words) + "."
