@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -25,8 +26,14 @@ RIVALS = (
     *("log_norm", "log_spectral_norm", "stable_rank", "row_dispersion", "column_dispersion"),
     *("spikes", "alpha_hill", "alpha_ks"),
 )
-#: Numbers of a layer that rules about it may use; the first is the larger of the two dispersions.
-LAYER_NUMBERS = ("largest dispersion", *METRICS)
+#: Numbers of a layer that rules about it may use, the larger of its dispersions among them: those
+#: that depend neither on a layer's size nor on its scale, which a random start has of its own.
+LAYER_NUMBERS = (
+    *("largest dispersion", "row_dispersion", "column_dispersion", "spikes", "alpha_excess"),
+)
+#: Nothing that independent entries would not show: both dispersions within three standard
+#: deviations, and no spike.
+INDEPENDENT = Rule((Cut("largest dispersion", False, 3.0), Cut("spikes", False, 0.5)))
 _FILE = "chosen.json"
 Choices = dict[str, dict[str, Choice]]
 
@@ -41,12 +48,15 @@ def choose_all(networks: Rows, layers: Rows) -> Choices:
     }
     kinds = [*single_kinds(LAYER_NUMBERS), *pair_kinds(LAYER_NUMBERS)]
     return found | {
-        statement: _contenders(layers, statement, kinds, "") for statement in LAYER_STATEMENTS
+        statement: _contenders(layers, statement, kinds, "", [INDEPENDENT])
+        for statement in LAYER_STATEMENTS
     }
 
 
-def _contenders(rows: Rows, statement: str, kinds: list[Kind], median: str) -> dict[str, Choice]:
-    found = {"chosen": choose(rows, statement, kinds)}
+def _contenders(
+    rows: Rows, statement: str, kinds: list[Kind], median: str, fixed: Sequence[Rule] = ()
+) -> dict[str, Choice]:
+    found = {"chosen": choose(rows, statement, kinds, fixed)}
     for name in RIVALS:
         found[name] = choose(rows, statement, single_kinds([median + name]))
     return found

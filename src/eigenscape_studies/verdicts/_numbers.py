@@ -18,7 +18,7 @@ from eigenscape_studies.verdicts._judge import judged
 from eigenscape_studies.verdicts._measure import METRICS, summary
 from eigenscape_studies.verdicts._plan import VerdictsPlan
 from eigenscape_studies.verdicts._tasks import possible
-from eigenscape_studies.verdicts._truth import UNMOVED, Outcomes, repeat_noise, truths
+from eigenscape_studies.verdicts._truth import MOVED, Outcomes, repeat_noise, truths
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,6 @@ def _layer(value: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
         "moved": row["moved"],
         "zero rows": row["zero_rows"],
         "numbers": numbers,
-        "truths": {"at its random start": bool(drawn and row["moved"] < UNMOVED)},
-        "first wave": ("at its random start",) if row["label"] == "random-like" else (),
+        "truths": {name: bool(drawn and row["moved"] < most) for name, most in MOVED.items()},
+        "first wave": tuple(MOVED) if row["label"] == "random-like" else (),
     }

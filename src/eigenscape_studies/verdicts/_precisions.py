@@ -29,6 +29,7 @@ SAYS = {
     "lower the rate or stop earlier": "Lower the learning rate, or stop earlier.",
     "more data": "Train with more data.",
     "at its random start": "The layer did not leave its random start.",
+    "near its random start": "The layer is within a quarter of its norm of its random start.",
 }
 #: The first look at the held-back half; a later one counts up.
 LOOKS = 1

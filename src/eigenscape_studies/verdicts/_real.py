@@ -28,16 +28,17 @@ def _row(model: str, layers: Rows) -> dict[str, Any]:
         for name in STATEMENTS
         if (rule := choices[name]["chosen"].rule) is not None and rule.says(network)
     ]
-    (start,) = LAYER_STATEMENTS
-    rule = choices[start]["chosen"].rule
-    at_start = [row for row in layers if rule is not None and rule.says(_layer(row))]
+    of_layers = {}
+    for name in LAYER_STATEMENTS:
+        rule = choices[name]["chosen"].rule
+        said = [row for row in layers if rule is not None and rule.says(_layer(row))]
+        of_layers[name] = [row["layer"] for row in said]
     return {
         "model": model,
         "layers": len(layers),
         "says": ", ".join(names),
-        "names": names + [start] * bool(at_start),
-        "at random start": len(at_start),
-        "which": [row["layer"] for row in at_start],
+        "names": names + [name for name, said in of_layers.items() if said],
+        **of_layers,
         "random-like": sum(row["label"] == "random-like" for row in layers),
     }
 

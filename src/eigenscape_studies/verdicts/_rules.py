@@ -6,7 +6,8 @@ all families but one and is applied to that one, and the kind with the largest l
 the precision so found is chosen, of equals the one with fewer cuts. Its thresholds are then fitted
 on all families of the building half. A threshold is the one with the largest lower limit of the
 precision where it is fitted, of equals the one that speaks most often; a rule that speaks of fewer
-than 5 % of what it is fitted on is not considered.
+than 5 % of what it is fitted on is not considered. A rule may also be fixed: a test against random
+matrices has thresholds of its own.
 """
 
 from __future__ import annotations
@@ -93,16 +94,22 @@ class Choice:
     right: int
 
 
-def choose(rows: Rows, statement: str, kinds: Iterable[Kind]) -> Choice:
+def choose(rows: Rows, statement: str, kinds: Iterable[Kind], fixed: Iterable[Rule] = ()) -> Choice:
     """Choose a rule for a statement among kinds, on networks or layers of the building half alone.
 
     Args:
         rows: of both halves: each has ``half``, ``family``, ``numbers`` and ``truths``.
         statement: which truth.
         kinds: what may be chosen.
+        fixed: rules whose thresholds are not fitted, which may be chosen as well.
     """
     building = [row for row in rows if row["half"] == "building"]
     best, choice = (-1.0, 0), Choice(None, 0, 0)
+    for rule in fixed:
+        said = [row["truths"][statement] for row in building if rule.says(row)]
+        low = float(lower_limits(np.array([sum(said)]), np.array([len(said)]))[0])
+        if (low, -len(rule.cuts)) > best:
+            best, choice = (low, -len(rule.cuts)), Choice(rule, len(said), sum(said))
     for kind in kinds:
         given, right = left_out(building, statement, kind)
         value = (float(lower_limits(np.array([right]), np.array([given]))[0]), -len(kind))
