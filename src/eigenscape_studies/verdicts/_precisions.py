@@ -73,13 +73,20 @@ def _precision(row: dict[str, object], families: Iterable[str], rule: str) -> Pr
 
 
 def shipped_text(result: StudyResult) -> str:
-    """Return the text of the table that ships: the chosen rule of each statement, from a result.
+    """Return the text of the table that ships, from a result.
+
+    It has the chosen rule of each statement, and the first wave's label where one stated it.
 
     ``python -m eigenscape_studies.verdicts RESULT.json`` prints it, for
     ``src/eigenscape/spectra/precisions.json``.
     """
     judgement = result.table("judgement").to_dict("records")
-    found = [held_back(judgement, statement, "chosen") for statement in SAYS]
-    rows = [asdict(row) for row in found if row]
+    rows = [
+        asdict(row)
+        for contender in ("chosen", "first wave")
+        for statement in SAYS
+        if (row := held_back(judgement, statement, contender))
+        and (row.given or contender == "chosen")
+    ]
     about = {"study": "verdicts", "scale": result.scale, "command": result.claims[0].command}
     return json.dumps({**about, "rows": rows}, indent=1, ensure_ascii=False) + "\n"
