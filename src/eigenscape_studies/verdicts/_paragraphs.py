@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from eigenscape.spectra import Precision
 from eigenscape_studies._tables import Rows, matching
 from eigenscape_studies.verdicts._choice import committed
-from eigenscape_studies.verdicts._claims import best_rival
 from eigenscape_studies.verdicts._numbers import Numbers
 from eigenscape_studies.verdicts._precisions import SAYS, held_back, precision_of
 from eigenscape_studies.verdicts._real import said_of_real
@@ -60,19 +60,15 @@ def paragraphs(numbers: Numbers) -> dict[str, str]:
     dropped = [row for row in rows if not row.printed]
     found = {
         "In one sentence": _sentence(len(rows), [row.statement for row in passed]),
-        "What may be printed": " ".join(
-            f"{row.statement} ({row.rule}): {row.words()}." for row in passed
-        )
+        "What may be printed": _listed(passed)
         or "Nothing: weights are described, and held-out loss decides.",
-        "What is dropped": " ".join(
-            f"{row.statement} ({row.rule}): {row.words()}." for row in dropped
-        )
-        or "Nothing.",
-        "By family": _by_family(numbers.judgement),
+        "What is dropped": _listed(dropped) or "Nothing.",
+        "By family (right of given)": _by_family(numbers.judgement),
+        "A second look": _second_look(numbers.layers),
     }
     if numbers.left_out:
         found["Left out"] = " ".join(f"{name}: {why}." for name, why in numbers.left_out.items())
-    return found
+    return {heading: text for heading, text in found.items() if text}
 
 
 def _sentence(statements: int, passed: list[str]) -> str:
@@ -87,6 +83,15 @@ def _sentence(statements: int, passed: list[str]) -> str:
     )
 
 
+def _listed(rows: list[Precision]) -> str:
+    words = [
+        f"{row.statement}: {row.right} of {row.given} {row.unit}"
+        + (f", {row.interval.words(2)}" if row.given else "")
+        for row in rows
+    ]
+    return "; ".join(words) + "." if words else ""
+
+
 def _by_family(judgement: Rows) -> str:
     words = []
     for name in SAYS:
@@ -94,8 +99,28 @@ def _by_family(judgement: Rows) -> str:
         parts = [
             f"{row['family']} {row['right']} of {row['given']}"
             for row in rows
-            if row["family"] != "all"
+            if row["family"] != "all" and row["given"]
         ]
         if parts:
-            words.append(f"{name}: {', '.join(parts)} (rival {best_rival(name)})")
-    return "; ".join(words) + "."
+            words.append(f"{name}: {', '.join(parts)}")
+    return "; ".join(words) + "." if words else ""
+
+
+def _second_look(layers: Rows) -> str:
+    """What the counts of the layers' rule imply of the layers that it does not speak of.
+
+    Nobody had asked this before the half was judged, so it is a second look at it.
+    """
+    rows = matching(layers, half="held back")
+    rule = committed()["near its random start"]["chosen"].rule
+    rest = [row for row in rows if rule is None or not rule.says(row)]
+    near = sum(row["truths"]["near its random start"] for row in rest)
+    if not rest:
+        return ""
+    return (
+        f"The question was not asked before: of {len(rest)} held-back layers that differ from "
+        f"independent entries (by the rule for a random start), {len(rest) - near} had left it "
+        f"({precision_of(len(rest) - near, len(rest)).words(3)}; of all layers "
+        f"{1 - sum(row['truths']['near its random start'] for row in rows) / len(rows):.3f}). A "
+        "difference tells that a layer was trained; none tells nothing."
+    )

@@ -50,16 +50,18 @@ def precision_picture(result: StudyResult) -> Figure:
             axis.text(1.02, y, f"{row.right}/{row.given}", va="center", fontsize=7, color=ink)
             if row.given:
                 axis.plot([row.low, row.high], [y, y], lw=1.4, color=ink)
-                axis.plot(row.precision, y, marker, ms=4.5, color=ink)
+                axis.plot(row.precision, y, marker, ms=4.5, color=ink, clip_on=False)
         base = held_back(judgement, name, "constant")
         if base is not None:
             ends = [place - 0.36, place + 0.36]
             axis.plot([base.base_rate] * 2, ends, color=PALETTE["black"], lw=1.6)
     for _, colour, marker, words in _DRAWN:
         axis.plot([], [], marker, ms=4.5, color=PALETTE[colour], label=words)
+    axis.plot([], [], color=PALETTE["black"], lw=1.6, label="share that it is true of")
     axis.axvline(0.8, color=PALETTE["black"], lw=0.8, ls="--")
     axis.axvline(0.6, color=PALETTE["black"], lw=0.8, ls=":")
     axis.set_xlim(0, 1.0)
+    axis.set_ylim(-0.6, len(names) - 0.4)
     axis.set_yticks(range(len(names)), [name.replace(" or ", "\nor ") for name in names])
     axis.invert_yaxis()
     label(axis, "", "share of statements that are right", "")

@@ -105,14 +105,14 @@ def choose(rows: Rows, statement: str, kinds: Iterable[Kind], fixed: Iterable[Ru
     """
     building = [row for row in rows if row["half"] == "building"]
     best, choice = (-1.0, 0), Choice(None, 0, 0)
-    for rule in fixed:
-        said = [row["truths"][statement] for row in building if rule.says(row)]
-        low = float(lower_limits(np.array([sum(said)]), np.array([len(said)]))[0])
-        if (low, -len(rule.cuts)) > best:
-            best, choice = (low, -len(rule.cuts)), Choice(rule, len(said), sum(said))
+    for test in fixed:
+        said = [row["truths"][statement] for row in building if test.says(row)]
+        value = (_lower_limit(sum(said), len(said)), -len(test.cuts))
+        if value > best:
+            best, choice = value, Choice(test, len(said), sum(said))
     for kind in kinds:
         given, right = left_out(building, statement, kind)
-        value = (float(lower_limits(np.array([right]), np.array([given]))[0]), -len(kind))
+        value = (_lower_limit(right, given), -len(kind))
         if given and value > best:
             rule = fitted(building, statement, kind)
             if rule is not None:
@@ -197,6 +197,10 @@ def lower_limits(right: NDArray[np.int64], given: NDArray[np.int64]) -> Floats:
     scale = 1 + _Z**2 / n
     low = (p + _Z**2 / (2 * n) - _Z * np.sqrt(p * (1 - p) / n + _Z**2 / (4 * n**2))) / scale
     return np.where(given > 0, np.maximum(low, 0.0), 0.0)
+
+
+def _lower_limit(right: int, given: int) -> float:
+    return float(lower_limits(np.array([right]), np.array([given]))[0])
 
 
 def single_kinds(numbers: Sequence[str]) -> list[Kind]:
