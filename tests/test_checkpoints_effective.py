@@ -152,7 +152,13 @@ def rounded(weight, scale, dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.int8], ids=str)
-@pytest.mark.parametrize("key", ["l.weight_scale", "l.weight_scale_inv", "l.scale"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("l.weight_scale", "l.weight_scale_inv", "l.weight.scale", "l.weight.scale_inv"),
+        *("l.scale", "l.scale_weight"),
+    ],
+)
 def test_one_scale_for_the_tensor(dtype, key):
     weight, top = coded(dtype=dtype)
     for shape in ((), (1,), (1, 1)):
@@ -165,6 +171,28 @@ def test_one_scale_for_the_tensor(dtype, key):
         assert float(torch.linalg.matrix_norm(found["l.weight"], 2) / true) == pytest.approx(
             1, abs=0.01
         )
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.int8], ids=str)
+def test_data_and_scale_as_optimum_quanto_names_them(dtype):
+    weight, top = coded(dtype=dtype)
+    scale = weight.abs().amax(dim=1, keepdim=True) / top
+    state = {"l.weight._data": rounded(weight, scale, dtype), "l.weight._scale": scale}
+    found = effective_weights(state)
+    assert list(found) == ["l.weight"]
+    assert float((found["l.weight"] - weight).norm() / weight.norm()) < 0.03
+    shifted = effective_weights({**state, "l.weight._shift": torch.zeros(64, 1)})
+    assert "l.weight" not in shifted
+
+
+@pytest.mark.parametrize("key", ["l.weight_scale", "l.weight.scale", "l.scale"])
+def test_codes_whose_scales_do_not_fit_are_no_layer(key):
+    weight, top = coded()
+    state = {"l.weight": rounded(weight, 1 / top, torch.float8_e4m3fn), key: torch.ones(5, 7)}
+    result = analyze(state)
+    assert not result.layers
+    reasons = {item.name: item.reason for item in result.skipped}
+    assert "the codes are not the weights" in reasons["l.weight"]
 
 
 @pytest.mark.parametrize("flat", [True, False])

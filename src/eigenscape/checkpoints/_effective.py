@@ -31,6 +31,8 @@ from eigenscape.checkpoints._wrappers import named_modules
 
 Infos = Mapping[str, TensorInfo]
 _PARAMETRIZED = re.compile(r"(?P<base>.*?)parametrizations\.(?P<leaf>[^.]+)\.(?P<rest>.+)")
+_DATA = "_data"
+_OFFSETS = ("_zero_point", ".zero_point", "._shift")  # codes of 0 that are no weights of 0
 _CODES = {torch.int8}  # whole numbers that stand for weights where a scale lies beside them
 
 
@@ -62,8 +64,8 @@ def effective_weights(source: CheckpointLike) -> Checkpoint:
     - spectral normalisation, old and new style: ``W / (u' W v)`` with the stored u and v;
     - of a module, every parametrization of ``torch.nn.utils.parametrize``, evaluated;
     - float8 and int8 codes with a scale for the tensor, a channel or a block beside them
-      (``weight_scale``, ``weight_scale_inv``, ``scale``, ``scale_weight``): codes times scale, in
-      float32.
+      (``weight_scale``, ``weight.scale``, either with ``_inv``, ``scale``, ``scale_weight``, or
+      ``weight._data`` with ``weight._scale``): codes times scale, in float32.
 
     What cannot be computed (another parametrization in a file, zero points, a scale that does not
     fit) stays as it is stored. The notes say what was computed.
@@ -214,20 +216,34 @@ def _of_parametrization(match: re.Match[str], info: TensorInfo, infos: Infos) ->
         )
 
 
-def _of_codes(info: TensorInfo, infos: Infos, checkpoint: Checkpoint) -> Iterator[_Derived]:
-    prefix, _, leaf = info.name.rpartition(".")
+def scale_names(codes: str) -> tuple[str, ...]:
+    """Return the names under which a scale of some codes is stored beside them.
+
+    >>> scale_names("fc.weight")[:4]
+    ('fc.weight_scale', 'fc.weight_scale_inv', 'fc.weight.scale', 'fc.weight.scale_inv')
+    """
+    prefix, _, leaf = codes.rpartition(".")
     beside = f"{prefix}." if prefix else ""
-    names = [f"{info.name}_scale", f"{info.name}_scale_inv"]
-    names += [f"{beside}{end}" for end in ("scale", "scale_weight") if leaf == "weight"]
-    scale = next((infos[name] for name in names if name in infos), None)
-    if scale is None or f"{info.name}_zero_point" in infos or not scale.dtype.is_floating_point:
+    names = [f"{codes}{end}" for end in ("_scale", "_scale_inv", ".scale", ".scale_inv")]
+    if leaf == "weight":
+        names += [f"{beside}scale", f"{beside}scale_weight"]
+    if leaf == _DATA:  # weight._data and weight._scale, as optimum-quanto stores them
+        names.append(f"{beside}_scale")
+    return tuple(names)
+
+
+def _of_codes(info: TensorInfo, infos: Infos, checkpoint: Checkpoint) -> Iterator[_Derived]:
+    scale = next((infos[name] for name in scale_names(info.name) if name in infos), None)
+    base = info.name.removesuffix(f".{_DATA}")
+    offsets = [f"{base}{end}" for end in _OFFSETS if f"{base}{end}" in infos]
+    if scale is None or offsets or not scale.dtype.is_floating_point:
         return
     settings = checkpoint.config.get("quantization_config")
     block = settings.get("weight_block_size") if isinstance(settings, dict) else None
     blocks = scale_blocks(info.shape, scale.shape, block)
     if blocks is None:
         return
-    shown = TensorInfo(info.name, info.shape, torch.float32, info.file, info.aliases)
+    shown = _named(base, info, info.name, torch.float32)
     kind = str(info.dtype).removeprefix("torch.")
     yield _Derived(
         shown, (info.name, scale.name), partial(scaled, blocks=blocks), f"{kind} codes and scales"

@@ -6,6 +6,7 @@ import re
 
 import torch
 
+from eigenscape.checkpoints import scale_names
 from eigenscape.layers._handlers import Reading, handler
 from eigenscape.layers._matrix import Candidate, Skipped
 from eigenscape.layers._options import LayerOptions
@@ -67,8 +68,8 @@ def scaled_codes(candidate: Candidate, options: LayerOptions) -> Reading:  # noq
     """float8 codes whose scales differ over the matrix: the codes alone are not the weights."""
     if candidate.info.dtype.itemsize != 1 or not candidate.info.dtype.is_floating_point:
         return None
-    for suffix in ("_scale", "_scale_inv"):
-        scale = candidate.sibling(candidate.leaf + suffix)
+    for name in scale_names(candidate.name):
+        scale = candidate.neighbours.get(name)
         if scale is not None and scale.numel > 1:
             return Skipped.of(
                 candidate,
