@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -70,10 +71,13 @@ def write_tensors(tensors: dict[str, Tensor], target: Path, metadata: dict[str, 
     Raises:
         OutputError: the file cannot be written.
     """
-    with replacing(target) as temporary:
+    needed = sum(tensor.nbytes for tensor in tensors.values())
+    with replacing(target, needed=needed) as temporary:
         try:
             save_file(tensors, str(temporary), metadata)
         except SafetensorError as error:
+            if f"os error {errno.ENOSPC}" in str(error):
+                raise OSError(errno.ENOSPC, str(error)) from error
             raise OutputError(
                 f"could not write {target}: {error}. Try: free some disk space"
             ) from error

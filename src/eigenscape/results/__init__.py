@@ -3,6 +3,7 @@
 from eigenscape.results._codec import decode as decode
 from eigenscape.results._codec import encode as encode
 from eigenscape.results._environment import Environment as Environment
+from eigenscape.results._files import byte_words as byte_words
 from eigenscape.results._files import replacing as replacing
 from eigenscape.results._files import write_text as write_text
 from eigenscape.results._hash import ContentHash as ContentHash
@@ -25,6 +26,7 @@ __all__ = [
     "Environment",
     "Result",
     "address",
+    "byte_words",
     "canonical",
     "content_hash",
     "decode",

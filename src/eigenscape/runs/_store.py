@@ -67,7 +67,7 @@ def write_record(slot: Slot, record: Record) -> None:
     structure, arrays = pack(record.value)
     entry = {"key": slot.key, "seconds": record.seconds, "value": structure}
     text = np.frombuffer(json.dumps(entry, allow_nan=False).encode(), dtype=np.uint8)
-    with replacing(slot.finished) as temporary, temporary.open("wb") as file:
+    with replacing(slot.finished, sweep=False) as temporary, temporary.open("wb") as file:
         np.savez(file, **{_STRUCTURE: text, **arrays})  # type: ignore[arg-type]  # a fault of the stubs
     slot.failed.unlink(missing_ok=True)
 

@@ -14,6 +14,7 @@ import torch
 
 from eigenscape.errors import InputError
 from eigenscape.landscape.curvature._curvature import free_memory
+from eigenscape.results import byte_words
 
 if TYPE_CHECKING:
     from eigenscape.landscape.grid._sample_walk import Walk
@@ -115,8 +116,8 @@ def refuse_too_large(parameters: int, dim: int, points: int, folder: str | Path 
     free = shutil.disk_usage(place).free
     if _PART_BYTES * points > free:
         raise InputError(
-            f"{points:,} points need up to {_PART_BYTES * points / 2**30:.2f} GiB on the disk of "
-            f"{folder}; {free / 2**30:.2f} GiB are free. Try: another folder, or fewer steps"
+            f"{points:,} points need up to {byte_words(_PART_BYTES * points)} on the disk of "
+            f"{folder}; {byte_words(free)} are free. Try: another folder, or fewer steps"
         )
 
 
