@@ -9,13 +9,13 @@ import pytest
 from eigenscape.spectra import precisions
 from eigenscape.stats import share
 from eigenscape_studies import get_study
-from eigenscape_studies.verdicts import _choice, shipped_text
+from eigenscape_studies.verdicts import _choice
 from eigenscape_studies.verdicts._choice import choose_all, committed, from_plain, to_plain
 from eigenscape_studies.verdicts._families import FAMILIES
 from eigenscape_studies.verdicts._judge import judged
 from eigenscape_studies.verdicts._measure import METRICS
 from eigenscape_studies.verdicts._plan import ARMS, REGIMES, VerdictsPlan
-from eigenscape_studies.verdicts._precisions import SAYS, held_back
+from eigenscape_studies.verdicts._precisions import SAYS, held_back, shipped_text
 from eigenscape_studies.verdicts._rules import Cut, Rule, fitted, lower_limits
 from eigenscape_studies.verdicts._truth import (
     LAYER_STATEMENTS,

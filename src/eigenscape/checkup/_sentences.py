@@ -119,7 +119,10 @@ def not_told(table: Sequence[Precision]) -> str:
         return text
     best = max(dropped or rules, key=lambda row: row.low)
     judged = f"{len(rules)} rules that were judged on {best.networks} networks of known state"
-    said = f"“{best.says.rstrip('.')}”, was right {best.right} of {best.given} times"
+    said = (
+        f"“{best.says.rstrip('.')}”, was right {best.right} of {best.given} times (95 % interval "
+        f"from {best.low:.2f})"
+    )
     if len(dropped) == len(rules):
         return f"{text} None of the {judged} is right often enough to be printed; the best, {said}."
     kept = f"{len(rules) - len(dropped)} of the {judged} are right often enough to be printed"

@@ -6,7 +6,6 @@ from eigenscape_studies.verdicts._numbers import collect
 from eigenscape_studies.verdicts._paragraphs import paragraphs, tables
 from eigenscape_studies.verdicts._pictures import pictures
 from eigenscape_studies.verdicts._plan import PLANS
-from eigenscape_studies.verdicts._precisions import shipped_text as shipped_text
 from eigenscape_studies.verdicts._tasks import real_models, spectra, trainings
 
 STUDY = Study(
@@ -25,4 +24,4 @@ STUDY = Study(
     "independent cases than they count.",
 )
 
-__all__ = ["STUDY", "shipped_text"]
+__all__ = ["STUDY"]

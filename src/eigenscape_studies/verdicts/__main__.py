@@ -3,6 +3,6 @@
 import sys
 
 from eigenscape_studies import StudyResult
-from eigenscape_studies.verdicts import shipped_text
+from eigenscape_studies.verdicts._precisions import shipped_text
 
 sys.stdout.write(shipped_text(StudyResult.load(sys.argv[1])))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eigenscape.spectra import Precision
 from eigenscape_studies._tables import Rows, matching
-from eigenscape_studies.verdicts._choice import committed
+from eigenscape_studies.verdicts._choice import RIVALS, committed
 from eigenscape_studies.verdicts._numbers import Numbers
 from eigenscape_studies.verdicts._precisions import SAYS, held_back, precision_of
 from eigenscape_studies.verdicts._real import said_of_real
@@ -64,6 +64,7 @@ def paragraphs(numbers: Numbers) -> dict[str, str]:
         or "Nothing: weights are described, and held-out loss decides.",
         "What is dropped": _listed(dropped) or "Nothing.",
         "By family (right of given)": _by_family(numbers.judgement),
+        "Rivals": _rivals(numbers.judgement),
         "A second look": _second_look(numbers.layers),
     }
     if numbers.left_out:
@@ -104,6 +105,26 @@ def _by_family(judgement: Rows) -> str:
         if parts:
             words.append(f"{name}: {', '.join(parts)}")
     return "; ".join(words) + "." if words else ""
+
+
+def _rivals(judgement: Rows) -> str:
+    """Say which rivals reach the figures on the held-back half, and what that is worth."""
+    tried = [(name, who) for name in SAYS for who in RIVALS]
+    found = {(name, who): row for name, who in tried if (row := held_back(judgement, name, who))}
+    if not found:
+        return ""
+    words = [
+        f"{name} ({row.rule}) {row.right} of {row.given}, and "
+        f"{committed()[name][who].right} of {committed()[name][who].given} on families left out "
+        "of the building half"
+        for (name, who), row in found.items()
+        if row.printed
+    ]
+    return (
+        f"Of {len(found)} rivals (8 for each statement) {len(words)} reach the figures on the "
+        f"held-back half: {'; '.join(words) or 'none'}. None of them was the choice of the "
+        "building half, and among so many some reach it by chance, so they are not used."
+    )
 
 
 def _second_look(layers: Rows) -> str:
