@@ -119,14 +119,11 @@ def not_told(table: Sequence[Precision]) -> str:
         return text
     best = max(dropped or rules, key=lambda row: row.low)
     judged = f"{len(rules)} rules that were judged on {best.networks} networks of known state"
-    said = (
-        f"“{best.says.rstrip('.')}”, was right {best.right} of {best.given} times (95 % interval "
-        f"from {best.low:.2f})"
-    )
+    said = f"was right {best.right} of {best.given} times (95 % interval from {best.low:.2f})"
     if len(dropped) == len(rules):
-        return f"{text} None of the {judged} is right often enough to be printed; the best, {said}."
+        return f"{text} None of the {judged} is right often enough to be printed; the best {said}."
     kept = f"{len(rules) - len(dropped)} of the {judged} are right often enough to be printed"
-    rest = f"; the best of the others, {said}" if dropped else ""
+    rest = f"; the best of the others {said}" if dropped else ""
     return f"{text} {kept}{rest}. Where none of them speaks, nothing is known."
 
 
