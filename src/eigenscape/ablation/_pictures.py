@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH, _ROW, _REST = 5.2, 0.7, 1.2  # inches; narrow, so that a telephone can show it
-_MOST_ROWS = 14
+_MOST_ROWS, _NAMED = 14, 10
+_SPREAD = 0.25  # of a block's place
 
 
 @picture_of(AblationResult)
@@ -50,19 +52,33 @@ def plot_ablation(result: AblationResult, change: str | None = None) -> Figure:
     return figure
 
 
+def _blocks(result: AblationResult) -> dict[str, int]:
+    """Return the place of each block: its number where all are of one list, else its order."""
+    names = list(dict.fromkeys(one.layer.block for one in result.layers if one.layer.block))
+    numbered = [re.fullmatch(r"(.*\D)(\d+)", name) for name in names]
+    if all(numbered) and len({match[1] for match in numbered if match}) == 1:
+        return {match[0]: int(match[2]) for match in numbered if match}
+    return {name: place for place, name in enumerate(names)}
+
+
 def _places(result: AblationResult) -> dict[str, float]:
-    """Return where each layer stands: at the number of its block, the others before or after."""
-    blocks = list(dict.fromkeys(one.layer.block for one in result.layers if one.layer.block))
+    """Return where each layer stands: at its block, the others before or after."""
+    blocks = _blocks(result)
     if not blocks:
         return {one.name: float(place) for place, one in enumerate(result.layers)}
     found: dict[str, float] = {}
-    last = -1.0
+    members: dict[tuple[str, str], list[str]] = {}
+    last = min(blocks.values()) - 1.0
     for one in result.layers:
         if one.layer.block is None:
-            last = min(last + 0.5, len(blocks) - 0.5)
+            last = min(last + 0.5, max(blocks.values()) + 0.5)
+            found[one.name] = last
         else:
-            last = float(blocks.index(one.layer.block))
-        found[one.name] = last
+            last = float(blocks[one.layer.block])
+            members.setdefault((one.layer.block, one.role), []).append(one.name)
+    for (block, _), names in members.items():
+        for place, name in enumerate(names):  # of one role, beside each other within the block
+            found[name] = blocks[block] + _SPREAD * (place - (len(names) - 1) / 2)
     return found
 
 
@@ -113,8 +129,14 @@ def _finish(
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.tick_params(labelsize=8)
         axes.spines[["top", "right"]].set_visible(False)
-    blocks = any(one.layer.block for one in result.layers)
+    blocks = _blocks(result)
     grid[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    if blocks and not all(name.endswith(str(place)) for name, place in blocks.items()):
+        step = -(-len(blocks) // _NAMED)
+        some = list(blocks.items())[::step]
+        grid[-1].set_xticks(
+            [place for _, place in some], [label_text(name) for name, _ in some], rotation=40
+        )
     more = f" ({left_out} further roles are in the table)" if left_out else ""
     grid[-1].set_xlabel(("block" if blocks else "layer, in order") + more, fontsize=9)
     unit = "nats" if result.in_nats else "loss"
