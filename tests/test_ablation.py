@@ -131,6 +131,7 @@ def test_a_frozen_random_layer_is_used_though_it_was_never_trained():
     assert torch.equal(model.layers[1].linear.weight, start)
     row = analyze(model)["layers.1.linear"]
     assert row.alpha_null_low < row.alpha_hill < row.alpha_null_high  # a random matrix it is
+    assert abs(row.row_dispersion) < 4 < abs(analyze(model)["layers.0.linear"].row_dispersion)
     objective = Objective(model, functional.cross_entropy, (split.test_inputs, split.test_labels))
     result = ablate(objective, changes=["shuffled"])
     assert result.base_loss < 0.2

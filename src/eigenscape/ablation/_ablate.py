@@ -61,9 +61,9 @@ def ablate(
         draws: how often a change that draws random numbers is repeated.
         suspects: layers to measure before others of their kind, where the budget is short; marked
             in the picture.
-        budget_seconds: the time it may take. Where it does not hold everything, changes are given
-            up from the last, then draws, then layers: what stays is of every kind and depth. None
-            for all.
+        budget_seconds: the time it may take, beside four evaluations that prepare it. Where it
+            does not hold everything, changes are given up from the last, then draws, then layers:
+            what stays is of every kind and depth. None for all.
         seed: of the draws.
         folder: keeps finished measurements. A run that was stopped continues from them, and one
             that is started again with the same budget measures further layers.
@@ -100,8 +100,7 @@ def ablate(
         tasks = _tasks(bench, everything, seed)
         todo = set(tasks) if folder is None else _unfinished(tasks, folder)
         costs = {key: bench.seconds(key[0]) if key in todo else 0.0 for key in tasks}
-        left = None if budget_seconds is None else budget_seconds - time.perf_counter() + started
-        chosen_ones = plan(everything, costs, left)
+        chosen_ones = plan(everything, costs, budget_seconds)
         names = [name for name in usable if name in chosen_ones.layers]  # as the network has them
         wanted = replace(chosen_ones, layers=tuple(names))
         if on_estimate is not None:

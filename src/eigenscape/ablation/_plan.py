@@ -109,8 +109,8 @@ def plan(wanted: Plan, costs: Mapping[Key, float], budget: float | None) -> Plan
     if not chosen:
         raise InputError(
             f"one change of one layer takes about {min(costs[key] for key in least.keys):.1f} s, "
-            f"and {max(budget, 0):.1f} s of the time budget are left. Try: a larger time budget, "
-            "or fewer tokens or samples"
+            f"and the time budget is {budget:g} s. Try: a larger time budget, or fewer tokens or "
+            "samples"
         )
     return replace(least, layers=tuple(chosen))
 
