@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from eigenscape.allocation import Allocation, allocate, read_metric
+from eigenscape.allocation._fill import fill
 from eigenscape.errors import InputError
 from eigenscape.results import load
 from eigenscape.spectra import analyze
@@ -210,6 +211,16 @@ def test_the_global_generators_are_left_alone():
     assert before == after
 
 
+def test_heavy_groups_do_not_push_light_ones_off_their_piece():
+    # weights of 1e16 and 1: what is left for the light ones is lost in rounding
+    weights = np.array([1e16, 1, 1])
+    got, _ = fill(np.array([3.2, 2.0, 0.7]), weights, 1 - 2**-53, floor=0.1, cap=1.0)
+    assert got == pytest.approx([1, 2 / 3.2, 0.7 / 3.2])  # one level for all, the heavy one's cap
+    scores, mean = np.array([1.6, 2.5, 0.3]), 0.5 + 2**-53
+    got, _ = fill(scores, weights, mean, floor=0.5, cap=2.0, additive=True)
+    assert got == pytest.approx([0.5, 1.4, 0.5])
+
+
 # --- noise ----------------------------------------------------------------------------------------
 
 
@@ -237,6 +248,42 @@ def test_equal_layers_get_equal_budgets_in_95_percent_of_networks(count):
     assert 0.92 < equal / 400 < 0.98
 
 
+@pytest.mark.parametrize("freedom", [1.5, 2.5, 1000])
+def test_layers_of_one_heavy_tailed_law_get_equal_budgets(freedom):
+    law = torch.distributions.StudentT(freedom)
+    torch.manual_seed(0)
+    equal = 0
+    for _ in range(10):
+        spectra = analyze({f"w{i}": law.sample((64, 64)) for i in range(6)})
+        equal += len(set(budgets(spectra, noise_aware=True))) == 1
+    assert equal >= 9
+
+
+@pytest.mark.slow
+def test_one_layer_of_eight_training_seeds_gets_equal_budgets():
+    from eigenscape.models import build
+    from eigenscape.zoo import MLP, digits, train
+
+    data, found = digits(seed=0), []
+    for seed in range(8):
+        model = build(lambda: MLP(64, (64, 64), 10), seed)
+        recipe = {"epochs": 10, "batch_size": 32, "learning_rate": 0.05}
+        train(model, data.train_inputs, data.train_labels, seed=seed, **recipe)
+        found.append(analyze(model))
+    for name in [row.name for row in found[0]]:
+        rows = [spectra[name] for spectra in found]
+        scatter = np.std([row.alpha_excess for row in rows], ddof=1)
+        layers = {
+            f"seed{i}": {
+                "alpha_excess": row.alpha_excess,
+                "error": (row.alpha_excess_high - row.alpha_excess_low) / 4,
+            }
+            for i, row in enumerate(rows)
+        }
+        assert scatter > 0.005
+        assert set(budgets(layers, column="alpha_excess", noise_aware=True)) == {1.0}
+
+
 @pytest.mark.parametrize(
     ("rule", "settings", "half"),
     [
@@ -261,9 +308,16 @@ def test_errors_of_an_examination_are_used():
     torch.manual_seed(0)
     layers = {f"r{i}.weight": torch.randn(64, 64) for i in range(6)}
     spectra = analyze(layers)
-    assert allocate(spectra, noise_aware=True).noise_share < 0.9
+    assert allocate(spectra, noise_aware=True).noise_share == 0
     layers["heavy.weight"] = torch.randn(64, 64) @ torch.diag(torch.arange(1, 65.0) ** -2)
-    assert allocate(analyze(layers), noise_aware=True).noise_share > 0.9
+    spectra = analyze(layers)
+    result = allocate(spectra, noise_aware=True)
+    assert result.metric == "alpha_excess"  # the default where noise counts
+    assert result.noise_share > 0.7
+    row = spectra["heavy"]
+    assert result.rows[-1].layer.error == (row.alpha_excess_high - row.alpha_excess_low) / 4
+    hill = allocate(spectra, noise_aware=True, column="alpha_hill").rows[-1].layer
+    assert hill.error == (row.alpha_hill_high - row.alpha_hill_low) / 4
     with pytest.raises(InputError, match="no standard error"):
         allocate(spectra, column="stable_rank", noise_aware=True)
 

@@ -15,9 +15,13 @@ from eigenscape.spectra.metrics._norms import (
     spectral_entropy,
     stable_rank,
 )
-from eigenscape.spectra.metrics._power_law import fit_power_law, fit_truncated_power_law
+from eigenscape.spectra.metrics._power_law import (
+    _candidates,
+    fit_power_law,
+    fit_truncated_power_law,
+)
 from eigenscape.spectra.metrics._shuffle import compare_shuffled
-from eigenscape.theory import alpha_hill
+from eigenscape.theory import MarchenkoPastur, alpha_hill, spike_edge
 from eigenscape.theory._spikes import spike_position
 from tests._properties import examples
 
@@ -38,6 +42,17 @@ def pareto(n, exponent, seed=0):
 def test_hill_on_geometric_spectra(count, step, position, alpha):
     values = 7.0 * np.exp(step * np.arange(count))
     assert alpha_hill(values, 1 - 1 / position).alpha == pytest.approx(alpha, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("count", "fraction", "tail"),
+    [(10, 0.9, 9), (10, 0.5, 5), (11, 0.5, 6), (10, 0.3, 3), (9, 1 / 3, 3), (10, 0.01, 2)],
+)
+def test_a_fraction_that_lands_on_a_whole_number_is_that_number(count, fraction, tail):
+    values = np.exp(np.arange(1.0, count + 1))
+    fit = alpha_hill(values, fraction)
+    assert fit.tail_size == tail
+    assert fit.threshold == values[count - tail]
 
 
 @given(n=st.integers(4, 200), step=st.floats(0.01, 1.0), fraction=st.floats(0.1, 0.9))
@@ -211,21 +226,49 @@ def test_planted_spikes_are_found_where_theory_puts_them(thetas, spikes):
         assert strength == pytest.approx(theta, rel=0.08)
 
 
-def test_false_spikes_are_rare():
+@pytest.mark.parametrize("shape", [(1, 24, 24), (1, 64, 64), (9, 8, 16), (25, 1, 16)])
+@pytest.mark.parametrize("law", ["normal", "uniform"])
+def test_noise_has_a_spike_in_about_one_layer_of_a_thousand(shape, law):
     generator = np.random.default_rng(9)
-    from eigenscape.theory._random_spectra import wishart_eigenvalues
+    k, n, m = shape
+    draws = 1000
+    X = generator.standard_normal((draws * k, n, m), dtype=np.float32)
+    if law == "uniform":
+        X = generator.random((draws * k, n, m), dtype=np.float32) - np.float32(0.5)
+    values = np.linalg.eigvalsh((X @ X.transpose(0, 2, 1)).astype(float)).reshape(draws, -1)
+    found = sum(fit_bulk(np.sort(pool), shape).spikes > 0 for pool in values)
+    assert found <= 5  # of 1,000, where 1 is expected: more with a probability of 0.06 %
 
-    found = sum(
-        fit_bulk(wishart_eigenvalues(100, 300, generator), (1, 100, 300)).spikes > 0
-        for _ in range(400)
-    )
-    assert found <= 6  # once in a thousand, times the scatter of the fitted scale
+
+def test_the_edge_of_a_pool_is_that_of_its_largest_slice():
+    values = np.linspace(1, 2, 90)
+    fit = fit_bulk(values, (9, 10, 20))
+    middle = float(MarchenkoPastur(0.5).quantile(0.5))
+    assert fit.edge == pytest.approx(spike_edge(10, 20, 9) * np.median(values) / middle)
 
 
 def test_soft_rank_is_at_most_one():
     X = np.random.default_rng(4).standard_normal((80, 80))
     fit = fit_bulk(np.linalg.eigvalsh(X @ X.T), (1, 80, 80))
     assert 0 < fit.soft_rank <= 1
+
+
+def test_soft_rank_of_a_shuffled_spectrum_compares_the_largest():
+    found = compare_shuffled(np.array([1.0, 2.0, 8.0]), np.array([1.0, 2.0, 4.0]), (1, 3, 9))
+    assert (found.soft_rank, found.lambda_max) == (0.5, 4.0)
+
+
+def test_the_peak_window_goes_from_just_below_the_peak_to_half_above_it():
+    # 100 bins of log10 over [0.1, 10]; the fullest begins at 10^0.5 or just below
+    ends = [0.1, 10.0]
+    peak = 10 ** (-1 + 2 * 75 / 100)
+    crowd = peak * (1 + 1e-3 * np.arange(1, 6))
+    inside, outside = peak * np.array([0.96, 1.49]), peak * np.array([0.94, 1.51])
+    values = np.sort(np.concatenate([ends, crowd, inside, outside]))
+    chosen = values[_candidates(values, "peak")]
+    assert chosen.tolist() == sorted([*crowd, *inside])
+    wide = values[_candidates(values, "peak-reference")]  # from the logarithm of the lower end
+    assert wide.tolist() == [v for v in values if math.log10(0.95 * peak) <= v <= 1.5 * peak]
 
 
 def test_shuffling_a_random_matrix_changes_little():

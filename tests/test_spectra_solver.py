@@ -139,6 +139,13 @@ def test_windows_have_one_shape_whatever_the_matrix():
     assert result["wide"].matrices == 16
 
 
+def test_rounding_floor_of_either_route():
+    stack = with_ratio(20, 30, 100.0).unsqueeze(0) * 3
+    gram, svd = gram_spectrum(stack), svd_spectrum(stack)
+    assert gram.floor == pytest.approx(gram.largest * 20 * 2.0**-52)
+    assert svd.floor == pytest.approx(svd.largest * (30 * 2.0**-52) ** 2)
+
+
 def test_bottom_of_the_spectrum():
     layer = analyze({"w": with_ratio(50, 80, 1e20)}, metrics=("bottom",))["w"]
     assert layer.route == "svd-float64"

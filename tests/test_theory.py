@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from eigenscape.errors import InputError
 from eigenscape.theory import (
     MarchenkoPastur,
+    alpha_hill,
     hill_null,
     marchenko_pastur_alpha,
     noise_edge,
+    spike_edge,
     spike_strength,
+    wishart_eigenvalues,
 )
-from eigenscape.theory._random_spectra import wishart_eigenvalues
 from eigenscape.theory._spikes import spike_position, tracy_widom_quantile
 from tests._properties import examples
 
@@ -75,22 +77,79 @@ def test_bidiagonal_draws_have_the_law_of_the_dense_ones():
 
 
 @pytest.mark.parametrize(("n", "m"), [(768, 768), (256, 1024)])
-def test_null_carried_from_small_draws_meets_large_ones(n, m):
+def test_null_meets_draws_larger_than_its_table(n, m):
     generator = np.random.default_rng(11)
-    draws = []
-    for _ in range(24):
-        values = wishart_eigenvalues(n, m, generator)
-        tail = values[n // 2 :]
-        draws.append(1 + len(tail) / np.log(tail / tail[0]).sum())
+    draws = [alpha_hill(wishart_eigenvalues(n, m, generator)).alpha for _ in range(24)]
     null = hill_null(n, m)
     assert np.mean(draws) == pytest.approx(null.mean, abs=4 * null.spread / math.sqrt(24))
     assert np.std(draws, ddof=1) == pytest.approx(null.spread, rel=0.5)
 
 
-def test_pooled_slices_have_a_narrower_null():
-    one, nine = hill_null(64, 64), hill_null(64, 64, 9)
-    assert nine.spread < 0.6 * one.spread
-    assert one.limit == nine.limit
+def test_spread_of_the_null_falls_with_the_root_of_the_slices():
+    one, sixteen, sixty_four = (hill_null(64, 64, k) for k in (1, 16, 64))
+    assert sixty_four.spread == pytest.approx(sixteen.spread / 2, rel=0.03)
+    assert one.limit == sixty_four.limit
+    dependent = hill_null(64, 64, 64, independent=False)  # overlapping windows do not average
+    assert dependent.spread == one.spread
+
+
+def test_paper_and_code_differ_by_the_threshold_itself():
+    code, paper = hill_null(64, 64), hill_null(64, 64, paper=True)
+    for name in ("mean", "low", "high"):
+        assert getattr(paper, name) - 1 == pytest.approx(31 / 32 * (getattr(code, name) - 1))
+    assert paper.spread == pytest.approx(31 / 32 * code.spread)
+    assert paper.limit == code.limit
+
+
+def test_band_is_missing_where_the_table_does_not_reach():
+    for null in (hill_null(200, 200, fraction=0.1), hill_null(2, 2, 3), hill_null(12, 12, 1, 0.2)):
+        assert math.isnan(null.low)
+        assert math.isnan(null.high)
+        assert null.spread > 0
+    for fraction in (1 / 6, 0.25, 1 / 3, 0.5, 0.7, 5 / 6):
+        null = hill_null(120, 200, fraction=fraction)
+        assert 1 < null.low < null.mean < null.high
+
+
+def share_outside(draw, n, m, slices, *, fraction=0.5, complex_entries=False, draws=1500):
+    """The share of pools of random matrices outside the band of their shape."""
+    null = hill_null(n, m, slices, fraction, complex_entries=complex_entries)
+    X = draw((draws * slices, n, m))
+    values = np.linalg.eigvalsh(X @ X.conj().transpose(0, 2, 1)).reshape(draws, -1)
+    alphas = [alpha_hill(np.sort(pool), fraction).alpha for pool in values]
+    return np.mean([not null.low <= alpha <= null.high for alpha in alphas])
+
+
+@pytest.mark.parametrize("law", ["normal", "uniform"])
+@pytest.mark.parametrize(
+    ("n", "m", "slices", "fraction"),
+    [(20, 20, 1, 0.5), (16, 64, 1, 1 / 3), (5, 20, 9, 0.5), (1, 16, 25, 0.5), (40, 60, 1, 0.4)],
+)
+def test_one_random_matrix_in_a_hundred_lies_outside_the_band(law, n, m, slices, fraction):
+    generator = np.random.default_rng(7)
+    draw = {
+        "normal": generator.standard_normal,
+        "uniform": lambda shape: generator.random(shape) - 0.5,
+    }
+    outside = share_outside(draw[law], n, m, slices, fraction=fraction)
+    assert 0.001 < outside < 0.02  # the two laws' outer ends: from half a per cent to one
+
+
+def test_complex_matrices_have_a_band_of_their_own():
+    generator = np.random.default_rng(3)
+
+    def draw(shape):
+        return generator.standard_normal(shape) + 1j * generator.standard_normal(shape)
+
+    assert share_outside(draw, 20, 30, 1, complex_entries=True) < 0.02
+    assert share_outside(draw, 12, 12, 16, complex_entries=True, draws=400) < 0.03
+    own, real = (hill_null(12, 12, 16, complex_entries=complex_) for complex_ in (True, False))
+    assert own.spread == pytest.approx(real.spread / math.sqrt(2), rel=0.1)
+
+
+def test_heavy_tailed_entries_are_not_covered():
+    generator = np.random.default_rng(5)
+    assert share_outside(lambda shape: generator.standard_t(3, shape), 48, 48, 1, draws=300) > 0.2
 
 
 def test_tracy_widom_quantiles_meet_the_tables():
@@ -105,6 +164,24 @@ def test_noise_edge_is_exceeded_as_often_as_it_says():
     edge = noise_edge(n, m, level=0.9) * m
     above = sum(wishart_eigenvalues(n, m, generator)[-1] > edge for _ in range(draws))
     assert 0.06 < above / draws < 0.14
+
+
+def test_noise_edge_is_johnstones():
+    # n = 4, m = 5: (2 + 2)^2 / 5, and (2 + 2) / 5 (1/2 + 1/2)^(1/3)
+    expected = 16 / 5 + tracy_widom_quantile(0.99) * 4 / 5
+    assert noise_edge(4, 5, level=0.99) == pytest.approx(expected, rel=1e-12)
+    assert noise_edge(1, 1) == math.inf
+
+
+def test_spike_edge_allows_for_the_fitted_scale():
+    # as the matrix grows, the median is known exactly
+    for n, m in ((16, 16), (100, 400), (4000, 4000)):
+        known = noise_edge(n, m)
+        assert known < spike_edge(n, m) < known * (1 + 6 / n)
+    # the largest of 9 slices, by F^9, above that of one at the same scatter
+    nine = noise_edge(64, 64, level=1 - 1e-3 / 9)
+    assert nine < spike_edge(64, 64, 9) < 1.03 * nine
+    assert spike_edge(64, 64, alarm=1e-4) > spike_edge(64, 64)
 
 
 @pytest.mark.parametrize("q", [0.0, -1.0, 1.5, math.nan])

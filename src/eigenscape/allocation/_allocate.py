@@ -71,13 +71,16 @@ def allocate(
             ``alphapruning``, ``alphalora``, ``owl``), or a control (``uniform``, ``reversed``,
             ``shuffled``, ``depth_ramp``). By default the method made for the kind.
         of: the rule whose scores a control assigns to other groups; by default that of the kind.
-        column: the field that is the metric; ``alpha_hill`` of a SpectraResult, else ``alpha``.
+        column: the field that is the metric; of a SpectraResult ``alpha_hill``, and with
+            ``noise_aware`` ``alpha_excess``, whose error alone was found both large enough for
+            layers that are equal and small enough to tell others apart; else ``alpha``.
         group: what shares a budget: each ``matrix`` alone, a ``block`` by the mean of its metrics,
             or a ``kind``. By default as the method has it.
         weights: what counts in the total: ``"parameters"`` or, ``"plain"``, each group once.
         floor: the smallest budget (0 for sparsity, 1 for experts and ranks, 2 for bits).
         cap: the largest budget (0.99 for sparsity, 8 for bits).
-        noise_aware: narrow the range by the share of the spread that is noise of the estimator.
+        noise_aware: narrow the range by the share of the spread that the errors of the metric can
+            explain.
         reference: as the published code does it: sparsities not held below 1, experts rounded as in
             AlphaLoRA's repository, 1.5 for all layers that are equal under ``tb_linear``.
         seed: of the control ``shuffled``.
@@ -106,7 +109,7 @@ def allocate(
         seed=seed,
         settings=settings,
     )
-    metrics = read_metrics(metric, column)
+    metrics = read_metrics(metric, column, noise_aware=noise_aware)
     groups, notes = group_layers(metrics.layers, request.group)
     work = _Work(request, metrics, groups, [*metrics.notes, *notes])
     budgets, held, reached = work.budgets()

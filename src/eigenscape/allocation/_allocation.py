@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,6 +12,7 @@ import numpy as np
 
 from eigenscape.allocation._fill import largest_remainder
 from eigenscape.allocation._layers import LayerMetric, raise_all
+from eigenscape.allocation._request import KINDS
 from eigenscape.checkpoints import named_tensors
 from eigenscape.errors import InputError
 from eigenscape.results import Result
@@ -85,6 +87,9 @@ class Allocation(Result):
     metric_hash: str = ""
     weights_hash: str = ""
     rows: tuple[LayerBudget, ...]
+
+    def __post_init__(self) -> None:
+        raise_all(_out_of_range(self))
 
     @property
     def layers(self) -> dict[str, float]:
@@ -217,6 +222,37 @@ class Allocation(Result):
                 for row in self.rows
             ]
         )
+
+
+def _out_of_range(allocation: Allocation) -> list[str]:
+    """What no allocation can hold, whether it was made here or read from a file."""
+    kind = KINDS.get(allocation.kind)
+    if kind is None:
+        return [f"kind is {allocation.kind!r}; expected one of {', '.join(KINDS)}"]
+    most = math.inf if kind.limit is None or allocation.settings.get("reference") else kind.limit
+    problems = [
+        f"{row.name}: a budget of {row.budget:g} {kind.unit} is impossible"
+        for row in allocation.rows
+        if not 0 <= row.budget <= most
+        or math.isinf(row.budget)
+        or (kind.whole and row.budget != int(row.budget))
+    ]
+    problems += [
+        f"{row.name}: parameters and error must not be negative"
+        for row in allocation.rows
+        if min(row.parameters or 0, row.layer.error or 0) < 0
+    ]
+    counts = Counter(row.name for row in allocation.rows)
+    problems += [f"{name} is listed twice" for name, count in counts.items() if count > 1]
+    totals = {"total": allocation.total, "target": allocation.target}
+    problems += [
+        f"the {name} is {value}; expected a finite number of at least 0"
+        for name, value in totals.items()
+        if value is not None and not 0 <= value < math.inf
+    ]
+    if allocation.noise_share is not None and not 0 <= allocation.noise_share <= 1:
+        problems.append(f"noise_share is {allocation.noise_share:g}; expected 0 to 1")
+    return problems
 
 
 def _check(allocation: Allocation, base_lr: float, options: Mapping[str, Any]) -> None:

@@ -13,12 +13,10 @@ from eigenscape.allocation._layers import LayerMetric, raise_all
 from eigenscape.errors import InputError
 from eigenscape.layers import blocks
 from eigenscape.results import load
-from eigenscape.spectra import NUMBERS, LayerSpectrum, SpectraResult
+from eigenscape.spectra import NUMBERS, LayerSpectrum, SpectraResult, standard_error
 
 #: A table of layers: names to numbers, names to fields, or a spectral examination.
 MetricSource = Mapping[str, float] | Mapping[str, Mapping[str, Any]] | SpectraResult
-
-_BAND_99 = 2.576
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,9 @@ class Metrics:
     notes: tuple[str, ...] = ()
 
 
-def read_metrics(source: MetricSource, column: str | None = None) -> Metrics:
+def read_metrics(
+    source: MetricSource, column: str | None = None, *, noise_aware: bool = False
+) -> Metrics:
     """Return the metric of every layer, or raise an error that lists every problem.
 
     Raises:
@@ -49,7 +49,7 @@ def read_metrics(source: MetricSource, column: str | None = None) -> Metrics:
     ['blocks.0', None]
     """
     if isinstance(source, SpectraResult):
-        metrics = _from_spectra(source, column or "alpha_hill")
+        metrics = _from_spectra(source, column or ("alpha_excess" if noise_aware else "alpha_hill"))
     elif isinstance(source, Mapping):
         metrics = _from_table({str(key): entry for key, entry in source.items()}, column or "alpha")
     else:
@@ -150,7 +150,7 @@ def _from_spectra(result: SpectraResult, column: str) -> Metrics:
             parameters=row.parameters,
             block=row.block,
             kind=row.kind,
-            error=_error(row, column),
+            error=standard_error(row.columns(), column),
             tensors=row.tensors,
             full_rank=_rank_of(row),
         )
@@ -173,25 +173,6 @@ def _full_rank(shape: Any) -> int | None:
         return None
     sizes = [int(width) for width in shape]
     return min(sizes[0], math.prod(sizes[1:]))
-
-
-def _error(row: LayerSpectrum, column: str) -> float | None:
-    """Standard error of a layer's exponent, where the examination knows it.
-
-    ``alpha_hill``: the standard deviation of random matrices of this very size, times
-    (alpha - 1) / (null - 1), as an estimate of 1 / (alpha - 1) scatters in proportion to itself.
-    ``alpha_excess``: a quarter of its interval, which holds the choice of the threshold too.
-    ``alpha_ks``: (alpha - 1) / sqrt(tail size).
-    """
-    found = math.nan
-    if column == "alpha_hill" and row.alpha_null > 1:
-        band = (row.alpha_null_high - row.alpha_null_low) / (2 * _BAND_99)
-        found = band * (row.alpha_hill - 1) / (row.alpha_null - 1)
-    elif column == "alpha_excess":
-        found = (row.alpha_excess_high - row.alpha_excess_low) / 4
-    elif column == "alpha_ks":
-        found = row.sigma
-    return found if math.isfinite(found) else None
 
 
 def _number(value: Any) -> float:

@@ -226,7 +226,8 @@ def _total_problems(kind: Kind, total: float | None, weights: str) -> list[str]:
     if total < 0 or (total == 0 and kind.name == "lr"):
         return [f"total must be more than 0; got {total:g}"]
     if kind.limit is not None and total > kind.limit:
-        return [f"{kind.name}: a total of {total:g} is impossible; at most {kind.limit:g}"]
+        percent = f". Try: --sparsity {total / 100:g}" if kind.limit == 1 and total <= 100 else ""
+        return [f"{kind.name}: a total of {total:g} is impossible; at most {kind.limit:g}{percent}"]
     if kind.adds_up and weights == "plain" and total != int(total):
         return [f"{kind.name}: the total is a whole number; got {total:g}"]
     return []

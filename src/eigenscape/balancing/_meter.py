@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import torch
 from torch import distributed, nn
@@ -14,8 +15,14 @@ from torch.nn.parallel import DistributedDataParallel
 
 from eigenscape.balancing._options import LIGHT, BalanceOptions
 from eigenscape.layers import LayerMatrix, NonFiniteError, Spectrum, eigenvalues
-from eigenscape.spectra import SpectraOptions, examine, is_flat
-from eigenscape.theory import HillNull, alpha_hill, hill_null, hill_shift
+from eigenscape.spectra import (
+    MetricContext,
+    SpectraOptions,
+    examine,
+    hill_numbers,
+    standard_error,
+)
+from eigenscape.theory import hill_shift
 
 NOT_FINITE = "weights not finite"
 _NO_VALUE = "no exponent: too few eigenvalues above rounding level, or all equal"
@@ -89,12 +96,11 @@ class Meter:
         values = spectrum.values
         if values[0] <= spectrum.level:  # zeros, or a rank that needs a closer look
             return self._examined(layer, tensors, options)
-        hill = alpha_hill(values, options.fraction, convention=options.hill)
-        if is_flat(values, layer.torch_dtype) or not math.isfinite(hill.alpha):
-            return Reading(math.nan, note=_NO_VALUE)
-        reading = self._reading(layer, hill.alpha, options)
-        if self._options.tolerance:
-            self._kept[layer.name] = _Kept(stack.clone(), reading, hill.alpha, hill.threshold)
+        numbers = hill_numbers(values, MetricContext(layer, spectrum, options, stack))
+        reading = self._reading(numbers)
+        if self._options.tolerance and math.isfinite(reading.value):
+            alpha, threshold = numbers["alpha_hill"], numbers["hill_threshold"]
+            self._kept[layer.name] = _Kept(stack.clone(), reading, alpha, threshold)
         return reading
 
     def _still(self, layer: LayerMatrix, stack: torch.Tensor, kept: _Kept) -> bool:
@@ -104,14 +110,11 @@ class Meter:
         moved = hill_shift(kept.alpha, kept.threshold, change)
         return moved < self._options.tolerance  # NaN is not
 
-    def _reading(self, layer: LayerMatrix, alpha: float, options: SpectraOptions) -> Reading:
-        if self._options.metric == "alpha_hill" and not self._options.noise_aware:
-            return Reading(alpha)
-        null = _null(layer, options)
-        error = null.spread * (alpha - 1) / (null.limit - 1)
-        if self._options.metric == "alpha_hill":
-            return Reading(alpha, error)
-        return Reading((alpha - 1) / (null.limit - 1), error / (null.limit - 1))
+    def _reading(self, numbers: Mapping[str, Any]) -> Reading:
+        value = float(numbers.get(self._options.metric, math.nan))
+        if not math.isfinite(value):
+            return Reading(math.nan, note=_NO_VALUE)
+        return Reading(value, standard_error(numbers, self._options.metric))
 
     def _examined(
         self, layer: LayerMatrix, tensors: Sequence[torch.Tensor], options: SpectraOptions
@@ -121,21 +124,7 @@ class Meter:
         if row.label == "not-finite":
             return Reading(math.nan, note=NOT_FINITE)
         metric = self._options.metric
-        value = row.number(metric)
-        if not math.isfinite(value):
-            return Reading(math.nan, note=_NO_VALUE)
-        if metric == "alpha_ks":
-            return Reading(value, row.sigma)
-        if metric not in LIGHT:
-            return Reading(value)
-        return replace(self._reading(layer, row.alpha_hill, options), value=value)
-
-
-def _null(layer: LayerMatrix, options: SpectraOptions) -> HillNull:
-    k, rows, cols = layer.stack
-    n, m = sorted((rows, cols))
-    depends = options.windows is not None or (options.conv == "fft" and "conv" in layer.kind)
-    return hill_null(n, m, 1 if depends else k, options.fraction, paper=options.hill == "paper")
+        return self._reading({**row.columns(), metric: row.number(metric)})
 
 
 class Timer:

@@ -35,8 +35,9 @@ from eigenscape.spectra.metrics._power_law import fit_power_law as fit_power_law
 from eigenscape.spectra.metrics._registry import METRICS as METRICS
 from eigenscape.spectra.metrics._registry import MetricContext as MetricContext
 from eigenscape.spectra.metrics._registry import costly_metrics as costly_metrics
-from eigenscape.spectra.metrics._registry import is_flat as is_flat
 from eigenscape.spectra.metrics._registry import metric as metric
+from eigenscape.spectra.metrics._table import hill_numbers as hill_numbers
+from eigenscape.spectra.metrics._table import standard_error as standard_error
 
 __all__ = [
     "CERTAIN",
@@ -67,13 +68,14 @@ __all__ = [
     "examine",
     "fit_bulk",
     "fit_power_law",
-    "is_flat",
+    "hill_numbers",
     "metric",
     "overlap",
     "precisions",
     "reference",
     "remove_from_reference",
     "stable_rank",
+    "standard_error",
     "tensorboard_sink",
     "trainer_callback",
 ]

@@ -51,7 +51,7 @@ def alpha_hill(
     count = len(values)
     if count < 2:
         raise InputError(f"a tail exponent needs at least 2 eigenvalues, got {count}")
-    start = min(int(count * (1 - fraction) + 1e-9), count - 2)
+    start = tail_start(count, fraction)
     threshold = float(values[start])
     if not threshold > 0:
         raise InputError(
@@ -64,6 +64,15 @@ def alpha_hill(
     alpha = 1 + counted / total if total > 0 else math.inf
     distance = _distance(logs, alpha) if math.isfinite(alpha) else math.nan
     return HillFit(alpha, threshold, size, distance)
+
+
+def tail_start(count: int, fraction: float) -> int:
+    """Return how many of ``count`` eigenvalues lie below the Hill tail; two or more are in it.
+
+    >>> tail_start(10, 0.9), tail_start(9, 0.5), tail_start(3, 0.01)
+    (1, 4, 1)
+    """
+    return min(int(count * (1 - fraction) + 1e-9), count - 2)
 
 
 def hill_shift(alpha: float, threshold: float, change: float) -> float:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape.theory import MarchenkoPastur, noise_edge, spike_strength
+from eigenscape.theory import MarchenkoPastur, spike_edge, spike_strength
 
-#: The chance that the noise of one layer yields a spike.
-_FALSE_ALARM = 1e-3
+#: The chance that a layer of noise yields a spike; measured, .02 to .2 % (BENCHMARKS.md).
+FALSE_ALARM = 1e-3
 _ROUNDS = 50
 
 
@@ -19,7 +19,7 @@ class BulkFit(NamedTuple):
 
     Args:
         sigma: the standard deviation of an entry of the noise.
-        edge: the largest eigenvalue that noise of this size has (once in a thousand layers).
+        edge: what the largest eigenvalue of noise exceeds in one layer of a thousand.
         spikes: how many eigenvalues lie above the edge.
         strengths: the planted singular values behind the spikes, over sigma sqrt(m); descending.
         soft_rank: the bulk's end over the largest eigenvalue, at most 1.
@@ -37,9 +37,9 @@ def fit_bulk(eigenvalues: NDArray[np.float64], stack: tuple[int, int, int]) -> B
 
     The scale is :math:`\sigma^2 m = \mathrm{median}(bulk) / \mathrm{median}(MP_q)`; eigenvalues
     above the edge are removed from the bulk and the scale is fitted again until none is.
-    The edge is Johnstone's centre and scale (2001) with a Tracy-Widom quantile, which allows the
-    noise of one layer a spike once in a thousand layers. The median makes the fit indifferent to
-    how heavy the tail is, unlike a least-squares fit to a smoothed density.
+    The edge is that of ``theory.spike_edge``, which allows the noise of one layer a spike once in a
+    thousand layers, the scatter of the fitted scale included. The median makes the fit indifferent
+    to how heavy the tail is, unlike a least-squares fit to a smoothed density.
 
     Args:
         eigenvalues: ascending, of the pooled stack.
@@ -54,7 +54,7 @@ def fit_bulk(eigenvalues: NDArray[np.float64], stack: tuple[int, int, int]) -> B
     n, m = min(rows, cols), max(rows, cols)
     law = MarchenkoPastur(n / m)
     middle = float(law.quantile(0.5))
-    unit_edge = noise_edge(n, m, level=1 - _FALSE_ALARM / k)
+    unit_edge = spike_edge(n, m, k, alarm=FALSE_ALARM)
     count, spikes = len(eigenvalues), 0
     scale = float(np.median(eigenvalues)) / middle
     for _ in range(_ROUNDS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,6 @@ from eigenscape.theory import alpha_hill, hill_null, marchenko_pastur_alpha
 Array = NDArray[np.float64]
 #: How far the tail fraction is moved for the interval of alpha_hill.
 _SENSITIVITY = (0.8, 1.2)
-_BAND_99 = 2.576
 
 
 @own_metric("sizes", 100, few=True)
@@ -44,15 +44,28 @@ def sizes(positive: Array, context: MetricContext) -> dict[str, Any]:
 
 
 @own_metric("hill", 200)
-def hill(positive: Array, context: MetricContext) -> dict[str, Any]:
-    """PL_Alpha_Hill with its interval, and the random matrix of the same shape beside it."""
+def hill_numbers(positive: Array, context: MetricContext) -> dict[str, Any]:
+    """Return PL_Alpha_Hill with its interval, and the random matrix of the same shape beside it.
+
+    Args:
+        positive: eigenvalues, ascending, above rounding level.
+        context: the layer, its spectrum and the options.
+    """
     options, layer = context.options, context.layer
     fit = alpha_hill(positive, options.fraction, convention=options.hill)
     k, *shape = context.spectrum.stack
     n, m = sorted(shape)
     # Windows overlap and frequencies of one kernel depend on each other: no averaging of the noise.
     independent = options.windows is None and not (options.conv == "fft" and "conv" in layer.kind)
-    null = hill_null(n, m, k if independent else 1, options.fraction, paper=options.hill == "paper")
+    null = hill_null(
+        n,
+        m,
+        k,
+        options.fraction,
+        paper=options.hill == "paper",
+        independent=independent,
+        complex_entries=context.stack.is_complex(),
+    )
     found = {"alpha_hill": fit.alpha, "hill_threshold": fit.threshold}
     alphas, excesses = [fit.alpha], [(fit.alpha - 1) / (null.limit - 1)]
     for factor in _SENSITIVITY:
@@ -68,8 +81,8 @@ def hill(positive: Array, context: MetricContext) -> dict[str, Any]:
             "alpha_hill_low": max(1.0, min(alphas) - slack),
             "alpha_hill_high": max(alphas) + slack,
             "alpha_null": null.limit,
-            "alpha_null_low": null.mean - _BAND_99 * null.spread,
-            "alpha_null_high": null.mean + _BAND_99 * null.spread,
+            "alpha_null_low": null.low,
+            "alpha_null_high": null.high,
             "alpha_excess": excesses[0],
             "alpha_excess_low": max(0.0, min(excesses) - relative),
             "alpha_excess_high": max(excesses) + relative,
@@ -80,6 +93,29 @@ def hill(positive: Array, context: MetricContext) -> dict[str, Any]:
         keep = ("hill_threshold", "alpha_null", "alpha_null_low", "alpha_null_high")
         return {name: found[name] for name in keep if name in found}
     return found
+
+
+def standard_error(numbers: Mapping[str, Any], column: str) -> float | None:
+    """Return the standard error of an exponent from the numbers beside it; None where it has none.
+
+    ``alpha_excess`` and ``alpha_hill``: a quarter of the interval, which holds the choice of the
+    threshold and two standard deviations of a random matrix's at each end. ``alpha_ks``:
+    (alpha - 1) / sqrt(tail size). ``python benchmarks/allocation.py`` holds them against the
+    scatter over training seeds.
+
+    Args:
+        numbers: a row of the layer table, as ``LayerSpectrum.columns()`` gives it.
+        column: the exponent.
+
+    >>> standard_error({"alpha_hill_low": 1.5, "alpha_hill_high": 2.5}, "alpha_hill")
+    0.25
+    """
+    found = math.nan
+    if column in ("alpha_excess", "alpha_hill"):
+        found = (numbers[f"{column}_high"] - numbers[f"{column}_low"]) / 4
+    elif column == "alpha_ks":
+        found = float(numbers["sigma"])
+    return found if math.isfinite(found) else None
 
 
 @own_metric("bulk", 300)
