@@ -1,5 +1,6 @@
 """Allocation: golden values of the papers' rules, groups, limits, noise, results, bad input."""
 
+import json
 import math
 
 import numpy as np
@@ -386,6 +387,50 @@ def test_a_result_comes_back_from_its_file(tmp_path):
     assert {"layers", "total", "target", "clipped", "rule", "kind", "notes"} <= data.keys()
     assert len(result) == 3
     assert list(result.frame()["budget"]) == list(result.layers.values())
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"kind": "depth"}, "kind is 'depth'"),
+        ({"noise_share": 1.5}, "noise_share is 1.5"),
+        ({"total": -1.0}, "the total is -1.0"),
+        ({"target": -3.0}, "the target is -3.0"),
+    ],
+)
+def test_a_file_with_impossible_numbers_is_refused(tmp_path, change, word):
+    rows = table([2, 3, 4], [10, 20, 30])
+    path = allocate(rows, kind="sparsity", total=0.5).save(tmp_path / "a.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(InputError, match=word):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "word"),
+    [
+        (("budget",), 1.2, r"l0: a budget of 1\.2 sparsity is impossible"),
+        (("budget",), -0.1, "l0: a budget of -0.1"),
+        (("layer", "parameters"), -10, "l0: parameters and error must not be negative"),
+        (("layer", "name"), "l1", "l1 is listed twice"),
+    ],
+)
+def test_a_file_with_an_impossible_layer_is_refused(tmp_path, place, value, word):
+    rows = table([2, 3, 4], [10, 20, 30])
+    path = allocate(rows, kind="sparsity", total=0.5).save(tmp_path / "a.json")
+    data = json.loads(path.read_text())
+    spot = data["rows"][0]
+    for key in place[:-1]:
+        spot = spot[key]
+    spot[place[-1]] = value
+    path.write_text(json.dumps(data))
+    with pytest.raises(InputError, match=word):
+        load(path)
+
+
+def test_a_sparsity_in_per_cent_is_read_back_as_a_share():
+    with pytest.raises(InputError, match=r"a total of 70 is impossible.*Try: --sparsity 0\.7$"):
+        allocate(table([2, 3]), kind="sparsity", total=70)
 
 
 def test_an_examination_with_its_weights():

@@ -83,6 +83,21 @@ def test_resnet20_and_what_is_dropped():
     assert accounted == {name.removeprefix("module.") for name in stored}
 
 
+def test_agreement_begins_at_20_eigenvalues_and_ends_below_1e_5():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(30, 20), nn.Linear(20, 19), nn.Linear(60, 60))
+    singular = torch.logspace(-3.5, -1.5, 60)  # eigenvalues from 1e-7 to 1e-3
+    with torch.no_grad():
+        model[2].weight.copy_(torch.diag(singular))
+    table = details(model).set_index("longname")
+    ours, small = analyze(model), analyze(model, fit="small")
+    assert_equal(ours["0"], table.loc["0"])
+    assert_equal(small["1"], table.loc["1"])  # its own fit below 20
+    assert ours["1"].alpha_ks != pytest.approx(float(table.loc["1", "alpha"]), rel=1e-3)
+    assert ours["2"].n_eigenvalues == 60 > int((singular**2 > 1e-5).sum())  # it drops the rest
+    assert ours["2"].alpha_ks != pytest.approx(float(table.loc["2", "alpha"]), rel=1e-3)
+
+
 def test_layers_that_the_peer_drops_are_listed_here():
     torch.manual_seed(1)
     model = nn.ModuleDict(

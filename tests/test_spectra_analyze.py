@@ -235,6 +235,13 @@ def test_null_and_interval(xmin):
     assert layer.alpha_excess == (layer.alpha_hill - 1) / (layer.alpha_null - 1)
 
 
+def test_without_a_band_nothing_is_called_random():
+    layer = analyze({"w": torch.randn(200, 800)}, xmin=0.1)["w"]
+    assert math.isnan(layer.alpha_null_low)
+    assert layer.label != "random-like"
+    assert any("no band" in note for note in layer.notes)
+
+
 def test_aspect_ratio_does_not_move_the_excess():
     torch.manual_seed(0)
     result = analyze({"square": torch.randn(400, 400), "wide": torch.randn(400, 1600)})

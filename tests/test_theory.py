@@ -143,7 +143,7 @@ def test_complex_matrices_have_a_band_of_their_own():
 
     assert share_outside(draw, 20, 30, 1, complex_entries=True) < 0.02
     assert share_outside(draw, 12, 12, 16, complex_entries=True, draws=400) < 0.03
-    own, real = (hill_null(12, 12, 16, complex_entries=complex_) for complex_ in (True, False))
+    own, real = (hill_null(96, 96, complex_entries=law) for law in (True, False))
     assert own.spread == pytest.approx(real.spread / math.sqrt(2), rel=0.1)
 
 

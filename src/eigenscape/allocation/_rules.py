@@ -15,7 +15,8 @@ Array = NDArray[np.float64]
 Setting = float | tuple[float, float]
 #: Metrics that differ by less than this share of their size are equal.
 _EQUAL = 1e-12
-#: Of networks whose layers are really equal, this share gets exactly equal budgets.
+#: Of networks whose layers are really equal, with errors that are known, this share gets exactly
+#: equal budgets.
 CONFIDENCE = 0.95
 
 
@@ -67,7 +68,8 @@ def real_share(values: Array, errors: Array) -> float:
     observed one: the variance v of the estimates (n - 1 in the denominator) is the true variance
     plus the mean squared error. But where the true variance is 0, v exceeds the mean squared error
     every other time. With the chi-square quantile it does so in 5 % of the cases: layers that are
-    equal get equal budgets in 95 % of the networks. As n grows, q falls to 1 (1.45 at 32 layers).
+    equal, and whose errors are known, get equal budgets in 95 % of the networks. As n grows, q
+    falls to 1 (1.45 at 32 layers).
 
     Args:
         values: (n,) the estimates.

@@ -72,13 +72,17 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "depth_ramp [the method made for the kind]",
     )
     group.add_argument("--of", metavar="RULE", help="the rule whose budgets a control permutes")
-    group.add_argument("--column", metavar="NAME", help="the metric [alpha_hill; alpha in JSON]")
+    group.add_argument(
+        "--column",
+        metavar="NAME",
+        help="the metric [alpha_hill, or alpha_excess with --noise-aware; alpha in JSON]",
+    )
     group.add_argument("--group", help="what shares a budget: matrix, block or kind [the method's]")
     group.add_argument("--weights", help="what counts in the total: parameters or plain")
     group.add_argument("--floor", type=float, metavar="X", help="the smallest budget")
     group.add_argument("--cap", type=float, metavar="X", help="the largest budget")
     group.add_argument(
-        "--noise-aware", action="store_true", help="narrow the range by the share that is noise"
+        "--noise-aware", action="store_true", help="narrow the range by the share that can be noise"
     )
     group.add_argument(
         "--reference", action="store_true", help="as the published code: no cap, its own rounding"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -65,7 +66,8 @@ class LayerSpectrum:
         alpha_hill_high: the largest, likewise.
         hill_threshold: the eigenvalue where the Hill tail begins.
         alpha_null: the same estimator on an infinite random matrix of this aspect ratio, exactly.
-        alpha_null_low: the lower end of the 99 % band of random matrices of the same size.
+        alpha_null_low: the lower end of the 99 % band of random matrices of the same size, with
+            normal or uniform entries.
         alpha_null_high: the upper end.
         alpha_excess: (alpha_hill - 1) / (alpha_null - 1): 1 is random, below 1 heavier-tailed.
         alpha_excess_low: its smallest value under the same changes as ``alpha_hill_low``, each
@@ -93,7 +95,7 @@ class LayerSpectrum:
         column_dispersion: the same of the columns.
         erg_size: eigenvalues in the smallest top tail with a product below 1 (mean scaled to 1).
         bulk_sigma: standard deviation of an entry of the fitted noise.
-        bulk_edge: the largest eigenvalue that such noise has.
+        bulk_edge: what the largest eigenvalue of such noise exceeds in one layer of a thousand.
         spikes: eigenvalues above that edge. The bulk of pooled matrices has one scale, so slices of
             unequal size count too: a kernel's centre that outgrew its corners.
         soft_rank: end of the bulk over lambda_max, at most 1.
@@ -294,7 +296,7 @@ def row_of(context: MetricContext) -> LayerSpectrum:
         lambda_max=spectrum.largest,
         route=spectrum.route,
         histogram=None if few else Histogram.of(positive),
-        notes=tuple(_notes(context, empty=empty, few=few)),
+        notes=(*_notes(context, empty=empty, few=few), *_no_band(numbers)),
         extras=extras,
         eigenvalues=spectrum.values,
         description=dead(context.layer.parameters) if empty else None,
@@ -307,6 +309,14 @@ def row_of(context: MetricContext) -> LayerSpectrum:
             "Try: names of its own"
         )
     return row if empty else replace(row, description=describe(row))
+
+
+def _no_band(numbers: Mapping[str, Any]) -> list[str]:
+    if math.isnan(numbers.get("alpha_null_low", 0.0)):
+        return [
+            "no band of random matrices: too few eigenvalues, or a tail fraction out of its table"
+        ]
+    return []
 
 
 def _notes(context: MetricContext, *, empty: bool, few: bool) -> list[str]:

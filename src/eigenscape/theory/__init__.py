@@ -2,7 +2,6 @@
 
 from eigenscape.theory._hill import alpha_hill as alpha_hill
 from eigenscape.theory._hill import hill_shift as hill_shift
-from eigenscape.theory._hill_null import HillNull as HillNull
 from eigenscape.theory._hill_null import hill_null as hill_null
 from eigenscape.theory._marchenko_pastur import MarchenkoPastur as MarchenkoPastur
 from eigenscape.theory._marchenko_pastur import marchenko_pastur_alpha as marchenko_pastur_alpha
@@ -17,7 +16,6 @@ from eigenscape.theory._spikes import spike_strength as spike_strength
 
 __all__ = [
     "FirstStep",
-    "HillNull",
     "MarchenkoPastur",
     "SingleIndexMoments",
     "alpha_hill",
