@@ -99,8 +99,9 @@ class Meter:
         numbers = hill_numbers(values, MetricContext(layer, spectrum, options, stack))
         reading = self._reading(numbers)
         if self._options.tolerance and math.isfinite(reading.value):
-            alpha, threshold = numbers["alpha_hill"], numbers["hill_threshold"]
-            self._kept[layer.name] = _Kept(stack.clone(), reading, alpha, threshold)
+            self._kept[layer.name] = _Kept(
+                stack.clone(), reading, numbers["alpha_hill"], numbers["hill_threshold"]
+            )
         return reading
 
     def _still(self, layer: LayerMatrix, stack: torch.Tensor, kept: _Kept) -> bool:

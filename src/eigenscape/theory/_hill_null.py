@@ -162,4 +162,5 @@ def _table() -> _Table:
     text = files("eigenscape.theory").joinpath("hill_null.json").read_text(encoding="utf-8")
     data = json.loads(text)
     laws = {name: np.array(values) for name, values in data["laws"].items()}
-    return _Table(*(np.array(data[key]) for key in ("rows", "aspects", "shares")), laws)
+    rows, aspects, shares = (np.array(data[key]) for key in ("rows", "aspects", "shares"))
+    return _Table(rows, aspects, shares, laws)
