@@ -323,7 +323,7 @@ def test_changes_of_errors_and_spreads_are_paired():
     np.testing.assert_allclose(numbers.spread_changes("GPT", 80, plan.SIGMOID), -80)
     for cell in CELLS:
         assert numbers.ahead(cell, 20, plan.LINEAR).mean == pytest.approx(4)
-        assert numbers.line(cell).slope == pytest.approx(-1)
+        np.testing.assert_allclose(numbers.gain_lines(cell)[:, 0], -1)
     assert numbers.family[Key("spread by amount", "FNO", 0, plan.BASE, "")].below
 
 
@@ -394,6 +394,8 @@ def test_the_curve_has_every_rate_and_all_judged_seeds_at_the_chosen_one():
     text = STUDY.paragraphs(numbers)["The other rates of the main cell"]
     assert "0.02 (12 seeds): base 0.255" in text
     assert f"{plan.SIGMOID} change -6.0 [-6.0, -6.0] %" in text
+    against = [row["mean"] for row in rows if row["what"] == "base against the chosen rate"]
+    assert against == pytest.approx([0, 0, 0])  # the made-up base is the same at every rate
 
 
 # ---- claims, pictures, page

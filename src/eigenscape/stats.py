@@ -89,7 +89,6 @@ class Line(NamedTuple):
         low: of the slope.
         high: of the slope.
         start: y at x = 0.
-        p: two-sided, of no slope.
         points: how many runs.
     """
 
@@ -97,7 +96,6 @@ class Line(NamedTuple):
     low: float
     high: float
     start: float
-    p: float
     points: int
 
     @property
@@ -112,7 +110,7 @@ class Line(NamedTuple):
     def words(self, digits: int = 1, unit: str = "") -> str:
         """Return the slope as text.
 
-        >>> Line(2.0, -1.0, 5.0, 0.0, 0.16, 9).words(1, " points")
+        >>> Line(2.0, -1.0, 5.0, 0.0, 9).words(1, " points")
         '+2.0 [-1.0, +5.0] points, not significant'
         """
         tail = "" if self.significant else ", not significant"
@@ -417,12 +415,12 @@ def fit_line(x: ArrayLike, y: ArrayLike) -> Line:
     >>> round(line.slope, 6), round(line.start, 6), round(line.high - line.low, 6)
     (2.0, 1.0, 0.0)
     """
-    from scipy.special import stdtr, stdtrit
+    from scipy.special import stdtrit
 
     a, b = _pairs(x, y)
     count = len(a)
     if count < 3 or np.ptp(a) == 0:
-        return Line(math.nan, math.nan, math.nan, math.nan, math.nan, count)
+        return Line(math.nan, math.nan, math.nan, math.nan, count)
     away = a - a.mean()
     square = float(away @ away)
     slope = float(away @ b) / square
@@ -430,8 +428,7 @@ def fit_line(x: ArrayLike, y: ArrayLike) -> Line:
     misfit = b - start - slope * a
     error = math.sqrt(float(misfit @ misfit) / (count - 2) / square)
     reach = float(stdtrit(count - 2, 0.975)) * error
-    p = 2 * float(stdtr(count - 2, -abs(slope) / error)) if error else float(slope == 0)
-    return Line(slope, slope - reach, slope + reach, start, p, count)
+    return Line(slope, slope - reach, slope + reach, start, count)
 
 
 def _pairs(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:

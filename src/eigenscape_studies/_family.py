@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import NamedTuple, TypeVar
 
-from eigenscape.stats import Line, PairedTest, RankCorrelation, holm
+from eigenscape.stats import PairedTest, RankCorrelation, holm
 
-Test = PairedTest | Line | RankCorrelation
+Test = PairedTest | RankCorrelation
 Key = TypeVar("Key", bound=Hashable)
 _LEVEL = 0.05
 
 
 class Comparison(NamedTuple):
-    """A difference, a slope or a rank correlation that is one of several.
+    """A difference or a rank correlation that is one of several.
 
     Attributes:
         mean: the estimate.
         low: its own 95 % interval, as if it were the only one.
         high: likewise.
-        seeds: how many pairs, or runs, it is of.
+        seeds: how many pairs it is of.
         p: two-sided, as if it were the only one.
         holm: the probability after Holm over the family.
         of: comparisons in the family.
@@ -81,8 +81,6 @@ def family(tests: Mapping[Key, Test]) -> dict[Key, Comparison]:
 
 
 def _estimate(test: Test) -> tuple[float, float, float, int]:
-    if isinstance(test, Line):
-        return test.slope, test.low, test.high, test.points
     if isinstance(test, RankCorrelation):
         return test.rho, test.low, test.high, test.pairs
     return test.difference, test.low, test.high, test.pairs

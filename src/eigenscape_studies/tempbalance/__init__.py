@@ -25,8 +25,8 @@ STUDY = Study(
     tables=tables,
     paragraphs=paragraphs,
     pictures=pictures,
-    intervals="Student's t over seeds, of paired differences; of slopes, Student's t of ordinary "
-    "least squares over all runs. Each interval is at 95 % by itself. A part of a claim holds "
+    intervals="Student's t over seeds, of paired differences; of slopes, too: one line for each "
+    "seed with every amount. Each interval is at 95 % by itself. A part of a claim holds "
     "where its difference is on its side of zero after Holm over all comparisons of the study; the "
     "words say where only the interval by itself leaves out zero.",
 )

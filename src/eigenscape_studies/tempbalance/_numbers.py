@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eigenscape.errors import InputError
-from eigenscape.stats import Interval, Line, PairedTest, fit_line, interval, paired_test
+from eigenscape.stats import Interval, PairedTest, interval, paired_test
 from eigenscape_studies._family import Comparison, family
 from eigenscape_studies._tables import Rows, column, matching
 from eigenscape_studies.tempbalance._plan import BASE, INVERSE, LINEAR, PERMUTED, SIGMOID
@@ -122,7 +122,7 @@ class Numbers:
         """Every comparison of the study, with Holm over all of them."""
         return family(dict(self._tests()))
 
-    def _tests(self) -> Iterator[tuple[Key, PairedTest | Line]]:
+    def _tests(self) -> Iterator[tuple[Key, PairedTest]]:
         for cell in self.cells:
             for amount in self.amounts(cell):
                 for method in self.methods(cell, amount):
@@ -137,8 +137,9 @@ class Numbers:
                         _tested(self.spread_changes(cell, amount, method)),
                     )
             yield self._ahead(cell, min(self.amounts(cell)), LINEAR)
-            yield Key("gain by amount", cell, 0, SIGMOID, ""), self.line(cell)
-            yield Key("spread by amount", cell, 0, BASE, ""), self._spread_line(cell)
+            gains, spreads = self.gain_lines(cell), self._spread_lines(cell)
+            yield Key("gain by amount", cell, 0, SIGMOID, ""), _tested(gains[:, 0])
+            yield Key("spread by amount", cell, 0, BASE, ""), _tested(spreads[:, 0])
         for other in (INVERSE, PERMUTED):
             yield self._ahead(*self.main, other)
 
@@ -170,25 +171,35 @@ class Numbers:
 
     # --- slopes ----------------------------------------------------------------------------------
 
-    def line(self, cell: str) -> Line:
-        """Return the line of TB-sigmoid's gain over the binary logarithm of the amount."""
-        return self._line(
-            cell, lambda amount: self.sign(cell) * self.changes(cell, amount, SIGMOID)
-        )
+    def gain_lines(self, cell: str) -> Array:
+        """Return :meth:`_lines` of TB-sigmoid's gain."""
+        sign = self.sign(cell)
+        return self._lines(cell, lambda amount: sign * self.changes(cell, amount, SIGMOID))
 
-    def _spread_line(self, cell: str) -> Line:
-        """Return the line of the spread of base over the binary logarithm of the amount."""
-        return self._line(
+    def _spread_lines(self, cell: str) -> Array:
+        """Return :meth:`_lines` of the spread of base."""
+        return self._lines(
             cell, lambda amount: column(self._runs(cell, amount), "spread", method=BASE)
         )
 
-    def _line(self, cell: str, values_at: Any) -> Line:
-        x, y = [], []
-        for amount in self.amounts(cell):
-            values = values_at(amount)
-            x += [np.log2(amount)] * len(values)
-            y += list(values)
-        return fit_line(x, y)
+    def _lines(self, cell: str, values_at: Callable[[int], Array]) -> Array:
+        """Return slope and start over the binary logarithm of the amount, a row for each seed.
+
+        One line for each seed with every amount: the runs of a seed share their data and, where
+        one is fine-tuned, the pretrained network, so they are no independent points of one line.
+        """
+        amounts = self.amounts(cell)
+        known = {
+            amount: dict(zip(self._seeds(cell, amount), values_at(amount), strict=True))
+            for amount in amounts
+        }
+        both = [seed for seed in known[amounts[0]] if all(seed in known[a] for a in amounts)]
+        values = np.array([[known[amount][seed] for seed in both] for amount in amounts])
+        lines: Array = np.polyfit(np.log2(amounts), values, 1).T
+        return lines
+
+    def _seeds(self, cell: str, amount: int) -> list[int]:
+        return sorted(row["seed"] for row in matching(self._runs(cell, amount), method=BASE))
 
     # --- the other rates -------------------------------------------------------------------------
 
@@ -199,12 +210,18 @@ class Numbers:
         Intervals stand for themselves: these are not of the family.
         """
         runs = [*self._runs(*self.main), *self.others]
+        chosen = self.chosen[self.main]
+        best = {row["seed"]: row["value"] for row in matching(runs, method=BASE, rate=chosen)}
         rows: Rows = []
         for rate in sorted({row["rate"] for row in runs}):
             part = matching(runs, rate=rate)
+            base = matching(part, method=BASE)
             found = {
-                "base": interval(column(part, "value", method=BASE)),
-                "base spread": interval(column(part, "spread", method=BASE)),
+                "base": interval(column(base, "value")),
+                "base against the chosen rate": interval(
+                    percent(column(base, "value"), np.array([best[row["seed"]] for row in base]))
+                ),
+                "base spread": interval(column(base, "spread")),
             }
             for method in dict.fromkeys(row["method"] for row in self.others):
                 if method != BASE:
@@ -212,8 +229,7 @@ class Numbers:
                         pair = paired(part, method, name)
                         found[f"{method} {word}"] = interval(percent(*pair))
             rows += [
-                {"rate": rate, "chosen": rate == self.chosen[self.main], "what": what}
-                | one._asdict()
+                {"rate": rate, "chosen": rate == chosen, "what": what} | one._asdict()
                 for what, one in found.items()
             ]
         return rows
@@ -230,7 +246,7 @@ def paired(rows: Rows, method: str, name: str, other: str = BASE) -> tuple[Array
         for way in (method, other)
     )
     both = sorted(set(mine) & set(theirs))
-    first, second = (np.array([known[seed] for seed in both]) for known in (mine, theirs))
+    first, second = (np.array([known[seed] for seed in both], float) for known in (mine, theirs))
     return first, second
 
 
@@ -250,7 +266,14 @@ def tables(numbers: Numbers) -> dict[str, Rows]:
         "comparisons": [
             {**key._asdict(), **found._asdict()} for key, found in numbers.family.items()
         ],
-        "lines": [{"cell": cell, **numbers.line(cell)._asdict()} for cell in numbers.cells],
+        "lines": [
+            {
+                "cell": cell,
+                "start": float(np.nanmean(numbers.gain_lines(cell)[:, 1])),
+                **numbers.family[Key("gain by amount", cell, 0, SIGMOID, "")]._asdict(),
+            }
+            for cell in numbers.cells
+        ],
         "tuning": numbers.tuning,
         "rates": [
             {"cell": cell, "amount": amount, "rate": rate, "chosen": rate == chosen}

@@ -120,7 +120,7 @@ def _trained(numbers: Numbers) -> str:
         f"weights and batches; data and pretrained networks, too, are of the seed. Examples: "
         f"{numbers.listed()}. "
         f"What base reaches (nRMSE, or accuracy in percent): {bases}. "
-        f"{lost or 'No'} training{'' if lost == 1 else 's'} diverged"
+        f"{lost or 'No'} training{'s' if lost > 1 else ''} diverged"
         f"{', and left out' if lost else ''}."
     )
 
@@ -138,7 +138,7 @@ def _shapes(numbers: Numbers) -> str:
         f"Before training alpha is {first[largest]:.2f} in {largest} and "
         f"{first[others[0]]:.2f} to {first[others[-1]]:.2f} in the other balanced layers of the "
         f"main cell (seed {numbers.traces[0]['seed']}). Random matrices of their shapes, "
-        f"{shapes[0]} and {shapes[1]}, have {wide:.2f} and {square:.2f}: the spread is that of the "
+        f"{shapes[0]} and {shapes[1]}, have {wide:.2f} and {square:.2f}: the gap is one of the "
         "shapes, and what TempBalance does there is to let the projection learn faster and the "
         'rest slower, before it knows anything of the training. metric="alpha_excess" takes the '
         "shape out; the paper does not, and neither does this study."
@@ -175,14 +175,15 @@ def _other_rates(numbers: Numbers) -> str:
     rows, words = numbers.curve(), []
     for rate in dict.fromkeys(row["rate"] for row in rows):
         found = {row["what"]: row for row in matching(rows, rate=rate)}
-        base = found["base"]
+        base, against = found["base"], found["base against the chosen rate"]
+        beside = "" if base["chosen"] else f" ({_bounds(against, 0)} % against the chosen rate)"
         told = ", ".join(
             f"{what} {_bounds(row, 1)} %"
             for what, row in found.items()
             if not what.startswith("base")
         )
         words.append(
-            f"{rate:g} ({base['seeds']} seeds): base {_bounds(base, 3, '')}, spread "
+            f"{rate:g} ({base['seeds']} seeds): base {_bounds(base, 3, '')}{beside}, spread "
             f"{_bounds(found['base spread'], 2, '')}, {told}"
         )
     return (

@@ -58,13 +58,14 @@ def pictures(result: StudyResult) -> Pictures:
         "Gain against the amount of data": (
             gain(result),
             "Gain of TB-sigmoid over base, upwards is better. Dots: seeds; markers: means with "
-            "95 % intervals; line: ordinary least squares over all runs, its slope for each "
-            "doubling of the data.",
+            "95 % intervals; line: the mean of one line for each seed with every amount, its slope "
+            "for each doubling of the data.",
         ),
         "Against the learning rate": (
             against_rate(result),
-            "The main cell at every rate of the list, mean over seeds with 95 % intervals of each "
-            "alone; dotted: the rate that base was best at on the tuning seeds.",
+            "The main cell at every rate of the list, paired by seed: all judged seeds at the "
+            "dotted rate, which was best for base on the tuning seeds, the first few of them at "
+            "the others. Means with 95 % intervals of each alone.",
         ),
         "One training, layer by layer": (
             training(result),
@@ -167,11 +168,11 @@ def gain(result: StudyResult) -> Figure:
         axis.vlines(x, sign * part["low"], sign * part["high"], color=PALETTE["blue"], lw=1.6)
         axis.plot(x, sign * part["mean"], "o", ms=5.5, color=PALETTE["blue"])
         line = lines[lines["cell"] == cell].iloc[0]
-        fitted = line["start"] + line["slope"] * np.log2(x)
+        fitted = line["start"] + line["mean"] * np.log2(x)
         axis.plot(x, fitted, lw=1.4, ls="--", color=PALETTE["vermilion"])
         axis.axhline(0, color=PALETTE["black"], lw=0.8)
         ticks(axis, x, base=2)
-        words = f"slope {line['slope']:+.1f} [{line['low']:+.1f}, {line['high']:+.1f}]"
+        words = f"slope {line['mean']:+.1f} [{line['low']:+.1f}, {line['high']:+.1f}]"
         label(axis, f"{cell}\n{words}", "training examples", _GAIN[accuracy])
     return figure
 
@@ -188,7 +189,11 @@ def _seed_dots(axis: Axes, runs: pd.DataFrame, accuracy: bool) -> None:
 
 #: Of the picture against the rate: what is drawn, its heading, its axis.
 _CURVES = (
-    ({BASE: "base"}, "error of base", "nRMSE"),
+    (
+        {BASE: "base against the chosen rate"},
+        "error of base",
+        "nRMSE against the dotted rate (%)",
+    ),
     (
         {SIGMOID: f"{SIGMOID} change", INVERSE: f"{INVERSE} change"},
         "change of the error",

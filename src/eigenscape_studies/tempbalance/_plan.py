@@ -184,7 +184,7 @@ GPT_DIALECTS = Cell(
     width=64,
 )
 
-#: "small" takes half an hour of processor time, "full" about three hours.
+#: "small" takes 22 minutes of processor time; "full" is several times as much work.
 PLANS = {
     "small": TempBalancePlan(
         seeds=tuple(range(FIRST_JUDGED_SEED, FIRST_JUDGED_SEED + 24)),
