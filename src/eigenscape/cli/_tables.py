@@ -49,13 +49,13 @@ def layer_table(result: SpectraResult) -> pd.DataFrame:
             "kind": layer.kind,
             "shape": "×".join(map(str, layer.shape)),
             "eigs": layer.n_eigenvalues,
-            "alpha": cell(layer.alpha_hill),
+            "alpha": _three(layer.alpha_hill),
             "interval": _interval(layer.alpha_hill_low, layer.alpha_hill_high),
-            "random": cell(layer.alpha_null),
-            "excess": cell(layer.alpha_excess),
+            "random": _three(layer.alpha_null),
+            "excess": _three(layer.alpha_excess),
             "ks alpha": _plus_minus(layer.alpha_ks, 2 * layer.sigma),
             "spikes": layer.spikes,
-            "stable rank": cell(layer.stable_rank),
+            "stable rank": _three(layer.stable_rank),
             "label": layer.label or "–",
         }
         for layer in result
@@ -132,6 +132,11 @@ def cell(value: Any) -> str:
 def _one_line_each(table: pd.DataFrame) -> pd.DataFrame:
     """Escape what names from a file may hold; nothing is shortened."""
     return table.map(lambda value: printable(value, None) if isinstance(value, str) else value)
+
+
+def _three(value: float) -> str:
+    """Three digits: intervals of an exponent are wider than the fourth."""
+    return "–" if math.isnan(value) else f"{value:.3g}"
 
 
 def _interval(low: float, high: float) -> str:
