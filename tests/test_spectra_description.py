@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from eigenscape.checkup import checkup
-from eigenscape.checkup._sentences import described, not_told
+from eigenscape.checkup._sentences import described, not_told, second_look
 from eigenscape.cli import main
 from eigenscape.errors import InputError
 from eigenscape.spectra import CERTAIN, LABELS, Precision, analyze
@@ -184,17 +184,17 @@ def test_the_findings_judge_no_training_and_say_so():
     certain = [found.text for found in result.findings if found.basis == "measurement"]
     assert any("NaN or infinite weights: nan (2,400 of 2,400" in text for text in certain)
     assert any("All weights are zero: zero (all 2,400" in text for text in certain)
-    (look,) = (text for text in certain if "random-like" in text)
+    (look,) = (text for text in certain if "random-like layers" in text)
     assert "1 of the 2 random-like layers has rows or columns whose norms differ" in look
     assert "(moved; most in moved, by" in look
     assert "random: neither the spectrum nor the norms" in look
 
 
-def rule(right, given, kind="diagnosis", says="It is over-fitted."):
+def rule(right, given, kind="diagnosis", statement="over-fitted"):
     return Precision(
-        statement=says,
+        statement=statement,
         kind=kind,
-        says=says,
+        says="It is so.",
         given=given,
         right=right,
         positives=20,
@@ -204,21 +204,55 @@ def rule(right, given, kind="diagnosis", says="It is over-fitted."):
 
 
 def test_the_reason_comes_from_the_table_whichever_way_it_came_out():
-    weak, strong = rule(14, 25, says="It is over-fitted."), rule(19, 20, says="The rate is high.")
-    mute = rule(0, 0, says="Never said.")
-    plain = "A spectrum does not tell whether the network is well trained: held-out loss does"
-    assert not_told([mute]).startswith(plain)
-    assert not_told([]) == not_told([rule(1, 1, kind="description")])
-    assert "None of the 1 rules" not in not_told([])
-    none = not_told([weak, mute])
-    assert "None of the 1 rules that were judged on 40 networks of known state" in none
-    assert "the best was right 14 of 25 times (95 % interval from 0.37)" in none
+    weak, strong = rule(14, 25), rule(19, 20, statement="rate too high")
+    mute, action = rule(0, 0, statement="never said"), rule(9, 9, "action", "raise the rate")
+    of_layers = replace(weak, unit="layers", right=24)
+    plain = not_told([])
+    assert plain.startswith(
+        "A spectrum does not tell whether the network is well trained: held-out"
+    )
+    for table in ([mute], [strong], [action], [of_layers], [rule(1, 2, kind="description")]):
+        assert not_told(table) == plain
+    none = not_told([weak, mute, of_layers])
+    assert "Of 2 rules on weights that were judged on 40 networks of known state, none is" in none
+    assert "the most certain was right 14 of 25 times (0.56 [0.37, 0.73])" in none
     assert "over-fitted" not in none  # what is dropped is not said, not even as a quotation
     some = not_told([weak, strong, mute])
-    assert "1 of the 2 rules" in some
-    assert "right 14 of 25 times" in some
-    assert "Where none of them speaks, nothing is known." in some
-    assert "best of the others" not in not_told([strong])
+    assert "Of 3 rules on weights that were judged on 40 networks of known state, 1 is" in some
+    assert "was right 14 of 25 times" in some
+    assert "2 are right" in not_told([weak, strong, strong])
+    assert "raise the rate" not in not_told([weak, replace(action, right=5)])
+
+
+def test_the_second_look_quotes_how_often_it_was_right():
+    torch.manual_seed(0)
+    result = analyze({"random": torch.randn(64, 64)})
+    (bare,) = second_look(result, [])
+    assert bare.text.endswith("That does not show that they are at one.")
+    known = replace(rule(14, 37, statement="at its random start"), unit="layers")
+    (quoted,) = second_look(result, [known])
+    assert quoted.text.endswith("at one: of 37 such layers of known state, 14 were.")
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "moved", "rest"),
+    [
+        (5.01, 0.0, True, False),
+        (0.0, -5.01, True, False),
+        (4.99, -4.99, False, False),
+        (3.01, 0.0, False, False),
+        (2.99, -2.99, False, True),
+        (math.nan, math.nan, False, False),
+        (math.nan, 6.0, True, False),
+    ],
+)
+def test_the_second_look_on_both_sides_of_its_borders(plain, rows, columns, moved, rest):
+    random_like = describe(replace(plain, alpha_hill=NULL))
+    layer = replace(plain, description=random_like, row_dispersion=rows, column_dispersion=columns)
+    result = replace(analyze({"w": torch.randn(40, 60)}), layers=(layer,))
+    said = " ".join(found.text for found in second_look(result, []))
+    assert ("did not keep a start" in said) is moved
+    assert ("as at a random start" in said) is rest
 
 
 def test_the_shipped_table_is_what_a_checkup_quotes(plain):

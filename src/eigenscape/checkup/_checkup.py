@@ -169,7 +169,7 @@ def checkup_twins(
             Finding(text=_spectra(examined, healthy.name, sick.name), basis="measurement"),
             *(
                 replace(found, text=f"{sick.name}: {found.text}")
-                for found in second_look(examined[sick.name])
+                for found in second_look(examined[sick.name], precisions())
             ),
             Finding(text=not_told(precisions()), basis="description"),
             *(

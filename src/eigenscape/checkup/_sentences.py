@@ -13,6 +13,8 @@ _NAMED = 3
 #: Dispersion beyond which entries were not drawn independently: of 16 rows of independent entries
 #: two matrices in ten thousand go so far, of 64 rows and more fewer than one.
 _DEPARTS = 5.0
+#: Dispersion below which layers were judged by the study ``verdicts`` as if at a random start.
+_INDEPENDENT = 3.0
 
 
 def described(
@@ -24,12 +26,13 @@ def described(
         result: the layer table.
         table: how often rules on such tables were right; by default the one that is shipped.
     """
+    table = precisions() if table is None else table
     return (
         Finding(text=_scope(result), basis="measurement"),
         Finding(text=_state(result), basis="description"),
         *_certain(result),
-        *second_look(result),
-        Finding(text=not_told(precisions() if table is None else table), basis="description"),
+        *second_look(result, table),
+        Finding(text=not_told(table), basis="description"),
     )
 
 
@@ -75,13 +78,14 @@ def _certain(result: SpectraResult) -> Iterator[Finding]:
         yield Finding(text=text, basis="measurement")
 
 
-def second_look(result: SpectraResult) -> Iterator[Finding]:
+def second_look(result: SpectraResult, table: Sequence[Precision]) -> Iterator[Finding]:
     """Whether layers of random-like spectrum have the norms of independent entries, too."""
+    known = next((row for row in table if row.statement == "at its random start"), None)
     random_like = labelled(result, "random-like")
     if not random_like:
         return
     moved = [layer for layer in random_like if _departure(layer) > _DEPARTS]
-    rest = [layer for layer in random_like if _departure(layer) <= _DEPARTS]
+    rest = [layer for layer in random_like if _departure(layer) < _INDEPENDENT]
     parts = []
     if moved:
         most = max(moved, key=_departure)
@@ -95,7 +99,12 @@ def second_look(result: SpectraResult) -> Iterator[Finding]:
     if rest:
         parts.append(
             f"{named(rest)}: neither the spectrum nor the norms of rows and columns differ from "
-            "independent entries, as at a random start; some trained layers look so too"
+            "independent entries, as at a random start. That does not show that they are at one"
+            + (
+                f": of {known.given} such layers of known state, {known.right} were"
+                if known and known.given
+                else ""
+            )
         )
     if parts:
         yield Finding(text=". ".join(parts) + ".", basis="measurement")
@@ -113,18 +122,18 @@ def not_told(table: Sequence[Precision]) -> str:
         "A spectrum does not tell whether the network is well trained: held-out loss does "
         "(--probe, --text)."
     )
-    rules = [row for row in table if row.kind != "description" and row.given]
-    dropped = [row for row in rules if not row.printed]
-    if not rules:
+    rules = [row for row in table if row.unit == "networks" and row.kind != "description"]
+    dropped = [row for row in rules if row.kind == "diagnosis" and row.given and not row.printed]
+    if not dropped:
         return text
-    best = max(dropped or rules, key=lambda row: row.low)
-    judged = f"{len(rules)} rules that were judged on {best.networks} networks of known state"
-    said = f"was right {best.right} of {best.given} times (95 % interval from {best.low:.2f})"
-    if len(dropped) == len(rules):
-        return f"{text} None of the {judged} is right often enough to be printed; the best {said}."
-    kept = f"{len(rules) - len(dropped)} of the {judged} are right often enough to be printed"
-    rest = f"; the best of the others {said}" if dropped else ""
-    return f"{text} {kept}{rest}. Where none of them speaks, nothing is known."
+    best = max(dropped, key=lambda row: row.low)
+    kept = sum(row.printed for row in rules)
+    return (
+        f"{text} Of {len(rules)} rules on weights that were judged on {best.networks} networks of "
+        f"known state, {kept or 'none'} {'is' if kept < 2 else 'are'} right often enough to be "
+        f"printed; of the other diagnoses the most certain was right {best.right} of "
+        f"{best.given} times ({best.interval.words(2)})."
+    )
 
 
 def labelled(result: SpectraResult, label: str) -> list[LayerSpectrum]:
