@@ -215,11 +215,11 @@ def test_the_reason_comes_from_the_table_whichever_way_it_came_out():
         assert not_told(table) == plain
     none = not_told([weak, mute, of_layers])
     assert "Of 2 rules on weights that were judged on 40 networks of known state, none is" in none
-    assert "the most certain was right 14 of 25 times (0.56 [0.37, 0.73])" in none
+    assert "the most certain diagnosis was right 14 of 25 times (0.56 [0.37, 0.73])" in none
     assert "over-fitted" not in none  # what is dropped is not said, not even as a quotation
     some = not_told([weak, strong, mute])
     assert "Of 3 rules on weights that were judged on 40 networks of known state, 1 is" in some
-    assert "was right 14 of 25 times" in some
+    assert "the most certain other diagnosis was right 14 of 25 times" in some
     assert "2 are right" in not_told([weak, strong, strong])
     assert "raise the rate" not in not_told([weak, replace(action, right=5)])
 

@@ -131,7 +131,7 @@ def not_told(table: Sequence[Precision]) -> str:
     return (
         f"{text} Of {len(rules)} rules on weights that were judged on {best.networks} networks of "
         f"known state, {kept or 'none'} {'is' if kept < 2 else 'are'} right often enough to be "
-        f"printed; of the other diagnoses the most certain was right {best.right} of "
+        f"printed; the most certain {'other ' if kept else ''}diagnosis was right {best.right} of "
         f"{best.given} times ({best.interval.words(2)})."
     )
 
