@@ -1,7 +1,8 @@
 """The five largest Hessian eigenvalues: products, time and error, side by side in one run.
 
-python benchmarks/hessian.py mlp       # pip install "eigenscape[oracle]"; an MLP on the digits
-python benchmarks/hessian.py resnet    # a published ResNet-20 on 40 CIFAR-10 images; needs the data
+    pip install --no-deps curvlinops-for-pytorch==3.0.1 pyhessian==0.1 einops einconv backpack-for-pytorch unfoldNd
+    python benchmarks/hessian.py mlp       # an MLP on the digits
+    python benchmarks/hessian.py resnet    # a published ResNet-20 on 40 CIFAR-10 images; needs the data
 """
 
 from __future__ import annotations
