@@ -1,8 +1,9 @@
-"""The five largest Hessian eigenvalues: products, time and error, side by side in one run.
+r"""The five largest Hessian eigenvalues: products, time and error, side by side in one run.
 
-    pip install --no-deps curvlinops-for-pytorch==3.0.1 pyhessian==0.1 einops einconv backpack-for-pytorch unfoldNd
+    pip install tqdm && pip install --no-deps curvlinops-for-pytorch==3.0.1 PyHessian==0.1 \
+        backpack-for-pytorch einops einconv linear_operator opt-einsum
     python benchmarks/hessian.py mlp       # an MLP on the digits
-    python benchmarks/hessian.py resnet    # a published ResNet-20 on 40 CIFAR-10 images; needs the data
+    python benchmarks/hessian.py resnet    # a published ResNet-20 on 40 images; needs the data
 """
 
 from __future__ import annotations

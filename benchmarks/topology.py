@@ -1,11 +1,12 @@
 """Merge trees of grids: time and memory against GUDHI and Landscaper, in one run.
 
     python benchmarks/topology.py peers --landscaper-python ENV/bin/python
+    python benchmarks/topology.py planar     # against GUDHI's fast path for planes
     python benchmarks/topology.py file       # a 41^4 grid from a file, through the command
 
-GUDHI comes with ``pip install "eigenscape[oracle]"``. Landscaper needs an environment of its own
-(``pip install torch==2.13.0 landscaper==1.3.1``: its pins do not fit ours); without the option its
-column says so. It is given ``--timeout`` seconds for each grid.
+GUDHI comes with ``pip install "eigenscape[oracle]"``, numba with ``eigenscape[fast]``.
+Landscaper needs an environment of its own (``pip install torch==2.13.0 landscaper==1.3.1``: its
+pins do not fit ours); without the option its column says so. It is given ``--timeout`` seconds for each grid.
 """
 
 from __future__ import annotations
@@ -132,6 +133,52 @@ def peers(python: str | None, timeout: float) -> None:
         )
 
 
+def planar() -> None:
+    """GUDHI's pairs of a plane against our merge tree, with and without the compiled sweep."""
+    from gudhi.sklearn.cubical_persistence import CubicalPersistence
+
+    import eigenscape.topology._sweep as sweeping
+    from eigenscape.topology import merge_tree
+
+    theirs = CubicalPersistence(homology_dimensions=0)
+    there = sweeping.numba_is_there
+    print(
+        "full connectivity, seed 0, one thread, processor time, best of 5; ours over GUDHI's in brackets"
+    )
+    for shape in ((201, 201), (1100, 900)):
+        noise = np.random.default_rng(0).normal(size=shape)
+        squares = [np.linspace(-1, 1, side) ** 2 for side in shape]
+        bowl = np.add.outer(*squares)
+        for name, values in (
+            ("noise", noise),
+            ("bowl + 5 % noise", bowl + 0.05 * noise),
+            ("bowl", bowl),
+            ("noise in 256 steps", np.round(noise * 32)),
+        ):
+            times: dict[str, float] = {}
+            for way in ("gudhi", "fast", "plain"):
+                sweeping.numba_is_there = there if way == "fast" else lambda: False
+
+                def run(v=values, w=way):
+                    return theirs.fit_transform([v]) if w == "gudhi" else merge_tree(v)
+
+                run()
+                taken = []
+                for _ in range(5):
+                    start = time.process_time()
+                    run()
+                    taken.append(time.process_time() - start)
+                times[way] = min(taken) * 1e3
+            ratio = {way: each / times["gudhi"] for way, each in times.items()}
+            print(
+                f"{shape[0]} x {shape[1]}, {name}: {merge_tree(values).n_minima} minima; "
+                f"GUDHI's pairs {times['gudhi']:.1f} ms; our tree with [fast] {times['fast']:.1f} ms "
+                f"({ratio['fast']:.1f}), without {times['plain']:.1f} ms ({ratio['plain']:.1f})",
+                flush=True,
+            )
+    sweeping.numba_is_there = there
+
+
 def file() -> None:
     """The command on a 41^4 grid in a file: wall time and peak memory of the process."""
     with tempfile.TemporaryDirectory() as folder:
@@ -167,13 +214,15 @@ def file() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("peers", "file"))
+    parser.add_argument("what", choices=("peers", "planar", "file"))
     parser.add_argument("--landscaper-python")
     parser.add_argument("--timeout", type=float, default=180.0)
     args = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, numpy {np.__version__}")
     if args.what == "peers":
         peers(args.landscaper_python, args.timeout)
+    elif args.what == "planar":
+        planar()
     else:
         file()
 

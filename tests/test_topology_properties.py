@@ -69,13 +69,13 @@ def find(owner, v):
 @examples(150)
 @given(st.one_of(tied, smooth), names)
 def test_equal_to_the_sweep_by_hand(values, connectivity):
-    tree = merge_tree(values, connectivity)
+    tree = merge_tree(values, connectivity, keep_ties=True)
     flat, edges = values.reshape(-1).tolist(), edges_of(values.shape, connectivity)
     pairs, arc, saddles = by_hand(flat, edges)
     assert sorted(zip(tree.birth_index.tolist(), tree.death_index.tolist(), strict=True)) == pairs
     assert tree.saddles.tolist() == saddles
     assert [int(tree.node_index[a]) for a in tree.arc_of] == [arc[v] for v in range(len(flat))]
-    graph = merge_tree_of_graph(flat, edges)
+    graph = merge_tree_of_graph(flat, edges, keep_ties=True)
     assert graph.parent_index.tolist() == tree.parent_index.tolist()
     assert graph.samples.tolist() == tree.samples.tolist()
 

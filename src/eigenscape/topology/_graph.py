@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Literal, Protocol, get_args
@@ -19,6 +20,7 @@ NEIGHBORHOODS: tuple[Neighborhood, ...] = get_args(Neighborhood)
 MOST_FULL_AXES = 11
 
 Ints = NDArray[np.int32]
+Longs = NDArray[np.int64]
 
 
 class Graph(Protocol):
@@ -29,6 +31,9 @@ class Graph(Protocol):
 
     def crossings(self, label: Ints, rank: Ints) -> Iterator[tuple[Ints, Ints, Ints]]:
         """Yield the edges between different labels: both labels and the higher rank."""
+
+    def level(self, heights: NDArray[np.float64]) -> Iterator[tuple[Longs, Longs]]:
+        """Yield the edges between equal heights: both vertices."""
 
 
 def offsets(connectivity: str, dim: int) -> list[tuple[int, ...]]:
@@ -95,7 +100,20 @@ class GridGraph:
 
     def __init__(self, shape: Sequence[int], connectivity: str) -> None:
         self._shape = tuple(shape)
-        self._sides = [_sides(step) for step in offsets(connectivity, len(self._shape))]
+        self._steps = offsets(connectivity, len(self._shape))
+        self._sides = [_sides(step) for step in self._steps]
+
+    def padded(self) -> tuple[Ints, int, Longs]:
+        """Return each sample's place in the grid with a margin, its size, and neighbours' steps.
+
+        Steps lead from a place to the places of all neighbours; the margin is one sample wide.
+        """
+        wide = tuple(side + 2 for side in self._shape)
+        inner = (slice(1, -1),) * len(wide)
+        places = np.arange(math.prod(wide), dtype=np.int32).reshape(wide)[inner].reshape(-1)
+        strides = np.array([math.prod(wide[axis + 1 :]) for axis in range(len(wide))])
+        half = np.array(self._steps) @ strides
+        return places, math.prod(wide), np.concatenate((half, -half))
 
     def lowest(self, rank: Ints) -> Ints:
         """Return, for each vertex, the lowest rank among itself and its neighbours."""
@@ -128,6 +146,15 @@ class GridGraph:
                     yield labels[here][news], labels[there][news], ranks[here][news]
         apart = first != labels
         yield labels[apart], first[apart], ranks[apart]
+
+    def level(self, heights: NDArray[np.float64]) -> Iterator[tuple[Longs, Longs]]:
+        """Yield the edges between equal heights, those along one step at a time."""
+        grid = heights.reshape(self._shape)
+        for here, there in self._sides:
+            equal = grid[here] == grid[there]
+            if equal.any():
+                index = np.arange(grid.size).reshape(self._shape)
+                yield index[here][equal], index[there][equal]
 
 
 def _sides(step: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
@@ -163,3 +190,9 @@ class EdgeGraph:
         apart = here != there
         heights = np.maximum(rank[self._here], rank[self._there])
         yield here[apart], there[apart], heights[apart]
+
+    def level(self, heights: NDArray[np.float64]) -> Iterator[tuple[Longs, Longs]]:
+        """Yield the edges between equal heights."""
+        equal = heights[self._here] == heights[self._there]
+        if equal.any():
+            yield self._here[equal], self._there[equal]

@@ -9,13 +9,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from eigenscape.errors import InputError
 from eigenscape.topology._graph import EdgeGraph, Graph, GridGraph, Neighborhood
+from eigenscape.topology._plateaus import join_plateaus, plateau_ranks, plateaus
 from eigenscape.topology._simplify import cancel
 from eigenscape.topology._sweep import sweep
 from eigenscape.topology._tree import MergeTree, pair_heights
 
 
 def merge_tree(
-    values: ArrayLike, connectivity: Neighborhood = "full", *, superlevel: bool = False
+    values: ArrayLike,
+    connectivity: Neighborhood = "full",
+    *,
+    superlevel: bool = False,
+    keep_ties: bool = False,
 ) -> MergeTree:
     """Return the merge tree of an n-dimensional grid.
 
@@ -24,12 +29,17 @@ def merge_tree(
     the lower minimum continues (the elder rule). Exact, with no loop over samples: each sample is
     labelled by steepest descent, and the graph of labels is merged instead.
 
+    Breaking ties splits a plateau into minima and saddles of one value. They are left out: a
+    connected plateau is one minimum (named by its first sample), one saddle (named by the first at
+    which basins meet) or neither.
+
     Args:
         values: any shape of one or more axes; +inf is the top of everything, and never a minimum
             of its own where anything finite is connected to it.
         connectivity: ``"full"`` (all 3^n - 1 neighbours; valleys that run diagonally stay
             whole), ``"freudenthal"`` (as TTK triangulates a grid) or ``"cross"`` (2 n).
         superlevel: follow superlevel sets, from the maxima down.
+        keep_ties: keep the pairs of persistence 0 and the saddles that breaking ties makes.
 
     Raises:
         InputError: no sample, NaN or -inf (+inf for superlevel), or values that are not real
@@ -40,13 +50,16 @@ def merge_tree(
     ([3, 1, 5], [2, 4], [2.0, 2.0])
     >>> dict(zip(tree.node_index.tolist(), tree.samples.tolist()))
     {3: 1, 1: 1, 5: 1, 2: 1, 4: 3}
+    >>> stairs = [1.0, 1.0, 0.0]
+    >>> merge_tree(stairs).n_minima, merge_tree(stairs, keep_ties=True).n_minima
+    (1, 2)
     """
     grid = real_values(values, superlevel=superlevel)
-    return _tree(grid, GridGraph(grid.shape, connectivity), connectivity, superlevel)
+    return _tree(grid, GridGraph(grid.shape, connectivity), connectivity, superlevel, keep_ties)
 
 
 def merge_tree_of_graph(
-    values: ArrayLike, edges: ArrayLike, *, superlevel: bool = False
+    values: ArrayLike, edges: ArrayLike, *, superlevel: bool = False, keep_ties: bool = False
 ) -> MergeTree:
     """Return the merge tree of a function on the vertices of a graph.
 
@@ -54,6 +67,7 @@ def merge_tree_of_graph(
         values: ``(N,)``.
         edges: ``(m, 2)`` numbers of vertices, each edge once or more.
         superlevel: follow superlevel sets.
+        keep_ties: as for :func:`merge_tree`.
 
     Raises:
         InputError: edges of another shape or beyond the vertices, or values that
@@ -75,7 +89,7 @@ def merge_tree_of_graph(
             f"edges name vertices {pairs.min()} to {pairs.max()}; there are {len(heights)}, "
             "counted from 0"
         )
-    return _tree(heights, EdgeGraph(pairs.astype(np.int64)), "graph", superlevel)
+    return _tree(heights, EdgeGraph(pairs.astype(np.int64)), "graph", superlevel, keep_ties)
 
 
 def real_values(values: ArrayLike, *, superlevel: bool = False) -> NDArray[np.float64]:
@@ -124,10 +138,16 @@ def real_values(values: ArrayLike, *, superlevel: bool = False) -> NDArray[np.fl
 
 
 def _tree(
-    values: NDArray[np.float64], graph: Graph, connectivity: str, superlevel: bool
+    values: NDArray[np.float64],
+    graph: Graph,
+    connectivity: str,
+    superlevel: bool,
+    keep_ties: bool,
 ) -> MergeTree:
     flat = values.reshape(-1)
-    found = sweep(-flat if superlevel else flat, graph)
+    heights = -flat if superlevel else flat
+    plateau = None if keep_ties else plateaus(heights, graph)
+    found = sweep(heights if plateau is None else plateau_ranks(heights, plateau), graph)
     order = by_persistence(flat, found.births, found.deaths)
     arrays: dict[str, Any] = {
         "node_index": found.node,
@@ -141,7 +161,10 @@ def _tree(
         "essential": found.essential,
     }
     tree = MergeTree(values=values, connectivity=connectivity, superlevel=superlevel, **arrays)
-    return cancel(tree, np.isfinite(tree.births))  # a patch of infinite samples is no basin
+    stays = np.isfinite(tree.births)  # a patch of infinite samples is no basin
+    if plateau is None:
+        return cancel(tree, stays)
+    return join_plateaus(cancel(tree, stays & (tree.persistence > 0)), plateau)
 
 
 def by_persistence(

@@ -143,6 +143,13 @@ def examine_topology(
     whole = merge_tree(values, connectivity, superlevel=superlevel)
     tree = whole.simplify(simplify, relative=relative)
     notes = list(grid.notes)
+    lost = int(np.isinf(values).sum())
+    if lost:
+        where = "below" if superlevel else "above"
+        verb = "is" if lost == 1 else "are"
+        notes.append(
+            f"{lost} of {values.size:,} samples {verb} NaN or infinite: taken as {where} all others"
+        )
     if sensitivity is None and grid.values.size > LARGEST_STORED:
         notes.append(
             f"{grid.values.size:,} samples: the other connectivities were not counted "
