@@ -6,7 +6,8 @@
 
 GUDHI comes with ``pip install "eigenscape[oracle]"``, numba with ``eigenscape[fast]``.
 Landscaper needs an environment of its own (``pip install torch==2.13.0 landscaper==1.3.1``: its
-pins do not fit ours); without the option its column says so. It is given ``--timeout`` seconds for each grid.
+pins do not fit ours); without the option its column says so. It is given ``--timeout`` seconds for
+each grid.
 """
 
 from __future__ import annotations
@@ -143,7 +144,8 @@ def planar() -> None:
     theirs = CubicalPersistence(homology_dimensions=0)
     there = sweeping.numba_is_there
     print(
-        "full connectivity, seed 0, one thread, processor time, best of 5; ours over GUDHI's in brackets"
+        "full connectivity, seed 0, one thread, processor time, best of 5; "
+        "ours over GUDHI's in brackets"
     )
     for shape in ((201, 201), (1100, 900)):
         noise = np.random.default_rng(0).normal(size=shape)
@@ -172,7 +174,8 @@ def planar() -> None:
             ratio = {way: each / times["gudhi"] for way, each in times.items()}
             print(
                 f"{shape[0]} x {shape[1]}, {name}: {merge_tree(values).n_minima} minima; "
-                f"GUDHI's pairs {times['gudhi']:.1f} ms; our tree with [fast] {times['fast']:.1f} ms "
+                f"GUDHI's pairs {times['gudhi']:.1f} ms; "
+                f"our tree with [fast] {times['fast']:.1f} ms "
                 f"({ratio['fast']:.1f}), without {times['plain']:.1f} ms ({ratio['plain']:.1f})",
                 flush=True,
             )
