@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eigenscape.spectra import precisions
+from eigenscape.spectra import Precision, precisions
 from eigenscape.stats import share
 from eigenscape_studies import get_study
 from eigenscape_studies.verdicts import _choice
@@ -15,7 +15,7 @@ from eigenscape_studies.verdicts._families import FAMILIES
 from eigenscape_studies.verdicts._judge import judged
 from eigenscape_studies.verdicts._measure import METRICS
 from eigenscape_studies.verdicts._plan import ARMS, REGIMES, VerdictsPlan
-from eigenscape_studies.verdicts._precisions import SAYS, held_back, shipped_text
+from eigenscape_studies.verdicts._precisions import LOOKS, SAYS, held_back, shipped_text
 from eigenscape_studies.verdicts._rules import Cut, Rule, fitted, lower_limits
 from eigenscape_studies.verdicts._truth import (
     LAYER_STATEMENTS,
@@ -220,32 +220,32 @@ def test_the_shipped_table_is_of_the_committed_rules():
     assert [row.statement for row in chosen] == list(SAYS)
     for row in chosen:
         assert row.rule == committed()[row.statement]["chosen"].rule.words()
-    assert {row.looks for row in precisions()} == {1}
+    assert {row.looks for row in precisions()} == {LOOKS}
 
 
 # given, right and true of all, on 54 networks and 486 layers of the held-back half
 RECORD = (
-    ("under-trained", 8, 6, 24),
+    ("under-trained", 7, 6, 24),
     ("over-fitted", 14, 2, 6),
     ("rate too high", 2, 1, 1),
-    ("too few data", 3, 1, 11),
+    ("too few data", 23, 2, 11),
     ("decay too large", 2, 2, 6),
     ("well trained", 0, 0, 20),
     ("train longer", 7, 5, 20),
     ("raise the rate", 4, 4, 9),
-    ("lower the rate or stop earlier", 4, 1, 7),
-    ("more data", 3, 1, 11),
-    ("at its random start", 37, 14, 14),
-    ("near its random start", 37, 20, 20),
-    ("under-trained", 25, 14, 24),
+    ("lower the rate or stop earlier", 14, 2, 7),
+    ("more data", 23, 2, 11),
+    ("at its random start", 38, 14, 14),
+    ("near its random start", 38, 20, 20),
+    ("under-trained", 26, 15, 24),
     ("over-fitted", 25, 4, 6),
     ("rate too high", 25, 1, 1),
-    ("well trained", 4, 2, 20),
-    ("train longer", 25, 13, 20),
-    ("raise the rate", 25, 7, 9),
+    ("well trained", 3, 2, 20),
+    ("train longer", 26, 13, 20),
+    ("raise the rate", 26, 7, 9),
     ("lower the rate or stop earlier", 25, 5, 7),
-    ("at its random start", 40, 14, 14),
-    ("near its random start", 40, 20, 20),
+    ("at its random start", 41, 14, 14),
+    ("near its random start", 41, 20, 20),
 )
 
 
@@ -259,8 +259,17 @@ def test_the_shipped_table_is_what_was_measured():
         if row.given:
             found = share(row.right, row.given)
             assert (row.precision, row.low, row.high) == found[:3]
-            assert row.printed == (found.mean >= 0.8 and found.low >= 0.6)
-    assert not any(row.printed for row in precisions())
+            assert row.passes == (found.mean >= 0.8 and found.low >= 0.6)
+    assert not any(row.printed or row.passes for row in precisions())
+
+
+def test_only_a_first_look_is_printed():
+    counts = {"given": 20, "right": 19, "positives": 20, "networks": 40}
+    first = Precision(statement="x", kind="action", says="Do x.", families=("a",), **counts)
+    assert first.printed
+    second = replace(first, looks=2)
+    assert second.passes
+    assert not second.printed
 
 
 # ---- the study

@@ -88,7 +88,7 @@ def _passing(numbers: Numbers, contender: str, name: str, statement: str) -> Cla
         statement=statement,
         figure=_OURS,
         measured=words + ".",
-        verdict=verdict(*(row.printed for row in found if row)),
+        verdict=verdict(*(row.passes for row in found if row)),
     )
 
 
@@ -131,7 +131,7 @@ def random_start(numbers: Numbers) -> Claim:
             row = held_back(numbers.judgement, name, contender)
             if row:
                 words.append(f"{name}, {who}: {row.words()}")
-                passed += [row.printed] * (contender == "chosen")
+                passed += [row.passes] * (contender == "chosen")
     return Claim(
         name="layers near their random start",
         statement="The weights alone tell which layers did not leave their random start (moved by "

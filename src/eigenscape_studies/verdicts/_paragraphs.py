@@ -6,7 +6,7 @@ from eigenscape.spectra import Precision
 from eigenscape_studies._tables import Rows, matching
 from eigenscape_studies.verdicts._choice import RIVALS, committed
 from eigenscape_studies.verdicts._numbers import Numbers
-from eigenscape_studies.verdicts._precisions import SAYS, held_back, precision_of
+from eigenscape_studies.verdicts._precisions import LOOKS, SAYS, held_back, precision_of
 from eigenscape_studies.verdicts._real import said_of_real
 
 
@@ -63,13 +63,23 @@ def paragraphs(numbers: Numbers) -> dict[str, str]:
         "What may be printed": _listed(passed)
         or "Nothing: weights are described, and held-out loss decides.",
         "What is dropped": _listed(dropped) or "Nothing.",
+        "Looks": _looks(),
         "By family (right of given)": _by_family(numbers.judgement),
         "Rivals": _rivals(numbers.judgement),
-        "A second look": _second_look(numbers.layers),
+        "Asked afterwards": _afterwards(numbers.layers),
     }
     if numbers.left_out:
         found["Left out"] = " ".join(f"{name}: {why}." for name, why in numbers.left_out.items())
     return {heading: text for heading, text in found.items() if text}
+
+
+def _looks() -> str:
+    if LOOKS == 1:
+        return "The held-back half was looked at once."
+    return (
+        f"This is look {LOOKS} at the held-back half: the building half chose again after a number "
+        "that rules use had been corrected. A rule that passes only now is not printed."
+    )
 
 
 def _sentence(statements: int, passed: list[str]) -> str:
@@ -118,19 +128,19 @@ def _rivals(judgement: Rows) -> str:
         f"{committed()[name][who].right} of {committed()[name][who].given} on families left out "
         "of the building half"
         for (name, who), row in found.items()
-        if row.printed
+        if row.passes
     ]
     return (
-        f"Of {len(found)} rivals (8 for each statement) {len(words)} reach the figures on the "
-        f"held-back half: {'; '.join(words) or 'none'}. None of them was the choice of the "
-        "building half, and among so many some reach it by chance, so they are not used."
+        f"{len(words)} of {len(found)} rivals (8 for each statement) would pass on the held-back "
+        f"half: {'; '.join(words) or 'none'}. None of them was the choice of the building half, "
+        "and among so many some pass by chance, so they are not used."
     )
 
 
-def _second_look(layers: Rows) -> str:
+def _afterwards(layers: Rows) -> str:
     """What the counts of the layers' rule imply of the layers that it does not speak of.
 
-    Nobody had asked this before the half was judged, so it is a second look at it.
+    Nobody had asked this before the half was judged.
     """
     rows = matching(layers, half="held back")
     rule = committed()["near its random start"]["chosen"].rule
