@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from eigenscape.checkpoints import open_checkpoint
+from eigenscape.checkpoints import open_checkpoint, save_checkpoint
+from eigenscape.cli import main
 from eigenscape.errors import EigenscapeError, InputError
 from eigenscape.layers import (
     HANDLERS,
@@ -436,3 +437,15 @@ def test_a_stack_of_another_shape_is_the_handlers_mistake(build, seen):
             analyze({"fc.weight": torch.randn(20, 24)})
     finally:
         HANDLERS.remove("wrong")
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["spectra A", "checkup A --out OUT", "compare A A", "allocate sparsity A --sparsity 0.5"],
+)
+def test_verbs_tell_a_mistyped_pattern(words, tmp_path, capsys):
+    path = save_checkpoint(PATTERNS, tmp_path / "a.safetensors")
+    places = {"A": str(path), "OUT": str(tmp_path / "out")}
+    given = [places.get(word, word) for word in words.split()]
+    assert main([*given, "--exclude", "*.fcc"]) == 2
+    assert "--exclude *.fcc matches nothing; near: h." in capsys.readouterr().err
