@@ -193,7 +193,13 @@ class Numbers:
             amount: dict(zip(self._seeds(cell, amount), values_at(amount), strict=True))
             for amount in amounts
         }
-        both = [seed for seed in known[amounts[0]] if all(seed in known[a] for a in amounts)]
+        both = [
+            seed
+            for seed in known[amounts[0]]
+            if all(np.isfinite(known[amount].get(seed, np.nan)) for amount in amounts)
+        ]
+        if len(amounts) < 2 or not both:
+            return np.empty((0, 2))
         values = np.array([[known[amount][seed] for seed in both] for amount in amounts])
         lines: Array = np.polyfit(np.log2(amounts), values, 1).T
         return lines
@@ -269,7 +275,7 @@ def tables(numbers: Numbers) -> dict[str, Rows]:
         "lines": [
             {
                 "cell": cell,
-                "start": float(np.nanmean(numbers.gain_lines(cell)[:, 1])),
+                "start": interval(numbers.gain_lines(cell)[:, 1]).mean,
                 **numbers.family[Key("gain by amount", cell, 0, SIGMOID, "")]._asdict(),
             }
             for cell in numbers.cells
