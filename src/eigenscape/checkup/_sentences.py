@@ -89,12 +89,12 @@ def second_look(result: SpectraResult, table: Sequence[Precision]) -> Iterator[F
     parts = []
     if moved:
         most = max(moved, key=_departure)
+        one = len(moved) == 1
+        far = f"{'' if one else f'most in {most.name}, '}by {_departure(most):.0f} standard deviations"
         parts.append(
-            f"{len(moved)} of the {_count(len(random_like), 'random-like layer')} "
-            f"{'has' if len(moved) == 1 else 'have'} rows or columns whose norms differ more or "
-            f"less than those of independent entries would ({named(moved)}; most in {most.name}, "
-            f"by {_departure(most):.0f} standard deviations): such layers did not keep a start of "
-            "independent entries"
+            f"{len(moved)} of {_count(len(random_like), 'random-like layer')} ({named(moved)}; {far}) "
+            f"{'has' if one else 'have'} rows or columns whose norms do not vary as those of "
+            f"independent entries would: {'it' if one else 'they'} did not keep such a start"
         )
     if rest:
         parts.append(
