@@ -90,11 +90,12 @@ def second_look(result: SpectraResult, table: Sequence[Precision]) -> Iterator[F
     if moved:
         most = max(moved, key=_departure)
         one = len(moved) == 1
-        far = f"{'' if one else f'most in {most.name}, '}by {_departure(most):.0f} standard deviations"
+        far = f"by {_departure(most):.0f} standard deviations"
+        far = far if one else f"most in {most.name}, {far}"
         parts.append(
-            f"{len(moved)} of {_count(len(random_like), 'random-like layer')} ({named(moved)}; {far}) "
-            f"{'has' if one else 'have'} rows or columns whose norms do not vary as those of "
-            f"independent entries would: {'it' if one else 'they'} did not keep such a start"
+            f"{len(moved)} of {_count(len(random_like), 'random-like layer')} ({named(moved)}; "
+            f"{far}) {'has' if one else 'have'} rows or columns whose norms do not vary as those "
+            f"of independent entries would: {'it' if one else 'they'} did not keep such a start"
         )
     if rest:
         parts.append(
