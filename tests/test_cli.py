@@ -397,3 +397,21 @@ def test_a_gate_does_not_pass_on_what_it_did_not_see(capsys, tmp_path):
     code, _, err = run(capsys, "spectra", tmp_path / "bias.pt", "--fail-on", "not-finite")
     assert code == 1
     assert "no layer was examined" in err
+
+
+def test_a_narrow_terminal_gets_fewer_columns_not_broken_words(model, monkeypatch, capsys):
+    from eigenscape.cli import _tables
+    from eigenscape.spectra import analyze
+
+    table = _tables.layer_table(analyze(model))
+    shown = {}
+    for width in (80, 120, 170):
+        monkeypatch.setattr(_tables, "_WIDE", width)
+        _tables.print_frame(table, "table", spare=_tables.SPARE)
+        shown[width] = capsys.readouterr().out
+        assert all(len(line) <= width for line in shown[width].splitlines())
+    assert "(not shown at this width: interval, " in shown[80]
+    assert "random-like" in shown[80]
+    assert "not shown" not in shown[170]
+    _tables.print_frame(table, "csv", spare=_tables.SPARE)
+    assert "interval" in capsys.readouterr().out

@@ -197,7 +197,7 @@ def _write_page(result: CheckupResult, path: Path) -> None:
 
 
 def _print(result: CheckupResult, form: str) -> None:
-    from eigenscape.cli._tables import layer_table, print_frame, print_json
+    from eigenscape.cli._tables import SPARE, layer_table, print_frame, print_json
     from eigenscape.results import printable
 
     if form == "json":
@@ -208,7 +208,7 @@ def _print(result: CheckupResult, form: str) -> None:
         return
     for label, examined in result.examined.items():
         title = label if len(result.examined) > 1 else ""
-        print_frame(layer_table(examined), form, title)
+        print_frame(layer_table(examined), form, title, SPARE)
         print()
         roles = examined.by_role()
         if len(roles) > 1 and form == "table":

@@ -116,7 +116,7 @@ def _write(
 
 
 def _print(result: SpectraResult, placement: Placement | None, args: argparse.Namespace) -> None:
-    from eigenscape.cli._tables import layer_table, print_frame, print_json, with_places
+    from eigenscape.cli._tables import SPARE, layer_table, print_frame, print_json, with_places
 
     if args.format == "json":
         print_json(result.to_dict())
@@ -124,7 +124,7 @@ def _print(result: SpectraResult, placement: Placement | None, args: argparse.Na
     table = result.frame(full=True) if args.format == "csv" else layer_table(result)
     if placement:
         table = with_places(table, placement, short=args.format != "csv")
-    print_frame(table, args.format)
+    print_frame(table, args.format, spare=SPARE)
     if placement:
         for line in (placement.sentence(), *placement.notes):
             note(line, quiet=args.quiet)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from eigenscape.results import dumps, printable
@@ -23,8 +24,15 @@ def print_json(value: Any) -> None:
     print(dumps(value, indent=1))
 
 
-def print_frame(table: pd.DataFrame, form: str, title: str = "") -> None:
-    """Print a table as ``table``, ``csv`` or ``md``."""
+def print_frame(table: pd.DataFrame, form: str, title: str = "", spare: Sequence[str] = ()) -> None:
+    """Print a table as ``table``, ``csv`` or ``md``.
+
+    Args:
+        table: what to print.
+        form: how.
+        title: a line above it.
+        spare: columns that a terminal too narrow for all leaves out, the first one first.
+    """
     if form == "csv":
         print(_one_line_each(table).to_csv(index=False), end="")
         return
@@ -36,7 +44,11 @@ def print_frame(table: pd.DataFrame, form: str, title: str = "") -> None:
         for row in rows:
             print("| " + " | ".join(text.replace("|", "\\|") for text in row) + " |")
         return
-    _print_rich(columns, rows, title)
+    _print_rich(columns, rows, title, spare)
+
+
+#: Columns of the layer table that a narrow terminal does without, the first one first.
+SPARE = ("interval", "stable rank", "kind", "eigs", "random", "shape")
 
 
 def layer_table(result: SpectraResult) -> pd.DataFrame:
@@ -147,7 +159,9 @@ def _plus_minus(value: float, error: float) -> str:
     return "–" if math.isnan(value) else f"{value:.2f}±{error:.2f}"
 
 
-def _print_rich(columns: list[str], rows: list[list[str]], title: str) -> None:
+def _print_rich(
+    columns: list[str], rows: list[list[str]], title: str, spare: Sequence[str]
+) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -157,6 +171,7 @@ def _print_rich(columns: list[str], rows: list[list[str]], title: str) -> None:
             raise BrokenPipeError
 
     console = Pipe(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE)
+    columns, rows, gone = _narrowed(columns, rows, spare, console.width)
     table = Table(title=escape(title) or None, title_justify="left", header_style="bold", box=None)
     for index, name in enumerate(columns):
         prose = max((len(row[index]) for row in rows), default=0) > _LONGEST_NUMBER
@@ -165,3 +180,25 @@ def _print_rich(columns: list[str], rows: list[list[str]], title: str) -> None:
     for row in rows:
         table.add_row(*(escape(text) for text in row))
     console.print(table)
+    if gone:
+        console.print(f"(not shown at this width: {', '.join(gone)})", highlight=False)
+
+
+def _narrowed(
+    columns: list[str], rows: list[list[str]], spare: Sequence[str], width: int
+) -> tuple[list[str], list[list[str]], list[str]]:
+    """Leave out spare columns until a table fits a width; also return which.
+
+    >>> _narrowed(["a", "b", "c"], [["12345", "1", "2"]], ["b", "c"], 10)
+    (['a', 'c'], [['12345', '2']], ['b'])
+    """
+    gone: list[str] = []
+    for name in spare:
+        wide = [max(map(len, texts)) + 2 for texts in zip(columns, *rows, strict=True)]
+        if sum(wide) <= width:
+            break
+        place = columns.index(name)
+        gone.append(name)
+        columns = [one for one in columns if one != name]
+        rows = [row[:place] + row[place + 1 :] for row in rows]
+    return columns, rows, gone
