@@ -135,6 +135,39 @@ def test_one_random_matrix_in_a_hundred_lies_outside_the_band(law, n, m, slices,
     assert 0.001 < outside < 0.02  # the two laws' outer ends: from half a per cent to one
 
 
+@pytest.mark.slow
+def test_band_and_spikes_over_the_shapes_of_layers():
+    """Beside the two laws of the table a truncated normal one; BENCHMARKS.md has more draws."""
+    from scipy.special import ndtri
+
+    shapes = [(1, 16, 64), (1, 50, 50), (1, 64, 64), (1, 100, 400), (1, 64, 768), (9, 16, 16)]
+    shapes += [(9, 32, 64), (9, 64, 64), (25, 1, 16), (49, 3, 64)]
+    laws = {
+        "normal": lambda generator, shape: generator.standard_normal(shape),
+        "uniform": lambda generator, shape: generator.random(shape) - 0.5,
+        "truncated": lambda generator, shape: ndtri(0.0228 + 0.9544 * generator.random(shape)),
+    }
+    draws = 500
+    for law, draw in laws.items():
+        generator = np.random.default_rng(13)
+        outside, spiked = [], 0
+        for k, n, m in shapes:
+            null, edge = hill_null(n, m, k), spike_edge(n, m, k)
+            middle = float(MarchenkoPastur(n / m).quantile(0.5))
+            found = 0
+            for _ in range(draws // 50):
+                X = draw(generator, (50 * k, n, m))
+                pools = np.sort(
+                    np.linalg.eigvalsh(X @ X.transpose(0, 2, 1)).reshape(50, -1), axis=1
+                )
+                found += sum(not null.low <= alpha_hill(p).alpha <= null.high for p in pools)
+                spiked += int((pools[:, -1] > edge * np.median(pools, axis=1) / middle).sum())
+            outside.append(found / draws)
+        assert max(outside) <= 0.026, (law, outside)  # of one shape, with a probability of 0.1 %
+        assert 0.002 < np.mean(outside) < 0.012, (law, outside)
+        assert spiked / draws / len(shapes) < 0.003, (law, spiked)
+
+
 def test_complex_matrices_have_a_band_of_their_own():
     generator = np.random.default_rng(3)
 
@@ -156,6 +189,23 @@ def test_tracy_widom_quantiles_meet_the_tables():
     # Bejan (2005), Table 2, order 1
     for p, value in ((0.90, 0.4501), (0.95, 0.9793), (0.99, 2.0234)):
         assert tracy_widom_quantile(p) == pytest.approx(value, abs=0.02)
+
+
+def test_tracy_widom_approximation_is_as_close_as_it_says():
+    from scipy.special import airy
+
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+
+    def cdf(s):  # Bornemann (2010): the determinant of 1 - Ai((x + y) / 2) / 2 on (s, infinity)
+        x, root = s + 8 * (nodes + 1), np.sqrt(8 * weights)
+        kernel = airy((x[:, None] + x) / 2)[0] / 2
+        return np.linalg.det(np.eye(60) - root[:, None] * kernel * root)
+
+    assert cdf(0.9793) == pytest.approx(0.95, abs=1e-5)
+    for p, below in ((0.01, 0.015), (0.5, 0.015), (0.99, 0.015), (0.999, 0.026), (0.9999, 0.039)):
+        found = tracy_widom_quantile(p)
+        assert cdf(found - below) < p < cdf(found + below)
+    assert cdf(tracy_widom_quantile(0.9999)) < 0.9999
 
 
 def test_noise_edge_is_exceeded_as_often_as_it_says():

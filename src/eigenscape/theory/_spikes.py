@@ -17,7 +17,8 @@ _TW1_SHAPE, _TW1_SCALE, _TW1_SHIFT = 46.446, 0.186054, 9.84801
 def tracy_widom_quantile(p: float) -> float:
     """Return the ``p``-quantile of the Tracy-Widom law of real matrices.
 
-    Source: the gamma approximation of Chiani (2014), good to about 0.01 up to p = 0.9999.
+    Source: the gamma approximation of Chiani (2014): from p = 0.01 to 0.99 within 0.015 of the
+    exact quantile, 0.026 below it at 0.999 and 0.038 at 0.9999.
 
     >>> round(tracy_widom_quantile(0.95), 1)
     1.0
