@@ -5,6 +5,7 @@ from eigenscape.theory._hill import hill_shift as hill_shift
 from eigenscape.theory._hill_null import hill_null as hill_null
 from eigenscape.theory._marchenko_pastur import MarchenkoPastur as MarchenkoPastur
 from eigenscape.theory._marchenko_pastur import marchenko_pastur_alpha as marchenko_pastur_alpha
+from eigenscape.theory._marchenko_pastur import marchenko_pastur_median as marchenko_pastur_median
 from eigenscape.theory._random_spectra import wishart_eigenvalues as wishart_eigenvalues
 from eigenscape.theory._single_index import SingleIndexMoments as SingleIndexMoments
 from eigenscape.theory._single_index import single_index_moments as single_index_moments
@@ -23,6 +24,7 @@ __all__ = [
     "hill_null",
     "hill_shift",
     "marchenko_pastur_alpha",
+    "marchenko_pastur_median",
     "noise_edge",
     "single_index_moments",
     "spike_edge",

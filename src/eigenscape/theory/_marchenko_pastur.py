@@ -107,6 +107,16 @@ class MarchenkoPastur:
 
 
 @lru_cache(maxsize=4096)
+def marchenko_pastur_median(q: float) -> float:
+    """Return the median eigenvalue of an infinite random matrix of unit variance.
+
+    >>> round(marchenko_pastur_median(1.0), 4)
+    0.6528
+    """
+    return float(MarchenkoPastur(q).quantile(0.5))
+
+
+@lru_cache(maxsize=4096)
 def marchenko_pastur_alpha(q: float, fraction: float = 0.5) -> float:
     r"""Return the PL_Alpha_Hill that an infinite random matrix of aspect ratio ``q`` shows.
 

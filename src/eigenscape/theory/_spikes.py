@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from eigenscape.errors import InputError
-from eigenscape.theory._marchenko_pastur import MarchenkoPastur
+from eigenscape.theory._marchenko_pastur import MarchenkoPastur, marchenko_pastur_median
 
 # Gamma approximation of the Tracy-Widom law of order 1: shape, scale, shift (Chiani 2014, Table 1).
 _TW1_SHAPE, _TW1_SCALE, _TW1_SHIFT = 46.446, 0.186054, 9.84801
@@ -99,10 +99,11 @@ def spike_edge(n: int, m: int, slices: int = 1, *, alarm: float = 1e-3) -> float
 
 def _median_spread(n: int, q: float, slices: int) -> float:
     """The standard deviation of the median eigenvalue of noise over its size."""
-    law = MarchenkoPastur(q)
-    middle = float(law.quantile(0.5))
+    middle = marchenko_pastur_median(q)
     constant = (math.log(n) + 1.1 - 0.8 * q * q) * (1.3 if slices > 1 else 1.0)
-    return math.sqrt(constant / slices) / (n * math.pi * middle * float(law.density(middle)))
+    return math.sqrt(constant / slices) / (
+        n * math.pi * middle * float(MarchenkoPastur(q).density(middle))
+    )
 
 
 def spike_position(theta: float, q: float) -> float:
