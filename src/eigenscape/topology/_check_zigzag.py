@@ -14,8 +14,9 @@ from eigenscape.errors import InputError
 FloatArray = NDArray[np.float64]
 
 #: A shift is called when it makes neighbouring rows this much smoother. Smooth random surfaces get
-#: rougher by any shift (ratio below 1), white noise stays as it is (at most 1.9 from 7 by 7 samples
-#: on, 1.1 at 41 by 41), and zig-zag landscapes of real networks become 30 to 400 times smoother.
+#: rougher by any shift (ratio below 1), white noise stays as it is (of 3,000 grids of 7 by 7 the
+#: largest ratio was 2.02, of 9 by 9 it was 1.72; none was called: the other shift must hurt), and
+#: zig-zag landscapes of real networks become 30 to 400 times smoother.
 DROP = 2.0
 #: The opposite shift must make matters worse: it doubles a true misfit. This leaves out patterns of
 #: period two, which either shift would smooth.
