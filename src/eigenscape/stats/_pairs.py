@@ -22,6 +22,11 @@ def finite_pairs(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def equal_lengths(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+    """Return two arrays in float64.
+
+    Raises:
+        InputError: different lengths, or not one dimension.
+    """
     a, b = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1:
         raise InputError(f"pairs of shapes {a.shape} and {b.shape}; expected two equal lengths")
