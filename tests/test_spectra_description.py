@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from eigenscape.checkup import checkup
 from eigenscape.checkup._sentences import described, not_told, second_look
 from eigenscape.cli import main
 from eigenscape.errors import InputError
-from eigenscape.spectra import CERTAIN, LABELS, Precision, analyze
+from eigenscape.spectra import CERTAIN, LABELS, Precision, analyze, precisions
 from eigenscape.spectra._description import Description, describe
 
 #: What no description may say: a judgement of the training, or an advice.
@@ -221,6 +222,8 @@ def test_the_reason_comes_from_the_table_whichever_way_it_came_out():
     assert "Of 3 rules on weights that were judged on 40 networks of known state, 1 is" in some
     assert "the most certain other diagnosis was right 14 of 25 times" in some
     assert "2 are right" in not_told([weak, strong, strong])
+    assert "looked at 3 times" in not_told([replace(weak, looks=3)])
+    assert "looked at" not in none
     assert "raise the rate" not in not_told([weak, replace(action, right=5)])
 
 
@@ -256,8 +259,6 @@ def test_the_second_look_on_both_sides_of_its_borders(plain, rows, columns, move
 
 
 def test_the_shipped_table_is_what_a_checkup_quotes(plain):
-    from eigenscape.spectra import precisions
-
     result = analyze({"w": torch.randn(40, 60)})
     assert described(result)[-1].text == not_told(precisions())
 
@@ -278,3 +279,24 @@ def test_the_gate_knows_the_labels_and_names_those_that_are_near(capsys, tmp_pat
 def test_a_description_of_no_known_label_is_refused():
     with pytest.raises(InputError, match="'healthy'; expected one of not-finite"):
         Description(label="healthy", rule="", evidence="", not_told="")
+
+
+def test_the_pages_quote_the_shipped_table():
+    root = Path(__file__).parents[1]
+    readme, page = (
+        " ".join((root / name).read_text().split()) for name in ("README.md", "docs/spectra.md")
+    )
+    table = precisions()
+    assert not_told(table) in readme
+    fresh, near = (
+        next(row for row in table if row.statement == name)
+        for name in ("at its random start", "near its random start")
+    )
+    assert f"of {fresh.given} such layers of known state, {fresh.right} were" in readme
+    assert fresh.right == fresh.positives  # "none of the others was at its random start"
+    assert (
+        f"of {fresh.networks} held-back layers of known state (`eigenscape study verdicts`) "
+        f"{fresh.given} had both values within 3 and no spike; {fresh.right} of these had moved by "
+        f"less than 5 % of their norm, {near.given - near.right} by more than a quarter. None of "
+        f"the other {fresh.networks - fresh.given}" in page
+    )

@@ -129,11 +129,12 @@ def not_told(table: Sequence[Precision]) -> str:
         return text
     best = max(dropped, key=lambda row: row.low)
     kept = sum(row.printed for row in rules)
+    often = f", looked at {best.looks} times" if best.looks > 1 else ""
     return (
         f"{text} Of {len(rules)} rules on weights that were judged on {best.networks} networks of "
-        f"known state, {kept or 'none'} {'is' if kept < 2 else 'are'} right often enough to be "
-        f"printed; the most certain {'other ' if kept else ''}diagnosis was right {best.right} of "
-        f"{best.given} times ({best.interval.words(2)})."
+        f"known state{often}, {kept or 'none'} {'is' if kept < 2 else 'are'} right often enough to "
+        f"be printed; the most certain {'other ' if kept else ''}diagnosis was right {best.right} "
+        f"of {best.given} times ({best.interval.words(2)})."
     )
 
 
