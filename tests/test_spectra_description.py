@@ -89,6 +89,10 @@ def test_the_row_that_the_others_change(plain):
         ({"alpha_ks": 6.19}, "range-border"),
         ({"alpha_ks": 6.21}, "above-range"),
         ({"alpha_ks": 6.21, "sigma": 0.11}, "range-border"),
+        ({"alpha_ks": 1.75, "sigma": 0.125}, "range-border"),  # exactly up to 2
+        ({"alpha_ks": 2.25, "sigma": 0.125}, "heavy-tail"),  # exactly from 2
+        ({"alpha_ks": 5.75, "sigma": 0.125}, "heavy-tail"),  # exactly up to 6
+        ({"alpha_ks": 6.25, "sigma": 0.125}, "range-border"),  # exactly from 6
         ({"alpha_ks": 4.0, "sigma": 1.01}, "range-border"),
         ({"alpha_ks": 4.0, "sigma": 0.99}, "heavy-tail"),
     ],
