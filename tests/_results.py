@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from torch import nn
 
 import eigenscape
 import eigenscape_studies
@@ -27,6 +28,7 @@ from eigenscape.diagnosis import (
     Prescription,
     diagnose,
     evaluate,
+    fingerprint_of,
     prescribe,
 )
 from eigenscape.landscape import CurveOptions, HessianResult, Landscape, PathResult
@@ -190,7 +192,10 @@ def population() -> Population:
         for rate in (0.01, 0.03, 0.1, 0.3, 1.0)
     ]
     protocol = {"classes": 10, "curve_rate": 0.02, "hessian": "mean", "refreshed": True}
-    return Population.from_rows(rows, protocol=protocol, name="small")
+    fingerprint = fingerprint_of(
+        [nn.Linear(3, 2), nn.Linear(3, 4)], torch.eye(3), classes=2, loss="cross-entropy"
+    )
+    return Population.from_rows(rows, protocol=protocol, name="small", fingerprint=fingerprint)
 
 
 MODEL = {"train_error": 4.0, "mode_connectivity_peak": -6.0, "hessian_t": 4.5, "CKA": 0.5}
@@ -221,6 +226,7 @@ def measurement() -> Measurement:
         trace_error=math.nan,
         curve=(1.0, 2.0, 1.0),
         sizes={"data_amount": 8.0},
+        fingerprint=fingerprint_of([nn.Linear(3, 2)], torch.eye(3), classes=2),
     )
 
 

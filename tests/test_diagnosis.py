@@ -17,6 +17,7 @@ from eigenscape.diagnosis import (
     Population,
     actions_of,
     check_health,
+    cv_score,
     diagnose,
     evaluate,
     get_shape,
@@ -27,8 +28,9 @@ from eigenscape.diagnosis import (
     step_gains,
 )
 from eigenscape.diagnosis._diagnosis import NO_FAILURE
-from eigenscape.diagnosis._labels import ANSWERS
+from eigenscape.diagnosis._labels import ACTIONS, ANSWERS, step_ratios
 from eigenscape.diagnosis._metrics import COLUMNS
+from eigenscape.diagnosis._moves import Moves
 from eigenscape.diagnosis._route import correct, find_leaves
 from eigenscape.diagnosis._search import exact_search, paper_search
 from eigenscape.diagnosis._shapes import SHAPES
@@ -214,13 +216,55 @@ def test_fit_finds_the_made_up_rule(population):
     assert score["accuracy"] == pytest.approx(tree.train_accuracy)
 
 
-def test_leaves_hold_the_mean_room(population):
+def moved(table, i, action, ratio):
+    """The change of accuracy when one configuration's knob is multiplied, by brute force."""
+    _, knob, direction = ACTIONS[action]
+    row = table.iloc[i]
+    others = [name for name in ("width", "data", "temperature") if name != knob]
+    line = table[(table[others] == row[others]).all(axis=1)]
+    ahead = line[direction * line[knob] > direction * row[knob]]
+    if not len(ahead):
+        return np.nan
+    away = (np.log(ahead[knob]) - np.log(row[knob] * ratio)).abs()
+    return ahead.loc[away.idxmin(), "test_acc"] - row["test_acc"]
+
+
+@pytest.mark.parametrize(
+    ("action", "ratio"),
+    [
+        ("raise temperature", 2.0),
+        ("raise temperature", 3.1),
+        ("lower temperature", 0.3),
+        ("lower temperature", 0.01),
+        ("widen", 2.0),
+        ("widen", 100.0),
+        ("add data", 2.0),
+    ],
+)
+def test_following_an_advice_is_a_move_in_the_grid(population, action, ratio):
+    found = Moves(population.table, action).gains(ratio)
+    expected = [moved(population.table, i, action, ratio) for i in range(len(population))]
+    np.testing.assert_allclose(found, expected)
+    assert (found < 0).any() or action in ("widen", "add data")
+    assert np.isnan(found).any()
+    assert (Moves(population.table, action).gains(1.0) == 0).all()
+
+
+def test_leaves_hold_what_following_their_one_factor_gained(population):
     tree = MDTree.fit(population)
     leaf_of = tree.leaf_of(population)
     for i, leaf in enumerate(tree.leaves):
-        if leaf.size:
-            room = population.table["rfi_inc_temp"].to_numpy()[leaf_of == i]
-            assert leaf.gains["raise temperature"] == pytest.approx(room.mean(), rel=1e-12)
+        rows = np.flatnonzero(leaf_of == i)
+        for action, ratio in leaf.ratios.items():
+            if ratio == 1:
+                continue
+            gained = [moved(population.table, row, action, ratio) for row in rows]
+            assert leaf.gains[action] == pytest.approx(np.nanmean(gained))
+            tried = set(step_ratios(population.table)[action][rows]) - {1.0}
+            means = [
+                np.nanmean([moved(population.table, r, action, t) for r in rows]) for t in tried
+            ]
+            assert leaf.gains[action] == pytest.approx(max(means))
 
 
 @pytest.mark.parametrize("question", list(ANSWERS))
@@ -260,42 +304,39 @@ HOT = {
 
 def test_explanation(population):
     tree = MDTree.fit(population)
-    found = diagnose(tree, HOT, protocol={"classes": 10, "curve": 3})
+    score = cv_score(population)
+    found = diagnose(tree, HOT, score=score, protocol={"classes": 10, "curve": 3})
     assert found.verdict == "large"
+    assert found.abstained == ()
     assert found.action == "lower temperature"
     assert found.gain == pytest.approx(found.leaf.gains["lower temperature"])
     text = " ".join(found.sentences)
     assert "the temperature is too large" in text
     assert f"above {tree.thresholds[0]:.4g} %" in text
-    assert f"{found.gain:.2f} points" in text
-    assert "extrapolating" not in text
+    assert f"by {found.gain:+.2f} points" in text
+    assert found.precision.words() in found.sentences[0]
     assert len(found.frame()) == len(found.path) == 2
+    with pytest.raises(InputError, match="the score is of the question 'width'"):
+        diagnose(tree, HOT, score=cv_score(population, "width"))
 
 
 def test_nothing_to_gain_is_no_failure(population, tmp_path):
     tree = MDTree.fit(population)
-    found = diagnose(tree, HOT, seed_noise=50.0)
+    found = diagnose(tree, HOT, score=cv_score(population, noise=50.0))
     assert found.verdict == NO_FAILURE
     assert found.action is None
+    assert found.precision.right == found.precision.given == len(population)
     assert "below the seed noise of 50.00 points" in " ".join(found.sentences)
     again = Diagnosis.load(found.save(tmp_path / "diagnosis.json"))
     assert again.to_dict() == found.to_dict()
     own = Population.from_frame(small_table().assign(test_acc_sd=40.0))
-    assert diagnose(MDTree.fit(own), HOT).verdict == NO_FAILURE
-
-
-def test_out_of_range_is_said(population):
-    tree = MDTree.fit(population)
-    found = diagnose(tree, {**HOT, "train_error": 60.0})
-    assert len(found.outside) == 1
-    assert "training error 60, population 0 to" in found.outside[0]
-    assert "Out of range, extrapolating" in " ".join(found.sentences)
+    assert diagnose(MDTree.fit(own), HOT, score=cv_score(own)).verdict == NO_FAILURE
 
 
 def test_thresholds_without_a_population_say_so():
     found = diagnose(MDTree.zero_shot(), HOT)
-    assert found.gain is None
-    assert "These thresholds have no population" in " ".join(found.sentences)
+    assert [why.kind for why in found.abstained] == ["untested"]
+    assert "These thresholds have no population" in found.sentences[0]
     with pytest.raises(InputError, match="no gains to draw"):
         found.plot()
 
@@ -306,7 +347,8 @@ def test_another_protocol_is_refused(population):
     with pytest.raises(InputError, match="curve: 3 there, 5 here"):
         diagnose(tree, HOT, protocol=other)
     with pytest.warns(UserWarning, match="thresholds do not carry over"):
-        assert diagnose(tree, HOT, protocol=other, on_mismatch="warn").verdict == "large"
+        found = diagnose(tree, HOT, score=cv_score(population), protocol=other, on_mismatch="warn")
+    assert found.verdict == "large"
     with pytest.raises(InputError, match="on_mismatch is 'ignore'"):
         diagnose(tree, HOT, on_mismatch="ignore")
     with pytest.raises(InputError, match="measured in another way"):

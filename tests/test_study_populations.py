@@ -41,7 +41,7 @@ def numbers(tree=90.0, validation=65.0, permuted=66.0, repeats=3):
             "accuracy": given.get(method, 65.0) + rng.normal(0, 0.5),
             "balanced_accuracy": 60.0,
         }
-        for setting in ("all", "narrow", "little data")
+        for setting in ("all", "narrow", "little data", "only wider", "only more data")
         for repeat in range(repeats)
         for method in METHODS
     ]

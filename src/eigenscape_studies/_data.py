@@ -49,7 +49,6 @@ def mnist_network(width: int) -> nn.Module:
     return MLP(_SMALL**2, [width, width], 10)
 
 
-@lru_cache(maxsize=1)
 def mnist_family() -> Task:
     """Return the family: half of the images to train on, half to test on.
 
@@ -58,15 +57,31 @@ def mnist_family() -> Task:
     Raises:
         InputError: EIGENSCAPE_DATA is not set, or its folder does not hold the files.
     """
+    return mnist_part(0, 1, train=_HALF)
+
+
+@lru_cache(maxsize=8)
+def mnist_part(part: int, parts: int, *, train: int) -> Task:
+    """Return the family on one of several parts of the images that share none.
+
+    Args:
+        part: from 0 on.
+        parts: how many there are; the 10,000 images are shuffled, the same way always, and cut.
+        train: images of the part to train on; the others of it are the test set.
+
+    Raises:
+        InputError: as :func:`mnist_family`.
+    """
     inputs, labels = _read(
         *data_files("mnist", _FILES, "this study trains on the test images of MNIST")
     )
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
-    train, test = order[:_HALF], order[_HALF:]
+    own = order.chunk(parts)[part]
+    seen, held_out = own[:train], own[train:]
     return Task(
         make=mnist_network,
-        train=(inputs[train], labels[train]),
-        test=(inputs[test], labels[test]),
+        train=(inputs[seen], labels[seen]),
+        test=(inputs[held_out], labels[held_out]),
         widths=(3, 4, 6, 10, 20, 50),
         recipe=Recipe(epochs=80, batch_size=50, learning_rate=0.04, schedule="constant"),
     )

@@ -172,10 +172,7 @@ def checkup_twins(
                 for found in second_look(examined[sick.name], precisions())
             ),
             Finding(text=not_told(precisions()), basis="description"),
-            *(
-                Finding(text=_prescribed(found, name), basis="guess")
-                for name, found in prescribed.items()
-            ),
+            *(_prescribed(found, name) for name, found in prescribed.items()),
         ),
         facts={
             f"{twin.name} recipe": ", ".join(f"{k} {_plain(v)}" for k, v in twin.recipe.items())
@@ -186,13 +183,12 @@ def checkup_twins(
     )
 
 
-def _prescribed(found: Prescription, name: str) -> str:
-    score = found.cv_scores["temperature"]
-    return (
-        f"{name}, with its training data, by the shipped population of its family: "
-        f"{found.sentences[0]} (Such a tree is right for {score.accuracy:.0f} % of unseen cells, a "
-        f"constant answer for {score.majority:.0f} %.)"
-    )
+def _prescribed(found: Prescription, name: str) -> Finding:
+    """Return what the shipped population says of a twin: its advice, or what else is told."""
+    first, *rest = of_diagnosis(found)
+    said = rest[0] if found.abstained and rest else first
+    how = f"{name}, with its training data, by the shipped population of its family"
+    return replace(said, text=f"{how}: {said.text}", knob="", direction="")
 
 
 def _plain(value: object) -> str:

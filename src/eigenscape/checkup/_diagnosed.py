@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import as_file, files
+from typing import Any
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from eigenscape.checkup._finding import Finding
 from eigenscape.diagnosis import (
-    Measurement,
     MeasureOptions,
     Population,
     Prescription,
+    loss_of,
     measure,
     models_and_data,
     prescribe,
 )
 from eigenscape.models import Objective
 from eigenscape.runs import single_thread
+from eigenscape.spectra import Precision
 from eigenscape.zoo import Twin
 
 #: Action -> what it changes, and where to.
@@ -45,26 +48,54 @@ def diagnosed(
         InputError: the data are not pairs of inputs and labels, or the population does not say how
             it was measured.
     """
-    options = MeasureOptions.from_protocol(population.protocol)
     (model, *_), train = models_and_data(objective)
     others = [network for network in more if network is not model]
-    measured = _measured([model, *others], train, options)
-    return prescribe(population, measured.metrics, protocol=measured.protocol, sizes=measured.sizes)
+    return _prescribed(population, [model, *others], train, loss_of(objective))
 
 
 def of_diagnosis(found: Prescription) -> tuple[Finding, ...]:
-    """Return the advice of a prescription, then what each tree answered."""
-    knob, direction = _KNOBS.get(found.action or "", ("", ""))
-    advice = Finding(text=found.brief[0], basis="guess", knob=knob, direction=direction)
-    return (advice, *(Finding(text=line, basis="guess") for line in found.brief[1:]))
+    """Return the advice of a prescription, then what each tree answered.
+
+    Each with how often it was right on cells of the population that its trees had not seen. Where
+    there are reasons to give no verdict, these alone.
+    """
+    text, *rest = found.brief
+    if found.abstained:
+        advice = Finding(text=text, basis="description")
+    else:
+        assert found.outcome is not None
+        advice = _finding(text, found.outcome.precision, found.action)
+    answers = [
+        _finding(line, asked.precision, asked.action)
+        for line, asked in zip(rest, found.answered, strict=True)
+    ]
+    return (advice, *answers)
 
 
-def _measured(
-    models: Sequence[nn.Module], train: tuple[Tensor, Tensor], options: MeasureOptions
-) -> Measurement:
+def _finding(text: str, precision: Precision | None, action: str | None) -> Finding:
+    knob, direction = _KNOBS.get(action or "", ("", ""))
+    return Finding(
+        text=text, basis="diagnosis", precision=precision, knob=knob, direction=direction
+    )
+
+
+def _prescribed(
+    population: Population,
+    models: Sequence[nn.Module],
+    train: tuple[Tensor, Tensor],
+    loss: Any,
+) -> Prescription:
+    options = MeasureOptions.from_protocol(population.protocol)
     parameters = sum(parameter.numel() for parameter in models[0].parameters())
     with single_thread(parameters * options.curve_batch):
-        return measure(models, train, options=options)
+        measured = measure(models, train, options=options, loss=loss)
+    return prescribe(
+        population,
+        measured.metrics,
+        protocol=measured.protocol,
+        sizes=measured.sizes,
+        fingerprint=measured.fingerprint,
+    )
 
 
 @lru_cache(maxsize=1)
@@ -79,7 +110,4 @@ def demo_population() -> Population:
 
 def diagnosed_twin(twin: Twin) -> Prescription:
     """Diagnose one of the demonstration's networks, from this one checkpoint."""
-    population = demo_population()
-    options = MeasureOptions.from_protocol(population.protocol)
-    measured = _measured([twin.model], twin.train, options)
-    return prescribe(population, measured.metrics, protocol=measured.protocol, sizes=measured.sizes)
+    return _prescribed(demo_population(), [twin.model], twin.train, functional.cross_entropy)

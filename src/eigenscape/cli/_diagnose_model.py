@@ -54,6 +54,16 @@ def add(actions: Verbs) -> None:
         metavar="N",
         help="they were trained on the first N samples of the family's training data [all]",
     )
+    parser.add_argument(
+        "--rate",
+        type=float,
+        metavar="LR",
+        help="learning rate that it was trained with, where it is known: held against the "
+        "population's, and no advice leads out of them",
+    )
+    parser.add_argument(
+        "--batch-size", type=int, metavar="B", help="and its batch size; needed with --rate"
+    )
     parser.add_argument("--search", metavar="S", help="paper or exact [exact; paper for data]")
     parser.add_argument(
         "--on-mismatch",
@@ -71,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
     """Measure, diagnose, print; with ``--out`` write the result and its picture."""
     from eigenscape.diagnosis import prescribe, read_population
 
+    if (args.rate is None) != (args.batch_size is None):
+        raise InputError("--rate and --batch-size need each other: the temperature is their ratio")
     inputs = [*args.subject, args.population]
     target = own_file(args.out, "prescription.json", *inputs) if args.out else None
     population = read_population(args.population)
@@ -81,13 +93,21 @@ def run(args: argparse.Namespace) -> int:
         protocol=protocol,
         search=args.search,
         on_mismatch=args.on_mismatch,
-        sizes=None if measured is None else measured.sizes,
+        sizes=_sizes(args, measured),
+        fingerprint=None if measured is None else measured.fingerprint,
     )
     _print(found, measured, args)
     if target:
         note(f"wrote {found.save(target)}", quiet=args.quiet)
         note(f"wrote {save_picture(found, target.with_suffix('.png'))}", quiet=args.quiet)
     return 0
+
+
+def _sizes(args: argparse.Namespace, measured: Measurement | None) -> dict[str, float]:
+    found = {} if measured is None else dict(measured.sizes)
+    if args.rate is not None:
+        found["temperature"] = args.rate / args.batch_size
+    return found
 
 
 def _metrics(
@@ -100,8 +120,8 @@ def _metrics(
         return _from_json(args.subject[0])
     options = MeasureOptions.from_protocol(population.protocol)
     with redirect_stdout(sys.stderr):  # what the user's model prints is no part of the answer
-        models, train = _subject(args)
-        measured = measure(models, train, options=options)
+        models, train, loss = _subject(args)
+        measured = measure(models, train, options=options, loss=loss)
     return dict(measured.metrics), dict(measured.protocol), measured
 
 
@@ -128,21 +148,22 @@ def _from_json(path: str) -> tuple[dict[str, float], dict[str, Any] | None, Meas
     return {name: float(value) for name, value in known.items()}, data.get("protocol"), None
 
 
-def _subject(args: argparse.Namespace) -> tuple[list[nn.Module], tuple[Tensor, Tensor]]:
-    """Return the models and what they were trained on."""
-    from eigenscape.diagnosis import models_and_data
+def _subject(args: argparse.Namespace) -> tuple[list[nn.Module], tuple[Tensor, Tensor], Any]:
+    """Return the models, what they were trained on, and by which loss; None where not known."""
+    from eigenscape.diagnosis import loss_of, models_and_data
     from eigenscape.models import load_probe
 
     first = args.subject[0]
     if len(args.subject) == 1 and ".py:" in first:
-        return models_and_data(load_probe(first, option="diagnose"))
+        found = load_probe(first, option="diagnose")
+        return (*models_and_data(found), loss_of(found))
     if args.probe is None or args.width is None:
         raise InputError(
             f"{first} alone cannot be measured: its network and its training data are needed. "
             "Try: --probe FILE.py:FUNCTION (the family) and --width W; or give "
             "FILE.py:FUNCTION that returns (model, loss, batches)"
         )
-    return _checkpoints(args)
+    return (*_checkpoints(args), None)
 
 
 def _checkpoints(args: argparse.Namespace) -> tuple[list[nn.Module], tuple[Tensor, Tensor]]:

@@ -12,6 +12,8 @@
 After Zhou, Chen, Cao, Schürholt and Yang, MD tree (ICML 2024, arXiv 2406.16988).
 """
 
+from eigenscape.diagnosis._abstain import Reason as Reason
+from eigenscape.diagnosis._advice_score import AdviceScore as AdviceScore
 from eigenscape.diagnosis._baselines import BASELINES as BASELINES
 from eigenscape.diagnosis._baselines import fit_baseline as fit_baseline
 from eigenscape.diagnosis._cv_score import asked_questions as asked_questions
@@ -22,14 +24,16 @@ from eigenscape.diagnosis._diagnosis import diagnose as diagnose
 from eigenscape.diagnosis._evaluate import evaluate as evaluate
 from eigenscape.diagnosis._evaluate import scores as scores
 from eigenscape.diagnosis._evaluation import EvaluationResult as EvaluationResult
+from eigenscape.diagnosis._fingerprint import Fingerprint as Fingerprint
+from eigenscape.diagnosis._fingerprint import fingerprint_of as fingerprint_of
 from eigenscape.diagnosis._health import check_health as check_health
 from eigenscape.diagnosis._labels import ACTIONS as ACTIONS
 from eigenscape.diagnosis._metrics import METRICS as METRICS
 from eigenscape.diagnosis._metrics import PUBLISHED_PROTOCOL as PUBLISHED_PROTOCOL
 from eigenscape.diagnosis._policy import advised_actions as advised_actions
 from eigenscape.diagnosis._population import Population as Population
+from eigenscape.diagnosis._prescribe import prescribe as prescribe
 from eigenscape.diagnosis._prescription import Prescription as Prescription
-from eigenscape.diagnosis._prescription import prescribe as prescribe
 from eigenscape.diagnosis._read import read_population as read_population
 from eigenscape.diagnosis._sampling import SEEDS as SEEDS
 from eigenscape.diagnosis._sampling import sample_cells as sample_cells
@@ -47,6 +51,7 @@ from eigenscape.diagnosis.growing._train import gather_populations as gather_pop
 from eigenscape.diagnosis.growing._train import population_tasks as population_tasks
 from eigenscape.diagnosis.growing._train import train_population as train_population
 from eigenscape.diagnosis.measuring._measure import Measurement as Measurement
+from eigenscape.diagnosis.measuring._measure import loss_of as loss_of
 from eigenscape.diagnosis.measuring._measure import measure as measure
 from eigenscape.diagnosis.measuring._measure import models_and_data as models_and_data
 from eigenscape.diagnosis.measuring._options import MeasureOptions as MeasureOptions
@@ -57,14 +62,17 @@ __all__ = [
     "METRICS",
     "PUBLISHED_PROTOCOL",
     "SEEDS",
+    "AdviceScore",
     "Diagnosis",
     "EvaluationResult",
+    "Fingerprint",
     "GrowPlan",
     "MDTree",
     "MeasureOptions",
     "Measurement",
     "Population",
     "Prescription",
+    "Reason",
     "actions_of",
     "advised_actions",
     "asked_questions",
@@ -73,10 +81,12 @@ __all__ = [
     "diagnose",
     "estimate_cost",
     "evaluate",
+    "fingerprint_of",
     "fit_baseline",
     "fitted_trees",
     "gather_populations",
     "get_shape",
+    "loss_of",
     "measure",
     "models_and_data",
     "population_tasks",

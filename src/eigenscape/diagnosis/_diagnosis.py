@@ -1,12 +1,23 @@
-"""One model's diagnosis: the answer, the path to it, and the expected gain."""
+"""One model's diagnosis by one tree: the answer and the path to it, or why there is none."""
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+import numpy as np
+
+from eigenscape.diagnosis._abstain import (
+    Reason,
+    leaf_reasons,
+    metric_reasons,
+    proven,
+    tree_reasons,
+)
+from eigenscape.diagnosis._cv_score import SEED_NOISE, CVScore
 from eigenscape.diagnosis._leaves import LeafRecord
 from eigenscape.diagnosis._metrics import METRICS, Protocol, check_protocol
 from eigenscape.diagnosis._route import Step, find_leaves
@@ -14,19 +25,15 @@ from eigenscape.diagnosis._shapes import TreeShape, get_shape
 from eigenscape.diagnosis._tree import MDTree
 from eigenscape.errors import InputError
 from eigenscape.results import Environment, Result
+from eigenscape.spectra import Precision
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Points of test accuracy below which an expected gain is not told from seed noise, where the
-#: population does not state its own. An assumption: the published tables have no seed noise.
-SEED_NOISE = 0.5
 NO_FAILURE = "no failure found"
-#: What is said where too few networks of the population are like the model.
+#: The verdict where there are reasons to give none.
 NOT_KNOWN = "not known"
-#: Beyond the population's range by this share of it, a metric is still taken for inside: a single
-#: network scatters (seeds of a configuration by 0.1 to 0.2 in ln trace), the range is of means.
-_SLACK = 0.05
+_ASKED = {"temperature": "temperature", "width": "width", "data": "amount of data"}
 _ANSWER = {
     "small": "the temperature is too small (raise the learning rate or lower the batch size)",
     "large": "the temperature is too large (lower the learning rate or raise the batch size)",
@@ -45,28 +52,32 @@ class Diagnosis(Result):
         question: what was asked.
         variant: of which tree.
         thresholds: of the tree.
-        verdict: the leaf's answer, or ``"no failure found"``.
-        action: the action that the answer calls for; None if nothing is to be done, or if the
-            tree has no population to know it from.
-        gain: its expected gain in points of test accuracy; None without a population.
+        verdict: the leaf's answer, ``"no failure found"``, or ``"not known"`` where there are
+            reasons to give none.
+        abstained: these reasons; empty where a verdict is given.
+        action: the action that the answer calls for; None if nothing is to be done, or not known.
+        gain: what it gained in the leaf, in points of test accuracy, on the configurations that
+            the tree was fitted to; NaN where there is none.
         seed_noise: the gain below which the verdict is ``"no failure found"``.
+        precision: how often such a verdict was right on cells that its tree had not seen; None
+            where that was not given.
         path: the comparisons.
         leaf: the population's record of the leaf; None without one.
-        outside: metrics beyond the population's range; the answer extrapolates.
         sentences: all of it in sentences.
     """
 
-    schema: ClassVar[str] = "eigenscape.diagnosis/2"
+    schema: ClassVar[str] = "eigenscape.diagnosis/3"
     question: str
     variant: str
     thresholds: tuple[float, ...]
     verdict: str
+    abstained: tuple[Reason, ...]
     action: str | None
-    gain: float | None
+    gain: float
     seed_noise: float
+    precision: Precision | None
     path: tuple[Step, ...]
     leaf: LeafRecord | None
-    outside: tuple[str, ...]
     sentences: tuple[str, ...]
 
     def __post_init__(self) -> None:
@@ -74,6 +85,8 @@ class Diagnosis(Result):
             raise InputError(f"the path has other metrics than {', '.join(self.shape.features)}")
         if self.leaf is not None:
             self.leaf.check(self.question)
+        if bool(self.abstained) != (self.verdict == NOT_KNOWN):
+            raise InputError(f"a verdict of {self.verdict!r} with {len(self.abstained)} reasons")
 
     @property
     def shape(self) -> TreeShape:
@@ -92,25 +105,35 @@ def diagnose(
     tree: MDTree,
     metrics: Mapping[str, float],
     *,
+    score: CVScore | None = None,
     protocol: Protocol | None = None,
-    seed_noise: float | None = None,
     on_mismatch: Literal["refuse", "warn"] = "refuse",
 ) -> Diagnosis:
-    """Diagnose one model.
+    """Diagnose one model by one tree.
+
+    No verdict is given, and :attr:`Diagnosis.abstained` says why, where a metric lies outside the
+    population's range; where the tree is not told from a constant answer on cells that it had not
+    seen; where fewer than six configurations are like the model, or its leaf was not right often
+    enough (:attr:`eigenscape.spectra.Precision.printed`); and without a score.
 
     Args:
         tree: a fitted tree, or one without data.
         metrics: the model's metrics, by the tree's names.
+        score: of :func:`cv_score`, on the population that the tree was fitted to; its seed noise
+            is the gain below which the verdict is "no failure found".
         protocol: how they were measured; None where that is not stated, and then not checked.
-        seed_noise: points of test accuracy; an expected gain below it is "no failure found". None
-            for the population's own, or ``SEED_NOISE`` where it has none.
         on_mismatch: what to do where the protocols differ: ``refuse``, or ``warn`` and continue.
 
     Raises:
-        InputError: missing metrics, or metrics that were measured in another way.
+        InputError: missing metrics, metrics that were measured in another way, or the score of
+            another question.
     """
     if on_mismatch not in ("refuse", "warn"):
         raise InputError(f"on_mismatch is {on_mismatch!r}; expected refuse or warn")
+    if score is not None and score.question != tree.question:
+        raise InputError(
+            f"the score is of the question {score.question!r}, the tree of {tree.question!r}"
+        )
     values = tree.check_metrics(metrics)
     try:
         check_protocol(tree.protocol, protocol or {}, "this model")
@@ -119,48 +142,75 @@ def diagnose(
             raise
         warnings.warn(str(error), UserWarning, stacklevel=2)
     path = tuple(tree.decision_path(metrics))
-    leaf = _leaf(tree, values)
-    answer = tree.predict_one(metrics)
-    if seed_noise is None:
-        seed_noise = SEED_NOISE if tree.seed_noise is None else tree.seed_noise
-    known = leaf is not None and leaf.size > 0
-    action, gain = leaf.best_action() if leaf is not None and known else (None, None)
-    nothing = gain is not None and gain < seed_noise
-    outside = _outside(tree, metrics)
+    index = int(find_leaves(tree.shape, tree.thresholds, np.asarray([values]))[0])
+    leaf = tree.leaves[index] if tree.leaves else None
+    seed_noise = SEED_NOISE if score is None else score.noise
+    action, gain = leaf.best_action() if leaf is not None else (None, math.nan)
+    nothing = gain < seed_noise
+    record = None if score is None else score.fine if nothing else score.leaves[index]
+    why = _reasons(tree, metrics, leaf, score, record, nothing=nothing)
+    verdict = NOT_KNOWN if why else NO_FAILURE if nothing else tree.predict_one(metrics)
     return Diagnosis(
         environment=Environment.capture(),
         question=tree.question,
         variant=tree.variant,
         thresholds=tree.thresholds,
-        verdict=NO_FAILURE if nothing else answer,
-        action=None if nothing else action,
+        verdict=verdict,
+        abstained=why,
+        action=None if why or nothing else action,
         gain=gain,
         seed_noise=seed_noise,
+        precision=record,
         path=path,
         leaf=leaf,
-        outside=outside,
         sentences=(
-            _head(tree.question, answer, nothing),
+            _head(tree.question, verdict, record, why),
             _way(path),
-            *_evidence(tree, leaf, action, gain, seed_noise),
-            *(f"Out of range, extrapolating: {words}." for words in outside),
+            *_evidence(tree, leaf, seed_noise),
         ),
     )
 
 
-def _leaf(tree: MDTree, values: Any) -> LeafRecord | None:
-    import numpy as np
+def _reasons(
+    tree: MDTree,
+    metrics: Mapping[str, float],
+    leaf: LeafRecord | None,
+    score: CVScore | None,
+    record: Precision | None,
+    *,
+    nothing: bool,
+) -> tuple[Reason, ...]:
+    if leaf is None:
+        return (
+            Reason(
+                kind="untested",
+                words="these thresholds have no population: they are the centre of the paper's "
+                "search box, made for ResNet18 on CIFAR-10",
+                remedy="train a population of your own (eigenscape diagnose grow)",
+            ),
+        )
+    found = (*metric_reasons(tree, metrics), *tree_reasons(score))
+    if record is None:
+        return found
+    if not nothing:
+        return (*found, *leaf_reasons(leaf, record))
+    what = f"that no {tree.question} problem is to be found"
+    return (*found, *proven(record, what, "a population with more cells"))
 
-    if not tree.leaves:
-        return None
-    index = find_leaves(tree.shape, tree.thresholds, np.asarray([values], dtype=np.float64))
-    return tree.leaves[int(index[0])]
+
+def _head(question: str, verdict: str, record: Precision | None, why: tuple[Reason, ...]) -> str:
+    if why:
+        said = " ".join(_sentence(one.sentence) for one in why)
+        return f"No verdict on the {_ASKED[question]}. {said}"
+    assert record is not None
+    worth = f"Such an answer was {record.words()}, on cells that its tree had not seen."
+    if verdict == NO_FAILURE:
+        return f"No {question} problem found within the range that the population covers. {worth}"
+    return f"Diagnosis: {_ANSWER[verdict]}. {worth}"
 
 
-def _head(question: str, answer: str, nothing: bool) -> str:
-    if nothing:
-        return f"No {question} problem found within the range that the population covers."
-    return f"Diagnosis: {_ANSWER[answer]}."
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _way(path: tuple[Step, ...]) -> str:
@@ -170,44 +220,30 @@ def _way(path: tuple[Step, ...]) -> str:
         unit = "" if metric.unit == "1" else f" {metric.unit}"
         sign = "at or below" if step.below else "above"
         words.append(f"{metric.words} {step.value:.4g}{unit} is {sign} {step.threshold:.4g}{unit}")
-    return f"Because {', and '.join(words)}."
+    return f"Its way through the tree: {', and '.join(words)}."
 
 
-def _evidence(
-    tree: MDTree, leaf: LeafRecord | None, action: str | None, gain: float | None, noise: float
-) -> list[str]:
+def _evidence(tree: MDTree, leaf: LeafRecord | None, noise: float) -> list[str]:
     if leaf is None:
-        return [
-            "These thresholds have no population: they are the centre of the paper's "
-            "search box, made for ResNet18 on CIFAR-10, and rarely fit another family."
-        ]
+        return []
     counts = ", ".join(f"{count} {name}" for name, count in leaf.counts.items())
     found = [
         f"Of the {leaf.size} configurations of {tree.population} that end here ({leaf.words}): "
         f"{counts}."
     ]
-    if action is None or gain is None:
-        return [*found, "No configuration of the population ended here, so no gain is known."]
+    if not leaf.size:
+        return found
+    action, gain = leaf.best_action()
     low, high = leaf.quartiles[action]
     found.append(
-        f"There, to {action} as far as is best gained {gain:.2f} points of test accuracy on "
-        f"average (middle half {low:.2f} to {high:.2f})."
+        f"There, to {action}, by the one factor that is best for all ({leaf.ratios[action]:.3g}), "
+        f"changed the test accuracy by {gain:+.2f} points on average (middle half {low:+.2f} to "
+        f"{high:+.2f}); the tree was fitted to these same configurations."
     )
     others = ", ".join(
-        f"{name} {value:.2f}" for name, value in leaf.gains.items() if name != action
+        f"{name} {value:+.2f}" for name, value in leaf.gains.items() if name != action
     )
     found.append(f"The other actions: {others}.")
     if gain < noise:
         found.append(f"That is below the seed noise of {noise:.2f} points: nothing to act on.")
     return found
-
-
-def _outside(tree: MDTree, metrics: Mapping[str, float]) -> tuple[str, ...]:
-    found = []
-    for name, (low, high) in tree.ranges.items():
-        slack = _SLACK * (high - low)
-        if not low - slack <= metrics[name] <= high + slack:
-            found.append(
-                f"{METRICS[name].words} {metrics[name]:.4g}, population {low:.4g} to {high:.4g}"
-            )
-    return tuple(found)

@@ -116,7 +116,7 @@ def _draw_gains(axis: Axes, found: Prescription) -> None:
     table = found.frame()
     y = np.arange(len(table))
     colours = [PALETTE["blue"] if advised else _OFF for advised in table["advised"]]
-    axis.barh(y, table["expected gain"], 0.6, color=colours)
+    axis.barh(y, table["gain"], 0.6, color=colours)
     axis.hlines(y, table["quartile 1"], table["quartile 3"], color=_INK, lw=1.4)
     axis.axvline(found.seed_noise, color=_INK, ls=":", lw=1)
     axis.text(found.seed_noise, -0.75, " seed noise", fontsize=8, color=_INK, va="center")
@@ -127,8 +127,8 @@ def _draw_gains(axis: Axes, found: Prescription) -> None:
     axis.set_yticks(y, names)
     axis.set_ylim(len(table) - 0.5, -1.1)
     axis.set_xlabel(
-        "gain in test accuracy (points) of the population's networks like this one:\n"
-        "mean, and middle half"
+        "change of test accuracy (points) of the population's networks like this one, by one\n"
+        "factor for all: mean, and middle half; none where the grid has nothing ahead"
     )
     axis.set_title("What each change gained", fontsize=10, loc="left", color=_INK)
     axis.spines[["top", "right"]].set_visible(False)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from eigenscape.diagnosis._labels import ANSWERS
 from eigenscape.diagnosis._population import Population
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _INSIDE = 0.70  # of the cells: below, the temperatures do not bracket the best one
 _CLASS = 0.20  # of the labels
@@ -66,10 +70,7 @@ def check_health(population: Population, question: str = "temperature") -> Healt
         if share < _CLASS
     ]
     if collapsed is not None and collapsed > _COLLAPSED:
-        problems.append(
-            f"{100 * collapsed:.0f} % of the configurations are near chance (expected less than "
-            f"{100 * _COLLAPSED:.0f} %): lower the highest temperature"
-        )
+        problems.append(_where_collapsed(population))
     return Health(inside=inside, shares=shares, collapsed=collapsed, problems=tuple(problems))
 
 
@@ -83,8 +84,39 @@ def _inside(population: Population) -> float:
 
 
 def _collapsed(population: Population) -> float | None:
+    near = _near_chance(population)
+    return None if near is None else float(near.mean())
+
+
+def _near_chance(population: Population) -> pd.Series | None:
     classes = population.protocol.get("classes")
     if not isinstance(classes, int | float):
         return None
-    near = population.table["test_acc"] <= _CHANCE * 100 / classes
-    return float(near.mean())
+    return population.table["test_acc"] <= _CHANCE * 100 / classes
+
+
+def _where_collapsed(population: Population) -> str:
+    """Say at which temperatures networks fail, by the table: below or above their cell's best."""
+    near, table = _near_chance(population), population.table
+    assert near is not None
+    best = table.loc[table.groupby(["data", "width"])["test_acc"].idxmax()]
+    best = best.set_index(["data", "width"])["temperature"]
+    own = table.join(best.rename("best"), on=["data", "width"])[near]
+    cold, hot = own[own["temperature"] < own["best"]], own[own["temperature"] > own["best"]]
+    parts, advice = [], []
+    for rows, words, what in (
+        (cold, "below", "raise the lowest temperatures, or train longer there"),
+        (hot, "above", "lower the highest temperatures"),
+    ):
+        if len(rows):
+            span = f"{rows['temperature'].min():.3g} to {rows['temperature'].max():.3g}"
+            parts.append(f"{len(rows)} at temperatures {words} their cell's best ({span})")
+            advice.append(what)
+    rest = len(own) - len(cold) - len(hot)
+    if rest:
+        parts.append(f"{rest} at their cell's best, which no temperature of the grid helps")
+        advice.append("train such cells longer, or leave them out")
+    return (
+        f"{len(own)} of {len(table)} configurations are near chance (expected less than "
+        f"{100 * _COLLAPSED:.0f} %), {', '.join(parts)}: {'; '.join(advice)}"
+    )

@@ -84,7 +84,7 @@ def draw_tree(tree: MDTree) -> Figure:
 
 @picture_of(Diagnosis)
 def draw_diagnosis(found: Diagnosis) -> Figure:
-    """Draw the expected gain of each action in the model's leaf, with quartiles.
+    """Draw what each action gained in the model's leaf, with quartiles.
 
     Raises:
         InputError: the tree had no population, so that no gain is known.
@@ -113,7 +113,7 @@ def draw_gains(leaves: Sequence[LeafRecord], noise: float | None) -> Figure:
     names = [f"{leaf.label}\n{leaf.words}\nn = {leaf.size}" for leaf in leaves]
     axis.set_yticks(range(len(leaves)), names, fontsize=8)
     axis.invert_yaxis()
-    axis.set_xlabel("gain in test accuracy (points): mean, and middle half of the configurations")
+    axis.set_xlabel("change of test accuracy (points): mean, and middle half of the configurations")
     axis.legend(frameon=False, fontsize=8, ncols=5, loc="lower center", bbox_to_anchor=(0.4, 1.0))
     axis.spines[["top", "right"]].set_visible(False)
     return figure

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from eigenscape.diagnosis._fingerprint import Fingerprint
 from eigenscape.diagnosis._labels import (
     ACTIONS,
     FIXED,
@@ -43,6 +44,7 @@ class Population(Result):
             ``width``, ``data`` and ``temperature``, ``test_acc`` (%) and four columns of room for
             improvement (points).
         notes: remarks, such as configurations that failed.
+        fingerprint: of its networks and their data; None where it was not grown by this package.
 
     >>> rows = [{"width": 8, "data": 1, "lr": lr, "test_acc": acc, "train_error": 0.0}
     ...         for lr, acc in ((0.1, 60.0), (0.2, 70.0), (0.4, 65.0))]
@@ -50,11 +52,12 @@ class Population(Result):
     ['small', 'optimal', 'large']
     """
 
-    schema: ClassVar[str] = "eigenscape.population/1"
+    schema: ClassVar[str] = "eigenscape.population/2"
     name: str
     protocol: Protocol
     columns: Mapping[str, NDArray[np.float64]] = field(repr=False)
     notes: tuple[str, ...] = ()
+    fingerprint: Fingerprint | None = None
 
     def __post_init__(self) -> None:
         sizes = {values.shape for values in self.columns.values()}
@@ -78,6 +81,11 @@ class Population(Result):
 
         return pd.DataFrame(dict(self.columns))
 
+    @cached_property
+    def fits(self) -> dict[tuple[object, ...], object]:
+        """What was fitted to it, by arguments, so that many models share one cross-validation."""
+        return {}
+
     @classmethod
     def from_rows(
         cls,
@@ -86,12 +94,15 @@ class Population(Result):
         protocol: Mapping[str, Scalar] | None = None,
         name: str = "population",
         notes: Sequence[str] = (),
+        fingerprint: Fingerprint | None = None,
     ) -> Self:
         """Make a population from one mapping for each configuration; as :meth:`from_frame`."""
         import pandas as pd
 
         frame = pd.DataFrame(list(rows))
-        return cls.from_frame(frame, protocol=protocol, name=name, notes=notes)
+        return cls.from_frame(
+            frame, protocol=protocol, name=name, notes=notes, fingerprint=fingerprint
+        )
 
     @classmethod
     def from_frame(
@@ -101,6 +112,7 @@ class Population(Result):
         protocol: Mapping[str, Scalar] | None = None,
         name: str = "population",
         notes: Sequence[str] = (),
+        fingerprint: Fingerprint | None = None,
     ) -> Self:
         """Make a population from a table; room for improvement is computed from its own grid.
 
@@ -110,6 +122,7 @@ class Population(Result):
             protocol: how the metrics were measured.
             name: what reports call it.
             notes: remarks.
+            fingerprint: of the networks and their data, where it is known.
 
         Raises:
             InputError: missing columns, values that are not finite or impossible, or the same
@@ -130,6 +143,7 @@ class Population(Result):
             protocol=dict(protocol or {}),
             columns=_columns(table),
             notes=tuple(notes),
+            fingerprint=fingerprint,
         )
 
     def __len__(self) -> int:

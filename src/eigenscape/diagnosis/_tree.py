@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from eigenscape.diagnosis._labels import ANSWERS, Labels, step_ratios
-from eigenscape.diagnosis._leaves import LeafRecord, leaf_record
+from eigenscape.diagnosis._labels import ANSWERS, Labels
+from eigenscape.diagnosis._leaves import LeafRecord, leaf_records
 from eigenscape.diagnosis._metrics import METRICS, Protocol
 from eigenscape.diagnosis._population import Population
 from eigenscape.diagnosis._route import Step, find_leaves, walk
@@ -118,7 +118,6 @@ class MDTree(Result):
         thresholds = SEARCHES[search](searched, values[clear], labels[clear])
         found = find_leaves(shape, thresholds, values)
         answers = np.array([leaf.label for leaf in shape.leaves])[found]
-        ratios = step_ratios(population.table)
         return cls(
             environment=Environment.capture(),
             question=question,
@@ -132,10 +131,7 @@ class MDTree(Result):
                 name: (float(column.min()), float(column.max()))
                 for name, column in zip(shape.features, values.T, strict=True)
             },
-            leaves=tuple(
-                leaf_record(population, question, leaf.label, leaf.words, found == i, ratios)
-                for i, leaf in enumerate(shape.leaves)
-            ),
+            leaves=leaf_records(population, question, shape.leaves, found),
             seed_noise=population.seed_noise,
         )
 

@@ -155,6 +155,11 @@ class Objective(Views):
         name, count = type(self.model).__name__, self.space.count
         return f"<Objective: {networks}{name}, {count} parameters, {self.data.understood}>"
 
+    @property
+    def loss(self) -> Loss | Any:
+        """The loss that was given; None for the one in the model's own output."""
+        return self._loss
+
     # ------------------------------------------------------------------ k networks
 
     def values(self, points: Tensor | Sequence[Tensor] | None = None) -> Tensor:

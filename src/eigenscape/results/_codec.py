@@ -98,6 +98,8 @@ def _converter() -> Converter:
         converter.register_structure_hook_func(is_kind, read)
     register_containers(converter)
     converter.register_structure_hook_factory(is_typeddict, lambda k: _typed_dict(k, converter))
+    converter.register_unstructure_hook_factory(_is_named, lambda k: _named_writer(k, converter))
+    converter.register_structure_hook_factory(_is_named, lambda k: _named_reader(k, converter))
     converter.register_unstructure_hook_factory(_is_dataclass, lambda k: _writer(k, converter))
     converter.register_structure_hook_factory(_is_dataclass, lambda k: _reader(k, converter))
     return converter
@@ -105,6 +107,10 @@ def _converter() -> Converter:
 
 def _is_path(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, PurePath)
+
+
+def _is_named(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, tuple) and hasattr(kind, "_fields")
 
 
 def _is_dataclass(kind: Any) -> bool:
@@ -169,6 +175,29 @@ def _reader(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
             return converter.get_structure_hook(other)(value, other)
         _check_there(names, rest)
         return whole(rest, asked)
+
+    return read
+
+
+def _named_writer(kind: Any, converter: Converter) -> Callable[[Any], Any]:
+    """Write a named tuple as an object."""
+    hints = get_type_hints(kind)
+    return lambda value: {
+        name: converter.unstructure(part, hints[name]) for name, part in value._asdict().items()
+    }
+
+
+def _named_reader(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
+    hints = get_type_hints(kind)
+
+    def read(value: Any, _: Any) -> Any:
+        if type(value) is not dict:
+            raise WrongValueError(f"an object ({kind.__name__})", value)
+        _check_there(list(hints), value)
+        unknown = [name for name in value if name not in hints]
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)} not known in a {kind.__name__}")
+        return kind(**{name: converter.structure(value[name], hints[name]) for name in hints})
 
     return read
 

@@ -19,7 +19,10 @@ STUDY = Study(
     tables=tables,
     paragraphs=paragraphs,
     pictures=pictures,
-    intervals="Student's t over draws of the training configurations, where there are several.",
+    intervals="Student's t over distinct training sets (all of them where ten or fewer are "
+    "possible). One training set has none. All are tested on the same table of 1,560 "
+    "configurations, so that an interval says how much the draw matters, not how another "
+    "collection of networks would come out.",
 )
 
 __all__ = ["STUDY"]

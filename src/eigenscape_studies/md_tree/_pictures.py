@@ -30,7 +30,8 @@ _LINES = {"zero-shot constants": ("--", "no data: box's centre"), "majority": ("
 def pictures(result: StudyResult) -> Pictures:
     """Return heading to figure and caption."""
     bands = (
-        f"Lines: mean of {result.seeds} seeds; bands: 95 % intervals over draws and tree seeds. "
+        "Lines: mean over distinct training sets; bands: 95 % intervals over them, where there "
+        "are several. "
         "Dashed: no data at all; dotted: majority."
     )
     few = [name for name in CASES if name.endswith("few")]

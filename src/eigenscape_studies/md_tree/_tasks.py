@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -40,12 +41,14 @@ from eigenscape_studies.md_tree._plan import (
 
 _MARGINS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, float("inf"))
 _STEPS = {"temperature": 8, "width": 1}  # cells, as in the paper
-_KEPT = ("seed", "accuracy", "balanced_accuracy")
+#: Of so few possible draws all are taken; further seeds to find them by.
+_ALL, _FURTHER, _TRIES = 10, 100, 1000
 
 
 def tasks(plan: MDTreePlan, _: Found) -> list[Task]:
     """Return every task: curves, steps along a diagnosis, margins, random thresholds."""
     tables = find_tables()
+    clean = _read(tables["clean"])
     made = [
         Task(
             f"curve: {case} {value}",
@@ -62,7 +65,7 @@ def tasks(plan: MDTreePlan, _: Found) -> list[Task]:
             {**tables, "question": question, "cells": cells, "seed": seed},
         )
         for question, cells in _STEPS.items()
-        for seed in plan.seeds
+        for seed in distinct_draws(f"{question}, few", cells, plan.seeds, clean)
     ]
     drawn = {"noisy": tables["noisy"], "count": plan.draws, "seed": 0}
     return [*made, Task("margin:", margin_task, tables), Task("constants:", constants_task, drawn)]
@@ -87,8 +90,10 @@ def curve_task(clean: str, noisy: str, case: str, value: int, seeds: Sequence[in
     options = arguments_of(known, value)
     train, test = _read(clean), _read(noisy)
     seen = subset(test, min_width=known.min_width)
-    parts = {seed: _training(case, value, seed, train) for seed in seeds}
-    seeds = [seed for seed in seeds if _has_both(known.question, parts[seed])]
+    parts = distinct_draws(case, value, seeds, train)
+    seeds = list(parts)
+    # without a draw the training set is one, and seeds only break a baseline's ties
+    draw_of = {seed: i if known.varied == "cells" else 0 for i, seed in enumerate(seeds)}
     rows: Rows = []
     for name, (variant, search) in TREES.items():
         if variant == "cka" and known.question != "temperature":
@@ -106,7 +111,7 @@ def curve_task(clean: str, noisy: str, case: str, value: int, seeds: Sequence[in
         head = {"case": case, "value": value, "n": result.n_train}
         found: dict[str, Any] = {name: result.per_seed, **result.baselines}
         rows += [
-            {**head, "method": method, **{key: row[key] for key in _KEPT}}
+            {**head, "method": method, "draw": draw_of[row["seed"]], **_scores(row)}
             for method, some in found.items()
             for row in some
         ]
@@ -116,35 +121,65 @@ def curve_task(clean: str, noisy: str, case: str, value: int, seeds: Sequence[in
                 "majority": (result.majority, 50.0),
             }
             rows += [
-                {**head, "method": method, "seed": 0, "accuracy": one, "balanced_accuracy": two}
+                {**head, "method": method, "draw": 0, "accuracy": one, "balanced_accuracy": two}
                 for method, (one, two) in fixed.items()
             ]
     rows += [
         {
             **rows[0],
             "method": PERMUTED,
-            "seed": seed,
+            "draw": i,  # a permutation of its own
             **permuted_scores(parts[seed], seen, known.question, seed),
         }
-        for seed in seeds
+        for i, seed in enumerate(seeds)
     ]
     return rows
 
 
-def _training(case: str, value: int, seed: int, train: Population) -> Population:
-    """Return the configurations of a training set that have an answer."""
+def _scores(row: Mapping[str, Any]) -> dict[str, float]:
+    return {key: float(row[key]) for key in ("accuracy", "balanced_accuracy")}
+
+
+def distinct_draws(
+    case: str, value: int, seeds: Sequence[int], train: Population
+) -> dict[int, Population]:
+    """Return seed to training set; no two are equal.
+
+    Where a case draws cells: all possible draws if there are at most ten, else as many as there are
+    seeds; the paper's seeds first, then others. Two of its five seeds may draw the same slice. A
+    draw with one answer only cannot be fitted to and is left out.
+
+    Args:
+        case: one of ``CASES``.
+        value: how many cells, or the limit.
+        seeds: the plan's.
+        train: the whole population.
+    """
     known = CASES[case]
-    train = subset(train, min_width=known.min_width)
-    if known.varied == "cells":
-        train = train.select(sample_cells(train, known.question, value, seed))
-    else:
-        train = subset(train, **{known.varied: value})
-    return train.select(train.labels(known.question) != "optimal")
+    whole = subset(train, min_width=known.min_width)
+    if known.varied != "cells":
+        part = _clear(subset(whole, **{known.varied: value}), known.question)
+        return dict.fromkeys(seeds, part)
+    possible = comb(int(whole.cells(known.question).max()) + 1, value)
+    wanted = possible if possible <= _ALL else len(seeds)
+    found: dict[int, Population] = {}
+    drawn: set[bytes] = set()
+    for seed in chain(seeds, range(_FURTHER, _FURTHER + _TRIES)):
+        mask = sample_cells(whole, known.question, value, seed)
+        if mask.tobytes() in drawn:
+            continue
+        drawn.add(mask.tobytes())
+        part = _clear(whole.select(mask), known.question)
+        if len(set(part.labels(known.question).tolist())) == 2:
+            found[seed] = part
+        if len(drawn) == wanted:
+            break
+    return found
 
 
-def _has_both(question: str, part: Population) -> bool:
-    """Tell whether a draw can be fitted to: a single cell may hold one answer only."""
-    return len(set(part.labels(question).tolist())) == 2
+def _clear(part: Population, question: str) -> Population:
+    """Return the configurations that have an answer."""
+    return part.select(part.labels(question) != "optimal")
 
 
 def constants_task(noisy: str, count: int, seed: int) -> Rows:

@@ -19,7 +19,9 @@ STUDY = Study(
     tables=tables,
     paragraphs=paragraphs,
     pictures=pictures,
-    intervals="Student's t over repeats, each with data, networks and label noise of its own.",
+    intervals="Student's t over repeats, each with images (to train and to test on), networks and "
+    "label noise of its own: they cover other images of MNIST, not another data set or another "
+    "kind of network.",
 )
 
 __all__ = ["STUDY"]

@@ -26,7 +26,6 @@ from eigenscape.diagnosis import (
 from eigenscape.errors import InputError
 from eigenscape.runs import Task
 from eigenscape_studies import Found
-from eigenscape_studies._data import mnist_family
 from eigenscape_studies._permuted import permuted_scores
 from eigenscape_studies._tables import Rows
 from eigenscape_studies.md_tree_population._numbers import Numbers
@@ -43,22 +42,37 @@ from eigenscape_studies.md_tree_population._plan import (
     TREE,
     VALIDATION,
     PopulationPlan,
+    family_of,
     plans_of,
 )
 
 
 def cells(plan: PopulationPlan, _: Found) -> list[Task]:
-    """Return the cells of all populations, clean and noisy, side by side."""
-    family = mnist_family()
-    return population_tasks(family, plans_of(family, plan))
+    """Return the cells of all populations, a repeat's clean and noisy ones side by side."""
+    found = []
+    for repeat in plan.seeds:
+        family = family_of(plan, repeat)
+        found += [
+            replace(task, name=f"repeat {repeat}: {task.name}")
+            for task in population_tasks(family, plans_of(family, plan, repeat))
+        ]
+    return found
+
+
+def populations(plan: PopulationPlan, found: Found) -> dict[str, Population]:
+    """Return every population by its name."""
+    grown: dict[str, Population] = {}
+    for repeat in plan.seeds:
+        family = family_of(plan, repeat)
+        plans = plans_of(family, plan, repeat)
+        own = [x for name, x in found["cells"].items() if name.startswith(f"repeat {repeat}: ")]
+        grown |= zip(plans, gather_populations(family, plans, own), strict=True)
+    return grown
 
 
 def collect(plan: PopulationPlan, found: Found) -> Numbers:
     """Gather the populations, and score every method on them."""
-    family = mnist_family()
-    plans = plans_of(family, plan)
-    values = list(found["cells"].values())
-    grown = dict(zip(plans, gather_populations(family, plans, values), strict=True))
+    grown = populations(plan, found)
     rows: dict[str, Rows] = {name: [] for name in ("transfer", "few", "margin", "advice", "health")}
     for repeat in plan.seeds:
         clean, noisy = (grown[f"{name} {repeat}"] for name in (CLEAN, NOISY))
@@ -71,22 +85,30 @@ def collect(plan: PopulationPlan, found: Found) -> Numbers:
         size = {"configurations": len(population), "seed_noise": population.seed_noise}
         parts = {"inside": health.inside, "collapsed": health.collapsed, **health.shares}
         rows["health"].append({"population": name, **size, **parts})
-    networks = 2 * len(plans) * len(plan.widths) * len(plan.data) * len(RATES)
+    networks = 2 * len(grown) * len(plan.widths) * len(plan.data) * len(RATES)
     return Numbers(repeats=len(plan.seeds), networks=networks, rows=rows)
 
 
 def transfer_rows(repeat: int, clean: Population, noisy: Population, plan: PopulationPlan) -> Rows:
-    """Fit to clean networks, all or the small end of the grid, and diagnose the noisy ones."""
+    """Fit to clean networks, all or the small end of the grid, and diagnose the noisy ones.
+
+    Of the small end also those beyond it alone: wider ones only, or those of more data.
+    """
     settings: dict[str, dict[str, Any]] = {
         "all": {},
         "narrow": {"max_width": float(sorted(plan.widths)[1])},
         "little data": {"max_data": float(sorted(plan.data)[1])},
     }
+    tests = {setting: (limits, noisy) for setting, limits in settings.items()}
+    for setting, limits in (("only wider", "narrow"), ("only more data", "little data")):
+        ((_, most),) = settings[limits].items()
+        knob = noisy.table["width" if setting == "only wider" else "data"]
+        tests[setting] = (settings[limits], noisy.select(knob > most))
     rows: Rows = []
-    for setting, limits in settings.items():
+    for setting, (limits, test) in tests.items():
         rows += [
             {"setting": setting, "repeat": repeat, "method": method, **score}
-            for method, score in _methods(clean, noisy, limits, repeat).items()
+            for method, score in _methods(clean, test, limits, repeat).items()
         ]
     return rows
 

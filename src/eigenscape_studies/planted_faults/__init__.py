@@ -18,7 +18,8 @@ STUDY = Study(
     tables=lambda numbers: {"faults": numbers.table},
     paragraphs=paragraphs,
     pictures=pictures,
-    intervals="None here: every figure is the mean of three networks.",
+    intervals="Shares: Wilson's, over pairs, three of which are one network from other seeds, so "
+    "that they are too short. Gains: Student's t over networks, or over the pairs of one network.",
 )
 
 __all__ = ["STUDY"]

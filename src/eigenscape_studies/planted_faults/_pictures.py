@@ -10,43 +10,84 @@ from eigenscape.results import PALETTE
 from eigenscape_studies import Pictures, StudyResult
 from eigenscape_studies._draw import below, label, panels
 from eigenscape_studies.planted_faults._plan import WORDS
+from eigenscape_studies.planted_faults._tasks import FINE
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
+
+#: Verdict to its colour and words.
+_VERDICTS = {
+    "small": ("sky", WORDS["small"]),
+    "large": ("vermilion", WORDS["large"]),
+    "width": ("orange", WORDS["width"]),
+    "data": ("green", WORDS["data"]),
+    FINE: ("blue", "nothing wrong"),
+    "not known": ("grey", "no verdict"),
+}
 
 
 def pictures(result: StudyResult) -> Pictures:
     """Return heading to figure and caption."""
     return {
-        "Expected and got": (
+        "Promised and got": (
             gains(result),
-            "For each planted fault: the gain in test accuracy that the population promised, what "
-            "retraining as advised gained, and what turning the best of four knobs gained. Means "
-            "of 3 seeds. A cross beside the name: the diagnosis is another than the planted fault.",
-        )
+            "Each dot is one pair of networks that got an advice: the gain in test accuracy that "
+            "the population promised, and what retraining as advised gained. On the line a promise "
+            "is kept.",
+        ),
+        "Verdicts": (
+            verdicts(result),
+            "For each planted fault, and for the networks with nothing planted: how many pairs got "
+            "which verdict.",
+        ),
     }
 
 
 def gains(result: StudyResult) -> Figure:
-    """Draw promised, got and possible gains."""
-    rows = result.table("faults")
-    figure, axes = panels(1, 1, 9.5, 0.62 * len(rows) + 1.5)
+    """Draw what was got over what was promised."""
+    rows = result.table("faults").query("action != 'none'")
+    figure, axes = panels(1, 1, 6.2, 4.6)
     axis = axes[0, 0]
-    y = np.arange(len(rows))
-    bars = (
-        ("expected", "sky", "promised"),
-        ("got", "blue", "got, as advised"),
-        ("best_gain", "grey", "best of four knobs"),
-    )
-    for i, (column, colour, words) in enumerate(bars):
-        axis.barh(y + (i - 1) * 0.26, rows[column], 0.24, color=PALETTE[colour], label=words)
-    names = [
-        f"{'' if right else '✗ '}{fault}\n→ {WORDS.get(said, said)}"
-        for fault, said, right in zip(rows["fault"], rows["diagnosis"], rows["right"], strict=True)
-    ]
-    axis.set_yticks(y, names)
-    axis.invert_yaxis()
-    axis.axvline(0, color=PALETTE["black"], lw=0.8)
-    label(axis, "", "gain in test accuracy (points)", "")
+    for planted, colour, words in (
+        (True, "blue", "fault planted"),
+        (False, "vermilion", "nothing planted"),
+    ):
+        own = rows[(rows["truth"] != "none") == planted]
+        axis.plot(own["expected"], own["got"], "o", ms=5, color=PALETTE[colour], label=words)
+    ends = [0.0, float(max(1.0, rows["expected"].max())) if len(rows) else 1.0]
+    axis.plot(ends, ends, "--", lw=1, color=PALETTE["black"], label="as promised")
+    axis.axhline(0, color=PALETTE["grey"], lw=0.8)
+    label(axis, "", "promised gain in test accuracy (points)", "got (points)")
     below(figure, axis)
     return figure
+
+
+def verdicts(result: StudyResult) -> Figure:
+    """Draw the verdicts on each kind of network."""
+    rows = result.table("faults")
+    kinds = [
+        *(
+            (f"{data}: {WORDS[truth]}", rows[_planted(rows, data, truth)])
+            for data in ("digits", "mnist")
+            for truth in ("small", "large", "width", "data", "none")
+        )
+    ]
+    kinds = [(name, own) for name, own in kinds if len(own)]
+    figure, axes = panels(1, 1, 9.0, 0.42 * len(kinds) + 1.6)
+    axis = axes[0, 0]
+    start = np.zeros(len(kinds))
+    for verdict, (colour, words) in _VERDICTS.items():
+        share = np.array([100 * float((own["diagnosis"] == verdict).mean()) for _, own in kinds])
+        axis.barh(range(len(kinds)), share, 0.7, left=start, color=PALETTE[colour], label=words)
+        start += share
+    axis.set_yticks(range(len(kinds)), [f"{name} (n = {len(own)})" for name, own in kinds])
+    axis.invert_yaxis()
+    label(axis, "", "pairs (%)", "")
+    below(figure, axis)
+    return figure
+
+
+def _planted(rows: pd.DataFrame, data: str, truth: str) -> pd.Series:
+    mask: pd.Series = rows["fault"].str.startswith(data) & (rows["truth"] == truth)
+    return mask

@@ -9,15 +9,20 @@ from typing import Self
 
 from torch import nn
 
-from eigenscape.diagnosis import GrowPlan
+from eigenscape.diagnosis import GrowPlan, MeasureOptions
 from eigenscape.errors import InputError
 from eigenscape.models import Recipe, Task
 from eigenscape.zoo import MLP, digits
 from eigenscape_studies import Plan
 from eigenscape_studies._data import mnist_family
 
-SEEDS = 3  # of each faulty network; measured on the first two, judged on all
-FIRST_SEED = 900  # no network of a population has such a seed
+#: Seeds of each network, two by two, as a user with two networks of one recipe has them. No
+#: network of a population has such a seed.
+PAIRS = ((900, 901), (910, 911), (920, 921))
+#: A network of which only the accuracy is asked is measured as cheaply as can be.
+UNMEASURED = MeasureOptions(
+    hessian_samples=2, probes=2, curve_steps=1, curve_points=3, cka_samples=4
+)
 #: By how much each knob is turned to see what could be gained: near the ratios that are advised.
 TURNS = {"raise temperature": 8.0, "lower temperature": 0.125, "widen": 4.0, "add data": 4.0}
 #: The knob that each fault is made with, turned back.
@@ -31,9 +36,10 @@ TURNED_BY = {
 
 @dataclass(frozen=True)
 class Fault:
-    """A network that was trained wrongly on purpose.
+    """A network that was trained wrongly on purpose, or a control that was not.
 
-    No width, amount of data or learning rate of it occurs in the population.
+    No width, learning rate or seed of it occurs in the population, nor an amount of data but the
+    controls': they have as much as the population has at most, so that nothing is known to help.
 
     Args:
         data_set: ``digits`` or ``mnist``.
@@ -53,6 +59,11 @@ class Fault:
     @property
     def name(self) -> str:
         """A handle."""
+        if self.truth == "none":
+            return (
+                f"{self.data_set}: nothing (width {self.width}, data {self.data}, rate "
+                f"{self.rate:g})"
+            )
         return f"{self.data_set}: {WORDS[self.truth]}"
 
 
@@ -75,6 +86,13 @@ FAULTS = (
     Fault("mnist", "data", 36, 150, 0.06),
     Fault("mnist", "none", 36, 900, 0.06),
 )
+#: Further networks with nothing planted.
+CONTROLS = tuple(
+    Fault(data_set, "none", width, most, rate)
+    for data_set, most in (("digits", 898), ("mnist", 1000))
+    for width in (28, 44)
+    for rate in (0.03, 0.1)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +100,14 @@ class FaultsPlan(Plan):
     """What is planted.
 
     Args:
-        faults: the networks that are trained wrongly.
+        faults: the networks that are trained wrongly, and two that are not; with every knob turned
+            to see what could be gained.
+        controls: further networks with nothing planted.
     """
 
-    seeds: tuple[int, ...] = tuple(range(FIRST_SEED, FIRST_SEED + SEEDS))
+    seeds: tuple[int, ...] = tuple(seed for pair in PAIRS for seed in pair)
     faults: tuple[Fault, ...] = FAULTS
+    controls: tuple[Fault, ...] = CONTROLS
 
     def with_seeds(self, seeds: tuple[int, ...]) -> Self:
         """Refuse: the seeds are fixed.
@@ -95,8 +116,9 @@ class FaultsPlan(Plan):
             InputError: always.
         """
         raise InputError(
-            f"planted_faults has {SEEDS} seeds for each network, from {FIRST_SEED} on; it was "
-            f"asked for {len(seeds)}. Try: leave --seeds and --seed-list out"
+            f"planted_faults has {len(PAIRS)} pairs of seeds for each network, from "
+            f"{PAIRS[0][0]} on; it was asked for {len(seeds)} seeds. Try: leave --seeds and "
+            "--seed-list out"
         )
 
 
@@ -136,12 +158,27 @@ def population_plan(data_set: str) -> GrowPlan:
     return GrowPlan.of(FAMILIES[data_set](), widths=widths, data=data, rates=RATES)
 
 
-def network_plan(fault: Fault, width: int, data: int, rate: float) -> GrowPlan:
-    """Return the plan of one network of the fault's family, from its seeds."""
-    return GrowPlan.of(
-        FAMILIES[fault.data_set](),
-        widths=(width,),
-        data=(data,),
-        rates=(rate,),
-        seeds=tuple(range(FIRST_SEED, FIRST_SEED + SEEDS)),
-    )
+def network_plans(
+    fault: Fault, width: int, data: int, rate: float, *, measured: bool
+) -> dict[str, GrowPlan]:
+    """Return the plans of one network of the fault's family: one for each pair of seeds.
+
+    Args:
+        fault: what is planted.
+        width: of the network.
+        data: training samples.
+        rate: learning rate.
+        measured: under the population's protocol; else only the accuracy counts.
+    """
+    measuring = MeasureOptions() if measured else UNMEASURED
+    return {
+        f"seeds {first}, {second}": GrowPlan.of(
+            FAMILIES[fault.data_set](),
+            widths=(width,),
+            data=(data,),
+            rates=(rate,),
+            seeds=(first, second),
+            measuring=measuring,
+        )
+        for first, second in PAIRS
+    }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from eigenscape.diagnosis import (
     Population,
     Prescription,
+    fingerprint_of,
     gather_populations,
     population_tasks,
     prescribe,
@@ -19,12 +22,15 @@ from eigenscape_studies import Found
 from eigenscape_studies._tables import Rows
 from eigenscape_studies.planted_faults._plan import (
     FAMILIES,
+    PAIRS,
     TURNS,
     Fault,
     FaultsPlan,
-    network_plan,
+    network_plans,
     population_plan,
 )
+
+FINE = "no failure found"
 
 
 @dataclass(frozen=True)
@@ -32,26 +38,51 @@ class Numbers:
     """What the diagnoses were worth.
 
     Args:
-        table: one row for each fault.
+        table: one row for each pair of each fault and control.
         left_out: why some faults could not be planted, or empty.
     """
 
     table: Rows
     left_out: str = ""
 
-    @property
+    @cached_property
     def faulty(self) -> Rows:
         """The rows of networks that have a fault."""
         return [row for row in self.table if row["truth"] != "none"]
 
+    @cached_property
+    def controls(self) -> Rows:
+        """The rows of networks with nothing planted."""
+        return [row for row in self.table if row["truth"] == "none"]
+
+    @cached_property
+    def advised(self) -> Rows:
+        """The rows with an advice."""
+        return [row for row in self.table if row["action"] != "none"]
+
+    def by_network(self, rows: Rows) -> list[dict[str, Any]]:
+        """Return one row for each network: means over its pairs; its words are the first's."""
+        names = dict.fromkeys(row["fault"] for row in rows)
+        found = []
+        for name in names:
+            own = [row for row in rows if row["fault"] == name]
+            means = {
+                key: float(np.mean([row[key] for row in own]))
+                for key, value in own[0].items()
+                if isinstance(value, float)
+            }
+            found.append({**own[0], **means, "pairs": len(own)})
+        return found
+
 
 def possible(plan: FaultsPlan) -> tuple[list[Fault], str]:
-    """Return the faults whose data are here, and why others are not."""
+    """Return the faults and controls whose data are here, and why others are not."""
+    every = [*plan.faults, *plan.controls]
     try:
         FAMILIES["mnist"]()
     except InputError as error:
-        return [fault for fault in plan.faults if fault.data_set != "mnist"], str(error)
-    return list(plan.faults), ""
+        return [fault for fault in every if fault.data_set != "mnist"], str(error)
+    return every, ""
 
 
 def grown(plan: FaultsPlan, _: Found) -> list[Task]:
@@ -64,25 +95,34 @@ def grown(plan: FaultsPlan, _: Found) -> list[Task]:
 
 
 def planted(plan: FaultsPlan, _: Found) -> list[Task]:
-    """Return the faulty networks, and each with every knob turned."""
+    """Return the networks, and those of the faults with every knob turned."""
     faults, _why = possible(plan)
-    tasks = [_task(fault, fault.name, fault.width, fault.data, fault.rate) for fault in faults]
-    return tasks + [task for fault in faults for task in _turned(fault)]
+    tasks = [
+        _task(fault, fault.name, (fault.width, fault.data, fault.rate), measured=True)
+        for fault in faults
+    ]
+    turned = [fault for fault in faults if fault in plan.faults]
+    return tasks + [task for fault in turned for task in _turned(fault)]
 
 
 def followed(plan: FaultsPlan, found: Found) -> list[Task]:
-    """Return the faulty networks, trained again as advised."""
-    return [
-        _task(fault, f"{fault.name}, as advised", *_changed(fault, said.action, said.ratio))
-        for fault, said in _prescribed(plan, found).items()
+    """Return the networks that got an advice, trained again as advised, each change once."""
+    tasks = {
+        _advised_name(fault, said): _task(
+            fault, _advised_name(fault, said), _changed(fault, said.action, said.ratio)
+        )
+        for (fault, _), said in prescribed(plan, found).items()
         if said.action is not None
-    ]
+    }
+    return list(tasks.values())
 
 
 def collect(plan: FaultsPlan, found: Found) -> Numbers:
-    """Gather one row for each fault."""
-    rows = {**found["planted"], **found["followed"]}
-    table = [_row(fault, said, rows) for fault, said in _prescribed(plan, found).items()]
+    """Gather one row for each pair of each network."""
+    cells = {**found["planted"], **found["followed"]}
+    table = [
+        _row(fault, pair, said, cells) for (fault, pair), said in prescribed(plan, found).items()
+    ]
     return Numbers(table, possible(plan)[1])
 
 
@@ -90,21 +130,27 @@ def _data_sets(plan: FaultsPlan) -> list[str]:
     return list(dict.fromkeys(fault.data_set for fault in possible(plan)[0]))
 
 
-def _prescribed(plan: FaultsPlan, found: Found) -> dict[Fault, Prescription]:
+def prescribed(plan: FaultsPlan, found: Found) -> dict[tuple[Fault, int], Prescription]:
+    """Return the diagnosis of every pair, by its network and its number."""
     populations = {}
     for name in _data_sets(plan):
         cells = [x for task, x in found["grown"].items() if task.startswith(f"{name}: ")]
         plans = {f"population on {name}": population_plan(name)}
         (populations[name],) = gather_populations(FAMILIES[name](), plans, cells)
     return {
-        fault: _prescription(populations[fault.data_set], found["planted"][fault.name])
+        (fault, pair): _prescription(
+            populations[fault.data_set], fault, found["planted"][fault.name][pair]
+        )
         for fault in possible(plan)[0]
+        for pair in range(len(PAIRS))
     }
 
 
-def _task(fault: Fault, name: str, width: int, data: int, rate: float) -> Task:
-    family, plan = FAMILIES[fault.data_set](), network_plan(fault, width, data, rate)
-    (task,) = population_tasks(family, {name: plan})
+def _task(
+    fault: Fault, name: str, knobs: tuple[int, int, float], *, measured: bool = False
+) -> Task:
+    plans = network_plans(fault, *knobs, measured=measured)
+    (task,) = population_tasks(FAMILIES[fault.data_set](), plans)
     return replace(task, name=name)
 
 
@@ -119,46 +165,67 @@ def _changed(fault: Fault, action: str, ratio: float) -> tuple[int, int, float]:
 
 def _turned(fault: Fault) -> list[Task]:
     return [
-        _task(fault, f"{fault.name}, {action} x{ratio:g}", *_changed(fault, action, ratio))
+        _task(fault, f"{fault.name}, {action} x{ratio:g}", _changed(fault, action, ratio))
         for action, ratio in TURNS.items()
     ]
 
 
-def _prescription(population: Population, cells: Sequence[dict[str, Any]]) -> Prescription:
-    row = _only(cells)
+def _prescription(population: Population, fault: Fault, cell: dict[str, Any]) -> Prescription:
+    """Diagnose one pair as a user would who knows the sizes but not the learning rate."""
+    row = _only(cell)
     metrics = {name: row[name] for name in population.metrics if name in row}
-    return prescribe(population, metrics, protocol=population.protocol)
+    sizes = {name: row[name] for name in ("data_amount", "para_amount")}
+    # trained by the population's own task: the same architecture, data and loss
+    return prescribe(
+        population,
+        metrics,
+        protocol=population.protocol,
+        sizes=sizes,
+        fingerprint=fingerprint_of(
+            [FAMILIES[fault.data_set]().build(0, fault.width)],
+            FAMILIES[fault.data_set]().train.whole()[0],
+            classes=10,
+            loss="cross-entropy",
+        ),
+    )
 
 
-def _only(cells: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    (cell,) = cells
-    if not cell["rows"]:
-        return {"test_acc": float("nan"), "test_acc_sd": float("nan")}
-    return dict(cell["rows"][0])
+def _only(cell: dict[str, Any]) -> dict[str, Any]:
+    """Return the one row of a cell; one that diverged has no accuracy."""
+    return dict(cell["rows"][0]) if cell["rows"] else {"test_acc": float("nan")}
 
 
-def _row(fault: Fault, said: Prescription, rows: dict[str, Any]) -> dict[str, Any]:
-    base = _only(rows[fault.name])["test_acc"]
+def _advised_name(fault: Fault, said: Prescription) -> str:
+    return f"{fault.name}, as advised: {said.action} x{said.ratio:.6g}"
+
+
+def _row(fault: Fault, pair: int, said: Prescription, cells: dict[str, Any]) -> dict[str, Any]:
+    def accuracy(name: str) -> float:
+        return float(_only(cells[name][pair])["test_acc"]) if name in cells else float("nan")
+
+    base = accuracy(fault.name)
     gains = {
-        action: _only(rows[f"{fault.name}, {action} x{ratio:g}"])["test_acc"] - base
+        action: accuracy(f"{fault.name}, {action} x{ratio:g}") - base
         for action, ratio in TURNS.items()
     }
-    real = float("nan")
+    got = float("nan")
     if said.action is not None:
-        real = _only(rows[f"{fault.name}, as advised"])["test_acc"] - base
-    best = max(gains, key=lambda name: gains[name])
+        got = accuracy(_advised_name(fault, said)) - base
+    best = max(gains, key=lambda name: np.nan_to_num(gains[name], nan=-np.inf))
     return {
         "fault": fault.name,
         **{name: getattr(fault, name) for name in ("truth", "width", "data", "rate")},
+        "pair": pair,
         "test_acc": base,
         "diagnosis": said.verdict,
         "answers": {found.question: found.verdict for found in said.diagnoses},
+        "why_not": ", ".join(dict.fromkeys(why.kind for why in said.abstained)),
         "action": said.action or "none",
         "ratio": said.ratio,
         "expected": said.gain,
-        "got": real,
+        "got": got,
         "seed_noise": said.seed_noise,
-        "right": said.verdict == {"none": "no failure found"}.get(fault.truth, fault.truth),
+        "right": said.verdict == {"none": FINE}.get(fault.truth, fault.truth),
         "best_action": best,
         "best_gain": gains[best],
         **gains,

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from eigenscape import runs
+from eigenscape.diagnosis._fingerprint import CROSS_ENTROPY, Fingerprint, fingerprint_of
 from eigenscape.diagnosis._population import Population
 from eigenscape.diagnosis.growing._cell import train_cell
-from eigenscape.diagnosis.growing._classification import check_task, logits_of
+from eigenscape.diagnosis.growing._classification import check_task, logits_of, pair_of
 from eigenscape.diagnosis.growing._folder import CELLS
 from eigenscape.diagnosis.growing._plan import GrowPlan
 from eigenscape.errors import InputError, TaskError
@@ -138,4 +139,19 @@ def _population(
         **plan.measuring.to_protocol(classes=logits_of(task)),
         "seeds": len(plan.seeds),
     }
-    return Population.from_rows(rows, protocol=protocol, name=name, notes=notes)
+    return Population.from_rows(
+        rows, protocol=protocol, name=name, notes=notes, fingerprint=_fingerprint(task, plan)
+    )
+
+
+def _fingerprint(task: Task, plan: GrowPlan) -> Fingerprint:
+    """Return what the population's networks have in common, of the widths that can be built."""
+    models = []
+    for width in plan.widths:
+        try:
+            models.append(task.build(plan.seeds[0], width))
+        except InputError:  # its cells failed and are named in the notes
+            continue
+    return fingerprint_of(
+        models, pair_of(task, "train")[0], classes=logits_of(task), loss=CROSS_ENTROPY
+    )

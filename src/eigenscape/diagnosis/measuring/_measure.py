@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -11,12 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from eigenscape.diagnosis._fingerprint import CROSS_ENTROPY, Fingerprint, fingerprint_of
 from eigenscape.diagnosis._metrics import METRICS, Protocol
 from eigenscape.diagnosis.measuring._metrics import measure_groups
 from eigenscape.diagnosis.measuring._options import MeasureOptions
 from eigenscape.errors import InputError
 from eigenscape.landscape import check_twins
-from eigenscape.models import Data, NetworkData, Objective
+from eigenscape.models import Data, NetworkData, Objective, evaluating
 from eigenscape.results import Environment, Result
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ Pair = tuple[Tensor, Tensor]
 #: Two networks from different seeds have nearly orthogonal updates; two checkpoints of one run have
 #: not. Above this cosine of their parameters they are taken for one run.
 _SAME_RUN = 0.9
+_FEW, _SAME_LOSS = 64, 1e-3  # samples by which a loss is told, and how near its value must be
 _FORMS = (
     "an Objective, (model, loss, batches), or (model, (inputs, labels)); in place of model a list "
     "of two, trained from two seeds"
@@ -43,15 +46,17 @@ class Measurement(Result):
         trace_error: relative standard error of the trace, over its probes.
         curve: training error along the curve, in %; empty with one network.
         sizes: ``data_amount`` (training samples) and ``para_amount`` (trained parameters).
+        fingerprint: of the architecture and the data.
     """
 
-    schema: ClassVar[str] = "eigenscape.measurement/1"
+    schema: ClassVar[str] = "eigenscape.measurement/2"
     metrics: Mapping[str, float]
     protocol: Protocol
     networks: int
     trace_error: float
     curve: tuple[float, ...]
     sizes: Mapping[str, float]
+    fingerprint: Fingerprint
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.metrics) - set(METRICS)):
@@ -73,6 +78,7 @@ def measure(
     *,
     test: Any = None,
     options: MeasureOptions | None = None,
+    loss: Any = None,
 ) -> Measurement:
     """Measure a configuration as the populations of this package are measured.
 
@@ -86,6 +92,8 @@ def measure(
         test: held-out data, for ``test_error`` and ``test_loss``.
         options: the protocol; None for the default one. For a diagnosis, take the population's:
             ``MeasureOptions.from_protocol(population.protocol)``.
+        loss: by which they were trained, of outputs and labels; None where it is not known. The
+            metrics are of the cross-entropy, whatever it is.
 
     Raises:
         InputError: models of different architectures, two checkpoints of the same run, models that
@@ -122,7 +130,33 @@ def measure(
         trace_error=found.trace_error,
         curve=found.curve,
         sizes={"data_amount": float(len(labels)), "para_amount": float(networks.space.count)},
+        fingerprint=fingerprint_of(
+            several[:1], inputs, classes=classes, loss=_loss_name(loss, several[0], inputs, labels)
+        ),
     )
+
+
+def _loss_name(loss: Any, model: nn.Module, inputs: Tensor, labels: Tensor) -> str:
+    """Return which loss it is, by its value; empty where it cannot be told."""
+    if loss is None:
+        return ""
+    few, classes = inputs[:_FEW], labels[:_FEW]
+    with torch.no_grad(), evaluating(model), torch.random.fork_rng(devices=[]):
+        outputs = model(few)
+        try:
+            value = float(loss(outputs, classes))
+        except Exception:  # a loss of other arguments: it is not checked, and that is said
+            return ""
+    own = float(functional.cross_entropy(outputs, classes))
+    same = math.isclose(value, own, rel_tol=_SAME_LOSS, abs_tol=_SAME_LOSS)
+    return CROSS_ENTROPY if same else str(getattr(loss, "__name__", type(loss).__name__))
+
+
+def loss_of(found: Any) -> Any:
+    """Return the loss in what a user's function returned; None where it holds none."""
+    if isinstance(found, Objective):
+        return found.loss
+    return found[1] if isinstance(found, tuple) and len(found) == 3 else None
 
 
 def models_and_data(found: Any) -> tuple[list[nn.Module], tuple[Tensor, Tensor]]:
