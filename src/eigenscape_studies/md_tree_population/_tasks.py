@@ -100,10 +100,10 @@ def transfer_rows(repeat: int, clean: Population, noisy: Population, plan: Popul
         "little data": {"max_data": float(sorted(plan.data)[1])},
     }
     tests = {setting: (limits, noisy) for setting, limits in settings.items()}
-    for setting, limits in (("only wider", "narrow"), ("only more data", "little data")):
-        ((_, most),) = settings[limits].items()
+    for setting, part in (("only wider", "narrow"), ("only more data", "little data")):
+        ((_, most),) = settings[part].items()
         knob = noisy.table["width" if setting == "only wider" else "data"]
-        tests[setting] = (settings[limits], noisy.select(knob > most))
+        tests[setting] = (settings[part], noisy.select(knob > most))
     rows: Rows = []
     for setting, (limits, test) in tests.items():
         rows += [

@@ -32,9 +32,9 @@ def pictures(result: StudyResult) -> Pictures:
     return {
         "Promised and got": (
             gains(result),
-            "Each dot is one pair of networks that got an advice: the gain in test accuracy that "
-            "the population promised, and what retraining as advised gained. On the line a promise "
-            "is kept.",
+            "Each dot is one pair of networks and an advice, given or (hollow) withheld: the gain "
+            "in test accuracy that the population promised, and what retraining as advised "
+            "gained. On the line a promise is kept.",
         ),
         "Verdicts": (
             verdicts(result),
@@ -53,8 +53,20 @@ def gains(result: StudyResult) -> Figure:
         (True, "blue", "fault planted"),
         (False, "vermilion", "nothing planted"),
     ):
-        own = rows[(rows["truth"] != "none") == planted]
-        axis.plot(own["expected"], own["got"], "o", ms=5, color=PALETTE[colour], label=words)
+        for given, what in ((True, "given"), (False, "withheld")):
+            own = rows[((rows["truth"] != "none") == planted) & (rows["given"] == given)]
+            ink = PALETTE[colour]
+            fill = ink if given else "none"
+            if len(own):
+                axis.plot(
+                    own["expected"],
+                    own["got"],
+                    "o",
+                    ms=6,
+                    color=ink,
+                    mfc=fill,
+                    label=f"{words}, {what}",
+                )
     ends = [0.0, float(max(1.0, rows["expected"].max())) if len(rows) else 1.0]
     axis.plot(ends, ends, "--", lw=1, color=PALETTE["black"], label="as promised")
     axis.axhline(0, color=PALETTE["grey"], lw=0.8)

@@ -56,8 +56,8 @@ class Numbers:
         return [row for row in self.table if row["truth"] == "none"]
 
     @cached_property
-    def advised(self) -> Rows:
-        """The rows with an advice."""
+    def followed(self) -> Rows:
+        """The rows with an advice that was followed, given or withheld."""
         return [row for row in self.table if row["action"] != "none"]
 
     def by_network(self, rows: Rows) -> list[dict[str, Any]]:
@@ -106,15 +106,29 @@ def planted(plan: FaultsPlan, _: Found) -> list[Task]:
 
 
 def followed(plan: FaultsPlan, found: Found) -> list[Task]:
-    """Return the networks that got an advice, trained again as advised, each change once."""
-    tasks = {
-        _advised_name(fault, said): _task(
-            fault, _advised_name(fault, said), _changed(fault, said.action, said.ratio)
-        )
-        for (fault, _), said in prescribed(plan, found).items()
-        if said.action is not None
-    }
+    """Return the networks trained again as advised, each change once.
+
+    Also as would have been advised where the advice was withheld because it had not been right
+    often enough: whether silence was right is a question like the others.
+    """
+    tasks = {}
+    for (fault, _), said in prescribed(plan, found).items():
+        action, ratio = change_of(said)
+        if action is not None:
+            name = _advised_name(fault, action, ratio)
+            tasks[name] = _task(fault, name, _changed(fault, action, ratio))
     return list(tasks.values())
+
+
+def change_of(said: Prescription) -> tuple[str | None, float]:
+    """Return the change that is advised, or was withheld, and its factor; None for no change."""
+    kin = any(why.kind in ("architecture", "data", "range") for why in said.abstained)
+    if kin or said.outcome is None or said.outcome.promise is None:
+        return None, float("nan")
+    question = said.outcome.place.partition(":")[0]
+    (leaf,) = (one.leaf for one in said.diagnoses if one.question == question)
+    assert leaf is not None
+    return said.outcome.action, leaf.ratios[said.outcome.action]
 
 
 def collect(plan: FaultsPlan, found: Found) -> Numbers:
@@ -195,8 +209,16 @@ def _only(cell: dict[str, Any]) -> dict[str, Any]:
     return dict(cell["rows"][0]) if cell["rows"] else {"test_acc": float("nan")}
 
 
-def _advised_name(fault: Fault, said: Prescription) -> str:
-    return f"{fault.name}, as advised: {said.action} x{said.ratio:.6g}"
+def _direction(fault: Fault, answer: str) -> str:
+    """Hold the answer on the temperature against what was planted: that alone is its question."""
+    if answer == "not known":
+        return "no verdict"
+    expected = fault.truth if fault.truth in ("small", "large") else FINE
+    return "right" if answer == expected else "wrong"
+
+
+def _advised_name(fault: Fault, action: str, ratio: float) -> str:
+    return f"{fault.name}, as advised: {action} x{ratio:.6g}"
 
 
 def _row(fault: Fault, pair: int, said: Prescription, cells: dict[str, Any]) -> dict[str, Any]:
@@ -208,9 +230,13 @@ def _row(fault: Fault, pair: int, said: Prescription, cells: dict[str, Any]) -> 
         action: accuracy(f"{fault.name}, {action} x{ratio:g}") - base
         for action, ratio in TURNS.items()
     }
-    got = float("nan")
-    if said.action is not None:
-        got = accuracy(_advised_name(fault, said)) - base
+    action, ratio = change_of(said)
+    got = expected = right_rate = float("nan")
+    if action is not None and said.outcome is not None and said.outcome.promise is not None:
+        got = accuracy(_advised_name(fault, action, ratio)) - base
+        expected = said.outcome.promise.expected(said.metrics["train_error"])
+        right_rate = said.outcome.precision.precision
+    answers = {found.question: found.verdict for found in said.diagnoses}
     best = max(gains, key=lambda name: np.nan_to_num(gains[name], nan=-np.inf))
     return {
         "fault": fault.name,
@@ -218,14 +244,17 @@ def _row(fault: Fault, pair: int, said: Prescription, cells: dict[str, Any]) -> 
         "pair": pair,
         "test_acc": base,
         "diagnosis": said.verdict,
-        "answers": {found.question: found.verdict for found in said.diagnoses},
+        **{question: answers.get(question, "") for question in ("temperature", "width", "data")},
         "why_not": ", ".join(dict.fromkeys(why.kind for why in said.abstained)),
-        "action": said.action or "none",
-        "ratio": said.ratio,
-        "expected": said.gain,
+        "action": action or "none",
+        "given": said.action is not None,
+        "ratio": ratio,
+        "precision": right_rate,
+        "expected": expected,
         "got": got,
         "seed_noise": said.seed_noise,
         "right": said.verdict == {"none": FINE}.get(fault.truth, fault.truth),
+        "direction": _direction(fault, answers.get("temperature", "")),
         "best_action": best,
         "best_gain": gains[best],
         **gains,
