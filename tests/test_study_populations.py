@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from eigenscape.diagnosis import Population, prescribe
 from eigenscape.errors import InputError
 from eigenscape.results import load
 from eigenscape_studies import signed
-from eigenscape_studies._data import mnist_family
+from eigenscape_studies._data import mnist_family, mnist_part
 from eigenscape_studies.md_tree_population import STUDY
 from eigenscape_studies.md_tree_population._numbers import Numbers
 from eigenscape_studies.md_tree_population._plan import (
@@ -19,12 +20,14 @@ from eigenscape_studies.md_tree_population._plan import (
     PAPER,
     TREE,
     PopulationPlan,
+    family_of,
 )
 from eigenscape_studies.planted_faults import STUDY as FAULTS
 from eigenscape_studies.planted_faults import _plan as fault_plan
 from eigenscape_studies.planted_faults._tasks import Numbers as FaultNumbers
-from eigenscape_studies.planted_faults._tasks import _changed
+from eigenscape_studies.planted_faults._tasks import _changed, change_of
 from tests._data import data_file
+from tests.test_diagnosis import small_table
 
 METHODS = (TREE, PAPER, ONE, *BASELINES, CARRIED, "permuted metrics", "majority")
 
@@ -124,12 +127,32 @@ def test_pictures_and_file(tmp_path):
     assert load(result.save(tmp_path / "result.json")) == result
 
 
+def test_no_two_repeats_share_an_image(monkeypatch):
+    folder = data_file("mnist").parent
+    monkeypatch.setenv("EIGENSCAPE_DATA", str(folder))
+    mnist_part.cache_clear()
+    plan = STUDY.plan("small")
+    seen = []
+    for repeat in plan.seeds:
+        family = family_of(plan, repeat)
+        assert family.train.examples == max(plan.data)
+        seen += [family.train.whole()[0], family.test.whole()[0]]
+    every = torch.cat(seen)
+    whole = torch.cat([mnist_family().train.whole()[0], mnist_family().test.whole()[0]])
+    assert len(every) == 10_000
+    assert sorted(row.numpy().tobytes() for row in every) == sorted(
+        row.numpy().tobytes() for row in whole
+    )
+    with pytest.raises(InputError, match="enough for 4"):
+        STUDY.plan("small", 5)
+
+
 def test_margins_add_the_repeats():
     assert numbers().margins()[0] == {"low": 0.0, "high": 1.0, "n": 30, "right": 18}
 
 
 def test_without_the_images_it_says_where_to_put_them(monkeypatch, tmp_path):
-    mnist_family.cache_clear()
+    mnist_part.cache_clear()
     monkeypatch.delenv("EIGENSCAPE_DATA", raising=False)
     with pytest.raises(InputError, match="EIGENSCAPE_DATA is not set"):
         STUDY.run()
@@ -141,7 +164,7 @@ def test_without_the_images_it_says_where_to_put_them(monkeypatch, tmp_path):
 def test_the_images_are_the_test_images_of_mnist(monkeypatch):
     folder = data_file("mnist").parent
     monkeypatch.setenv("EIGENSCAPE_DATA", str(folder))
-    mnist_family.cache_clear()
+    mnist_part.cache_clear()
     family = mnist_family()
     labels = torch.cat([family.train.whole()[1], family.test.whole()[1]])
     counts = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
@@ -153,20 +176,20 @@ def test_the_images_are_the_test_images_of_mnist(monkeypatch):
 
 
 def test_no_fault_is_in_its_population():
-    for fault in fault_plan.FAULTS:
+    for fault in (*fault_plan.FAULTS, *fault_plan.CONTROLS):
         widths, data = fault_plan._GRIDS[fault.data_set]
         assert fault.width not in widths
-        assert fault.data not in data
         assert fault.rate not in fault_plan.RATES
-        assert fault_plan.FIRST_SEED > 2
-    assert sum(fault.truth != "none" for fault in fault_plan.FAULTS) >= 6
-    assert {fault.truth for fault in fault_plan.FAULTS} == {
-        "small",
-        "large",
-        "width",
-        "data",
-        "none",
-    }
+        assert (fault.data == max(data)) == (fault in fault_plan.CONTROLS)
+        assert fault.data not in sorted(data)[:-1]
+    seeds = [seed for pair in fault_plan.PAIRS for seed in pair]
+    assert len(set(seeds)) == len(seeds)
+    assert min(seeds) > 2
+    assert len({fault.name for fault in (*fault_plan.FAULTS, *fault_plan.CONTROLS)}) == 18
+    truths = [fault.truth for fault in fault_plan.FAULTS]
+    assert {name: truths.count(name) for name in truths} == dict.fromkeys(
+        ("small", "large", "width", "data", "none"), 2
+    )
 
 
 def test_advice_turns_one_knob():
@@ -176,7 +199,7 @@ def test_advice_turns_one_knob():
     assert _changed(fault, "add data", 100.0)[1] == 898  # no more than there are
 
 
-def fault_row(truth, said, expected=5.0, got=4.0):
+def fault_row(truth, said, expected=5.0, got=4.0, *, given=True, pair=0, precision=0.9):
     actions = {"raise temperature": 6.0, "lower temperature": -1.0, "widen": 2.0, "add data": 3.0}
     named = {
         "small": "raise temperature",
@@ -187,32 +210,102 @@ def fault_row(truth, said, expected=5.0, got=4.0):
     return {
         "fault": f"digits: {truth}",
         "truth": truth,
-        "diagnosis": said,
+        "pair": pair,
+        "diagnosis": said if given else "not known",
+        "temperature": said,
+        "direction": "right" if truth == said else "wrong",
+        "why_not": "" if given else "outcome",
         "action": named,
+        "given": given and named != "none",
         "ratio": 8.0,
+        "precision": precision,
         "expected": expected,
         "got": got,
-        "right": truth == said,
+        "seed_noise": 1.0,
+        "right": given and {"none": "no failure found"}.get(truth, truth) == said,
         "best_action": "raise temperature",
         "best_gain": 6.0,
         **actions,
     }
 
 
+def fault_claims(rows):
+    found = FaultNumbers(rows, "no images")
+    return {claim.name: claim for claim in FAULTS.judge(found, command="c", seeds=3)}, found
+
+
 def test_fault_claims_show_the_wrong_ones():
+    nan = float("nan")
     rows = [
         fault_row("small", "small"),
         fault_row("large", "small", got=-2.0),
-        fault_row("none", "no failure found", got=float("nan")),
+        fault_row("none", "no failure found", expected=nan, got=nan),
     ]
-    found = FaultNumbers(rows, "no images")
-    claims = {claim.name: claim for claim in FAULTS.judge(found, command="c", seeds=3)}
+    claims, found = fault_claims(rows)
     assert claims["the fault is found"].verdict == "in part"
-    assert "1 of 2 faults" in claims["the fault is found"].measured
+    assert "Found: 1 of 2 (50 % [9, 91]" in claims["the fault is found"].measured
+    assert "another fault: 1; no verdict: 0" in claims["the fault is found"].measured
     assert claims["the advice helps"].verdict == "in part"
+    assert "not significant" in claims["the advice helps"].measured
+    alarms = claims["nothing planted, nothing advised"]
+    assert "False alarms: 0 of 1" in alarms.measured
+    assert "nothing wrong: 1" in alarms.measured
+    assert alarms.verdict == "in part"  # one network is not enough
     words = FAULTS.paragraphs(found)
-    assert "digits: large is taken for temperature too small" in words["Where it is wrong"]
+    assert words["In one sentence"].startswith("1 of 2 planted faults were found, 1 taken")
     assert "no images" in words["Left out"]
+
+
+def test_a_false_alarm_is_counted_and_what_it_gained():
+    rows = [fault_row("none", "small", got=got, pair=i) for i, got in enumerate((3.0, -1.0))]
+    claims, _ = fault_claims([fault_row("small", "small"), *rows])
+    alarms = claims["nothing planted, nothing advised"]
+    assert "False alarms: 2 of 2" in alarms.measured
+    assert "of which 1 gained more" in alarms.measured
+    assert alarms.verdict == "fails"
+    assert "a direction is named in 2 of 2" in claims["the temperature's direction"].measured
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(1.0, "holds"), (0.4, "in part"), (0.0, "fails")])
+def test_promises_are_held_against_what_was_got(slope, verdict):
+    rng = np.random.default_rng(0)
+    rows = []
+    for i, promised in enumerate(np.linspace(1, 20, 12)):
+        row = fault_row(
+            "small", "small", expected=promised, got=slope * promised + rng.normal(0, 1)
+        )
+        rows.append({**row, "fault": f"digits: {i}"})
+    claims, _ = fault_claims(rows)
+    assert claims["the gain is as promised"].verdict == verdict
+    assert "12 networks (12 of 12 advices were given" in claims["the gain is as promised"].measured
+
+
+@pytest.mark.parametrize(("helped", "verdict"), [(0, "holds"), (9, "in part"), (12, "fails")])
+def test_what_is_withheld_is_followed_all_the_same(helped, verdict):
+    rows = [
+        fault_row("small", "small", got=5.0 if i < helped else 0.0, given=False, pair=i)
+        for i in range(12)
+    ]
+    claims, _ = fault_claims(rows)
+    claim = claims["what is withheld would not have helped often enough"]
+    assert f"{helped} of 12" in claim.measured
+    assert "90 % were to be expected" in claim.measured
+    assert claim.verdict == verdict
+    assert "no verdict: 12" in claims["the fault is found"].measured
+
+
+def test_a_withheld_change_is_known_and_one_of_another_kind_is_not():
+    population = Population.from_frame(small_table(), name="small", protocol={"classes": 10})
+    hot = {"train_error": 6.0, "mode_connectivity_peak": -3.0, "hessian_t": 4.5}
+    said = prescribe(population, hot)
+    assert said.action is None
+    assert change_of(said) == ("lower temperature", 0.5)
+    far = prescribe(population, {**hot, "hessian_t": 40.0})
+    assert change_of(far)[0] is None
+    cold = prescribe(
+        population, {"train_error": 0.0, "mode_connectivity_peak": -16.0, "hessian_t": 7.5}
+    )
+    assert change_of(cold) == (cold.action, cold.ratio)
 
 
 @pytest.mark.slow
