@@ -96,6 +96,14 @@ def test_a_thin_leaf_or_a_poor_answer_is_no_verdict(size, right, given, kinds):
         assert f"{right} of {given}" in found[0].words
 
 
+def test_nothing_wrong_needs_a_leaf_and_a_precision_of_its_own():
+    good, poor, few = record(30, 30), record(20, 30), record(5, 5)
+    assert leaf_reasons(leaf("small", size=30), poor, good) == ()
+    assert [why.kind for why in leaf_reasons(leaf("small", size=30), good, poor)] == ["outcome"]
+    assert [why.kind for why in leaf_reasons(leaf("small", size=5), good, good)] == ["leaf"]
+    assert [why.kind for why in leaf_reasons(leaf("small", size=30), few, good)] == ["leaf"]
+
+
 @pytest.mark.parametrize(("low", "better"), [(-0.1, False), (0.0, False), (0.1, True)])
 def test_a_tree_must_be_told_from_the_constant_answer(population, low, better):
     score = replace(cv_score(population), ahead=Interval(4.0, low, 8.0, 6))

@@ -172,22 +172,27 @@ def tree_reasons(score: CVScore | None) -> tuple[Reason, ...]:
     )
 
 
-def leaf_reasons(leaf: LeafRecord, record: Precision) -> tuple[Reason, ...]:
-    """Return whether a leaf is empty or thin, or its answer not right often enough.
+def leaf_reasons(
+    leaf: LeafRecord, record: Precision, fine: Precision | None = None
+) -> tuple[Reason, ...]:
+    """Return whether a leaf is empty or thin, or what it says not right often enough.
 
     Args:
         leaf: that the model ends in.
         record: how often its answer was right on cells that its tree had not seen.
+        fine: where the leaf says that nothing gains more than the seed noise: how often that was
+            right; None where it gives its answer.
     """
     more = f"more configurations like it ({_GROW} with more widths, amounts of data or rates)"
-    fewest = min(leaf.size, record.given)
-    if fewest < FEWEST:
+    if min(leaf.size, record.given) < FEWEST:
         words = (
             f"{leaf.size} configurations of the population are like this model ({leaf.words}), "
             f"{record.given} of those held out; below {FEWEST} not even an answer that is always "
             "right could be told from chance"
         )
         return (Reason(kind="leaf", words=words, remedy=more),)
+    if fine is not None:
+        return proven(fine, "that no problem is to be found", "a population with more cells")
     return proven(record, f"the answer for such a model ({leaf.words})", more, kind="leaf")
 
 

@@ -14,7 +14,6 @@ from eigenscape.diagnosis._abstain import (
     Reason,
     leaf_reasons,
     metric_reasons,
-    proven,
     tree_reasons,
 )
 from eigenscape.diagnosis._cv_score import SEED_NOISE, CVScore
@@ -148,7 +147,9 @@ def diagnose(
     action, gain = leaf.best_action() if leaf is not None else (None, math.nan)
     nothing = gain < seed_noise
     record = None if score is None else score.fine if nothing else score.leaves[index]
-    why = _reasons(tree, metrics, leaf, score, record, nothing=nothing)
+    why = _reasons(tree, metrics, leaf, score)
+    if leaf is not None and score is not None:
+        why += leaf_reasons(leaf, score.leaves[index], score.fine if nothing else None)
     verdict = NOT_KNOWN if why else NO_FAILURE if nothing else tree.predict_one(metrics)
     return Diagnosis(
         environment=Environment.capture(),
@@ -172,30 +173,18 @@ def diagnose(
 
 
 def _reasons(
-    tree: MDTree,
-    metrics: Mapping[str, float],
-    leaf: LeafRecord | None,
-    score: CVScore | None,
-    record: Precision | None,
-    *,
-    nothing: bool,
+    tree: MDTree, metrics: Mapping[str, float], leaf: LeafRecord | None, score: CVScore | None
 ) -> tuple[Reason, ...]:
-    if leaf is None:
-        return (
-            Reason(
-                kind="untested",
-                words="these thresholds have no population: they are the centre of the paper's "
-                "search box, made for ResNet18 on CIFAR-10",
-                remedy="train a population of your own (eigenscape diagnose grow)",
-            ),
-        )
-    found = (*metric_reasons(tree, metrics), *tree_reasons(score))
-    if record is None:
-        return found
-    if not nothing:
-        return (*found, *leaf_reasons(leaf, record))
-    what = f"that no {tree.question} problem is to be found"
-    return (*found, *proven(record, what, "a population with more cells"))
+    if leaf is not None:
+        return (*metric_reasons(tree, metrics), *tree_reasons(score))
+    return (
+        Reason(
+            kind="untested",
+            words="these thresholds have no population: they are the centre of the paper's "
+            "search box, made for ResNet18 on CIFAR-10",
+            remedy="train a population of your own (eigenscape diagnose grow)",
+        ),
+    )
 
 
 def _head(question: str, verdict: str, record: Precision | None, why: tuple[Reason, ...]) -> str:

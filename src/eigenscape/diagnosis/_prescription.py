@@ -177,6 +177,12 @@ def advice_words(
         )
     times = f", about {ratio_words(ratio)} times" if ratio != 1 else ""
     assert promise is not None
+    if "temperature" in action:
+        low, high = (f(population.table["temperature"]) for f in (min, max))
+        times += (
+            f" (but not beyond {low:.3g} to {high:.3g} of learning rate over batch size: the "
+            "population has nothing there)"
+        )
     spread = "" if math.isnan(promise.spread) else f" (single ones spread by {promise.spread:.1f})"
     return (
         f"Advice: {_HOW[action]}{times}. Expected: {expected_of(outcome, metrics):+.1f} points of "

@@ -23,6 +23,7 @@ from eigenscape_studies._tables import Rows
 from eigenscape_studies.planted_faults._plan import (
     FAMILIES,
     PAIRS,
+    RATES,
     TURNS,
     Fault,
     FaultsPlan,
@@ -169,11 +170,13 @@ def _task(
 
 
 def _changed(fault: Fault, action: str, ratio: float) -> tuple[int, int, float]:
-    """Return width, data and rate after an action; as far as the data go."""
+    """Return width, data and rate after an action; as far as the data and the rates go."""
     most = FAMILIES[fault.data_set]().train.examples
     width = round(fault.width * ratio) if action == "widen" else fault.width
     data = min(most, round(fault.data * ratio)) if action == "add data" else fault.data
-    rate = fault.rate * ratio if "temperature" in action else fault.rate
+    rate = fault.rate
+    if "temperature" in action:  # an advice does not lead out of the population
+        rate = min(max(rate * ratio, RATES[0]), RATES[-1])
     return width, data, float(f"{rate:.6g}")
 
 
