@@ -117,7 +117,10 @@ def followed(plan: FaultsPlan, found: Found) -> list[Task]:
         action, ratio = change_of(said)
         if action is not None:
             name = _advised_name(fault, action, ratio)
-            tasks[name] = _task(fault, name, _changed(fault, action, ratio))
+            width, data, rate = _changed(fault, action, ratio)
+            if "temperature" in action:  # an advice does not lead out of the population
+                rate = min(max(rate, RATES[0]), RATES[-1])
+            tasks[name] = _task(fault, name, (width, data, rate))
     return list(tasks.values())
 
 
@@ -170,13 +173,11 @@ def _task(
 
 
 def _changed(fault: Fault, action: str, ratio: float) -> tuple[int, int, float]:
-    """Return width, data and rate after an action; as far as the data and the rates go."""
+    """Return width, data and rate after an action; as far as the data go."""
     most = FAMILIES[fault.data_set]().train.examples
     width = round(fault.width * ratio) if action == "widen" else fault.width
     data = min(most, round(fault.data * ratio)) if action == "add data" else fault.data
-    rate = fault.rate
-    if "temperature" in action:  # an advice does not lead out of the population
-        rate = min(max(rate * ratio, RATES[0]), RATES[-1])
+    rate = fault.rate * ratio if "temperature" in action else fault.rate
     return width, data, float(f"{rate:.6g}")
 
 
