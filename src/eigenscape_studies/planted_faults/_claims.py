@@ -102,7 +102,9 @@ def no_false_alarms(numbers: Numbers) -> Claim:
         measured=f"False alarms: {_rate(len(alarms), rows)}, of which {useful} gained more than "
         f"the seed noise when followed; nothing wrong: {fine}; no verdict: "
         f"{len(rows) - fine - len(alarms)}.{' ' + words + '.' if words else ''}",
-        verdict=graded(found.high <= 0.2, found.mean <= 0.2),
+        verdict=graded(found.high <= 0.2, found.mean <= 0.2)
+        if any(row["given"] for row in numbers.table)
+        else "not tested here",  # silence alone gives no false alarm
     )
 
 
