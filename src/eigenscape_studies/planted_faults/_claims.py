@@ -94,7 +94,7 @@ def no_false_alarms(numbers: Numbers) -> Claim:
         f"{row['fault']}, pair {row['pair']}: {row['action']}, got {row['got']:+.1f}"
         for row in alarms
     )
-    found = share(len(alarms), len(rows))
+    found = share(len(alarms), max(len(rows), 1))
     return Claim(
         name="nothing planted, nothing advised",
         statement="A network with nothing planted gets no advice.",
@@ -103,7 +103,7 @@ def no_false_alarms(numbers: Numbers) -> Claim:
         f"the seed noise when followed; nothing wrong: {fine}; no verdict: "
         f"{len(rows) - fine - len(alarms)}.{' ' + words + '.' if words else ''}",
         verdict=graded(found.high <= 0.2, found.mean <= 0.2)
-        if any(row["given"] for row in numbers.table)
+        if rows and any(row["given"] for row in numbers.table)
         else "not tested here",  # silence alone gives no false alarm
     )
 
