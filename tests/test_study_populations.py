@@ -295,7 +295,9 @@ def test_what_is_withheld_is_followed_all_the_same(helped, verdict):
 
 
 def test_a_withheld_change_is_known_and_one_of_another_kind_is_not():
-    population = Population.from_frame(small_table(), name="small", protocol={"classes": 10, "curve_steps": 3})
+    population = Population.from_frame(
+        small_table(), name="small", protocol={"classes": 10, "curve_steps": 3}
+    )
     hot = {"train_error": 6.0, "mode_connectivity_peak": -3.0, "hessian_t": 4.5}
     said = prescribe(population, hot)
     assert said.action is None
