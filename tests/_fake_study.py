@@ -6,7 +6,7 @@ from pathlib import Path
 from eigenscape.results import new_figure
 from eigenscape.runs import Task
 from eigenscape.stats import interval
-from eigenscape_studies import Claim, Plan, Study, unless_significant, verdict
+from eigenscape_studies import Claim, Plan, Study, verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ def fair(numbers):
         name="fair",
         statement="The coin is fair.",
         figure="none",
-        measured=found.words() + unless_significant(found, 0.5),
+        measured=found.words(),
         verdict=verdict(found.low < 0.5 < found.high),
     )
 

@@ -267,7 +267,8 @@ def test_no_space_left(capsys, model, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", full)
     code, _, err = run(capsys, "spectra", model, "--out", tmp_path / "out")
     assert code == 2
-    assert "No space left" in err
+    assert "No space left on device (" in err
+    assert "are free" in err
     assert list((tmp_path / "out").iterdir()) == []
 
 

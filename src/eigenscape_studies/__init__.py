@@ -12,7 +12,6 @@ any of them; :func:`get_study` finds one by its name among those that installed 
 from eigenscape_studies._claim import Claim as Claim
 from eigenscape_studies._claim import graded as graded
 from eigenscape_studies._claim import signed as signed
-from eigenscape_studies._claim import unless_significant as unless_significant
 from eigenscape_studies._claim import verdict as verdict
 from eigenscape_studies._registry import get_study as get_study
 from eigenscape_studies._registry import study_names as study_names
@@ -33,6 +32,5 @@ __all__ = [
     "graded",
     "signed",
     "study_names",
-    "unless_significant",
     "verdict",
 ]

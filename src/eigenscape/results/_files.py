@@ -84,7 +84,7 @@ def replacing(
             raise
         if error.errno in _FULL:
             written = temporary.stat().st_size if temporary and temporary.exists() else 0
-            full = _full(target.parent, max(needed, written))
+            full = f"{error.strerror} ({_full(target.parent, max(needed, written))}"
             raise OutputError(f"could not write {target}: {full}") from error
         raise OutputError(
             f"could not write {target}: {error.strerror or error}; nothing was changed there. "
@@ -99,8 +99,8 @@ def _full(folder: Path, needed: int) -> str:
     """Say what did not fit into which folder."""
     free = shutil.disk_usage(folder).free
     return (
-        f"the disk of {folder} is full: {byte_words(needed)} or more are needed, "
-        f"{byte_words(free)} are free; nothing was changed there. Try: choose another place with "
+        f"{folder}: {byte_words(needed)} or more are needed, {byte_words(free)} are free); "
+        "nothing was changed there. Try: choose another place with "
         "--out, or free some disk space"
     )
 
