@@ -59,7 +59,7 @@ def test_a_disk_too_small_is_said_before_anything_is_written(tmp_path, monkeypat
     with pytest.raises(OutputError) as told:
         save_checkpoint({"w": torch.zeros(1000, 1000)}, target)
     said = str(told.value)
-    assert f"({tmp_path}: 4 MB or more are needed, 1.5 MB are free" in said
+    assert f"too little space ({tmp_path}: 4 MB or more are needed, 1.5 MB are free" in said
     assert list(tmp_path.iterdir()) == []
     save_checkpoint({"w": torch.zeros(500, 500)}, target)
 
@@ -72,8 +72,8 @@ def test_a_disk_that_fills_up_is_said_with_what_was_written(tmp_path, monkeypatc
     with pytest.raises(OutputError) as told:
         write_and_raise(tmp_path / "new" / "x.npz", "0" * 12_300, OSError(number, "full"))
     said = str(told.value)
-    assert f"({tmp_path / 'new'}: 12.3 kB or more are needed" in said
-    assert "0 bytes are free; nothing was changed there. Try: " in said
+    assert f"full ({tmp_path / 'new'}: 12.3 kB or more are needed" in said
+    assert "0 bytes are free); nothing was changed there. Try: " in said
     assert list((tmp_path / "new").iterdir()) == []
 
 

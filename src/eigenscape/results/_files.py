@@ -84,7 +84,7 @@ def replacing(
             raise
         if error.errno in _FULL:
             written = temporary.stat().st_size if temporary and temporary.exists() else 0
-            full = f"{error.strerror} ({_full(target.parent, max(needed, written))}"
+            full = _full(target.parent, max(needed, written), error.strerror)
             raise OutputError(f"could not write {target}: {full}") from error
         raise OutputError(
             f"could not write {target}: {error.strerror or error}; nothing was changed there. "
@@ -95,11 +95,11 @@ def replacing(
             temporary.unlink(missing_ok=True)
 
 
-def _full(folder: Path, needed: int) -> str:
+def _full(folder: Path, needed: int, why: str = "too little space") -> str:
     """Say what did not fit into which folder."""
     free = shutil.disk_usage(folder).free
     return (
-        f"{folder}: {byte_words(needed)} or more are needed, {byte_words(free)} are free); "
+        f"{why} ({folder}: {byte_words(needed)} or more are needed, {byte_words(free)} are free); "
         "nothing was changed there. Try: choose another place with "
         "--out, or free some disk space"
     )
