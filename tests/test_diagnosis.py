@@ -168,6 +168,43 @@ def test_exact_search_finds_the_best_of_all_partitions(n, seed):
     assert correct(shape, exact_search(shape, values, labels), values, labels) == best
 
 
+def grid_median(values, weights):
+    """The median of a density that is known on an even grid."""
+    sums = np.cumsum(weights)
+    return values[np.searchsorted(sums, sums[-1] / 2)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_width_trees_thresholds_are_medians_of_the_optimal_volume(seed):
+    """Each threshold, from the root down, by brute force over a grid of its box."""
+    shape = get_shape("width")
+    rng = np.random.default_rng(seed)
+    count, steps = 12, 601
+    error, peak = rng.uniform(-0.2, 1.3, count), rng.uniform(-33, 3, count)
+    labels = rng.choice(["width", "temperature"], count)
+    values = np.stack([error, peak, peak], axis=1)
+    roots, peaks = (np.linspace(*shape.box[i], steps) for i in (0, 1))
+
+    def right(rows):  # (steps,): right answers of a stump on the peak, low ones are "width"
+        low = peak[None, :] <= peaks[:, None]
+        answers = np.where(low, "width", "temperature")
+        return ((answers == labels) & rows[None, :]).sum(axis=1)
+
+    best, volume = np.zeros(steps), np.zeros(steps)
+    for i, root in enumerate(roots):
+        sides = [right(error <= root), right(error > root)]
+        best[i] = sum(side.max() for side in sides)
+        volume[i] = np.prod([(side == side.max()).mean() for side in sides])
+    expected = [grid_median(roots, np.where(best == best.max(), volume, 0.0))]
+    for rows in (error <= expected[0], error > expected[0]):
+        side = right(rows)
+        expected.append(grid_median(peaks, (side == side.max()).astype(float)))
+    found = exact_search(shape, values, labels)
+    spans = [high - low for low, high in shape.box]
+    for one, other, span in zip(found, expected, spans, strict=True):
+        assert abs(one - other) <= 3 * span / (steps - 1)
+
+
 def test_a_plateau_ends_in_its_middle():
     shape = get_shape("temperature", "one-checkpoint")
     values = np.array([[0.2, 4.2], [0.8, 4.5], [0.9, 8.5]])
