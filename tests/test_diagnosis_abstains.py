@@ -380,6 +380,10 @@ def test_a_network_of_another_architecture_gets_no_advice(grown):
     prescription = page.around["Diagnosis"]
     assert prescription.verdict == "not known"
     assert prescription.abstained[0].kind == "architecture"
+    for asked in prescription.diagnoses:  # nor does a tree of its own
+        assert (asked.verdict, asked.action) == ("not known", None)
+        assert asked.abstained[0].kind == "architecture"
+    assert not any("Diagnosis:" in said for said in prescription.sentences)
     own = MLP(64, [6], 10)
     page = checkup(
         own, objective=Objective(own, nn.functional.cross_entropy, train), population=grown

@@ -76,11 +76,11 @@ def test_ratios_say_how_far_the_best_is():
     np.testing.assert_allclose(own[own >= best] * down[own >= best], best)
 
 
-def test_one_checkpoint_says_that_it_trusts_less(population):
+def test_one_checkpoint_says_that_it_tells_less(population):
     found = prescribe(population, {"train_error": 6.0, "hessian_t": 4.5})
     assert [one.question for one in found.diagnoses] == ["temperature"]
     assert found.diagnoses[0].variant == "one-checkpoint"
-    assert any("lower confidence" in note for note in found.notes)
+    assert any("no connectivity" in note for note in found.notes)
     assert set(found.frame()["action"]) >= {"raise temperature", "lower temperature", "widen"}
 
 

@@ -187,8 +187,7 @@ def _prescribed(found: Prescription, name: str) -> Finding:
     """Return what the shipped population says of a twin: its advice, or what else is told."""
     first, *rest = of_diagnosis(found)
     said = rest[0] if found.abstained and rest else first
-    how = f"{name}, with its training data, by the shipped population of its family"
-    return replace(said, text=f"{how}: {said.text}", knob="", direction="")
+    return replace(said, text=f"{name}, with its training data: {said.text}", knob="", direction="")
 
 
 def _plain(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import as_file, files
 from typing import Any
@@ -105,7 +106,7 @@ def demo_population() -> Population:
     Shipped with the package; ``checkup/_demo_family.py`` says which command made it.
     """
     with as_file(files("eigenscape.checkup") / "digits_population.json") as path:
-        return Population.load(path)
+        return replace(Population.load(path), name="the shipped population")
 
 
 def diagnosed_twin(twin: Twin) -> Prescription:

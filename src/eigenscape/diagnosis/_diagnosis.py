@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -168,6 +168,29 @@ def diagnose(
             _head(tree.question, verdict, record, why),
             _way(path),
             *_evidence(tree, leaf, seed_noise),
+        ),
+    )
+
+
+def withheld(found: Diagnosis, alien: tuple[Reason, ...]) -> Diagnosis:
+    """Return a diagnosis without its verdict, where the population does not speak for the model.
+
+    Args:
+        found: what the tree answered.
+        alien: in what the model differs from the population; if empty, ``found`` is returned.
+    """
+    if not alien:
+        return found
+    asked = _ASKED[found.question]
+    return replace(
+        found,
+        verdict=NOT_KNOWN,
+        abstained=(*alien, *found.abstained),
+        action=None,
+        precision=None,
+        sentences=(
+            f"No verdict on the {asked}: the population does not speak for such a model.",
+            found.sentences[1],
         ),
     )
 

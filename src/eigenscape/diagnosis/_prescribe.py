@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from eigenscape.diagnosis._abstain import Reason, kin_reasons, proven, size_reasons, unchecked
 from eigenscape.diagnosis._advice_score import AdviceScore, Outcome, advice_score
 from eigenscape.diagnosis._cv_score import CVScore, asked_questions, cv_score, held_out, noise_of
-from eigenscape.diagnosis._diagnosis import Diagnosis, diagnose
+from eigenscape.diagnosis._diagnosis import Diagnosis, diagnose, withheld
 from eigenscape.diagnosis._fingerprint import Fingerprint
 from eigenscape.diagnosis._health import check_health
 from eigenscape.diagnosis._metrics import Protocol
@@ -144,15 +144,16 @@ def prescribe(
         for question, tree in fitted.trees.items()
     ]
     sizes = sizes or {}
+    alien = (*kin_reasons(population, fingerprint), *size_reasons(population, sizes))
     ends = _at_the_end(population, sizes)
     leaves = {found.question: found.leaf for found in diagnoses if found.leaf is not None}
     advice = advise(leaves, noise, ends, fitted.told)
     outcome = None if fitted.worth is None else fitted.worth.of(advice)
     why = (
-        *kin_reasons(population, fingerprint),
-        *size_reasons(population, sizes),
+        *alien,
         *_once(one for found in diagnoses for one in found.abstained if one.kind == "range"),
     ) or _unproven(advice, outcome, diagnoses, metrics, noise)
+    diagnoses = [withheld(found, alien) for found in diagnoses]
     action = None if why or advice.action == NOTHING else advice.action
     ratio, limited = _within(population, action, advice.ratio, sizes)
     notes = [*population.notes, *unchecked(population, fingerprint), *fitted.notes]
@@ -160,8 +161,8 @@ def prescribe(
     if not pair:
         notes.append(
             "one network: no connectivity, so the temperature tree without it was asked, and its "
-            "leaf speaks for width and data, of lower confidence; a second network from another "
-            "seed adds the trees for these"
+            "leaf speaks for width and data; a second network from another seed adds the trees "
+            "for these"
         )
     return Prescription(
         environment=Environment.capture(),
