@@ -1,5 +1,7 @@
 """The check-up with data: what its layers contribute, and what is refused."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from eigenscape.ablation import AblationResult
 from eigenscape.checkup import checkup
+from eigenscape.checkup._ablated import of_ablation
 from eigenscape.cli import main
 from eigenscape.errors import InputError
 from eigenscape.models import Data, Objective, Tokens, build
@@ -43,6 +46,21 @@ def test_every_unusual_label_gets_one_sentence():
     assert all(one.basis == "measurement" for one in said)
     assert any("This tells use, not training" in text for text in result.sentences)
     assert not any("not trained" in text for text in result.sentences)
+
+
+def test_no_direction_above_the_noise_is_not_called_one():
+    result = checkup(network(), text=tokens(24), time_budget=None)
+    use = use_of(result)
+    assert use.units < 32  # one run: no interval
+    assert not any("nan" in text for text in result.sentences)
+    first = use.layers[0]
+    effects = tuple(
+        replace(effect, increase=1.0, low=0.5, high=1.5, directions=0) for effect in first.effects
+    )
+    use = replace(use, layers=(replace(first, effects=effects),))
+    [_, said, *_] = of_ablation(use, result.examined["checkpoint"])
+    assert "with zeros in its place, since no direction lies above the noise" in said.text
+    assert "without its largest direction, which lies within the noise" in said.text
 
 
 def test_a_layer_that_nothing_depends_on_is_a_candidate_for_pruning():
@@ -84,6 +102,9 @@ def test_a_text_that_cannot_be_used(tmp_path):
         checkup(network(), text=text)
     with pytest.raises(InputError, match="language model itself"):
         checkup({"fc.weight": torch.ones(16, 16)}, text=text)
+    strange = Tokens.of(torch.full((100,), 32), length=24)
+    with pytest.raises(InputError, match="tokens go from 32 to 32"):
+        checkup(network(), text=strange)
     with pytest.raises(InputError, match="tokens is 1"):
         checkup(network(), text=text, tokens=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -12,7 +13,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from eigenscape.ablation import CHANGES, AblatedLayer, AblationEstimate, AblationResult, ablate
+from eigenscape.ablation import (
+    CHANGES,
+    AblatedLayer,
+    AblationEstimate,
+    AblationResult,
+    Effect,
+    ablate,
+)
 from eigenscape.checkup._around import attempted
 from eigenscape.checkup._finding import Finding
 from eigenscape.checkup._sentences import named
@@ -30,6 +38,11 @@ TOKENS, TIME_BUDGET = 384, 60.0
 _WINDOW = 192
 #: Samples of a probe's data that are enough for an effect of a hundredth of a nat.
 _SAMPLES = 512
+#: What a change does to a layer without a direction above the noise.
+_NONE_ABOVE = {
+    "bulk removed": "with zeros in its place, since no direction lies above the noise",
+    "top removed": "without its largest direction, which lies within the noise",
+}
 _PEERS = {
     **{role: f"{role} projections" for role in ("query", "key", "value", "output")},
     "convolution": "convolutions",
@@ -50,8 +63,8 @@ def language_model_and_tokens(
         seed: of the draw.
 
     Raises:
-        InputError: a source that is not a language model, no tokenizer, or a text that is shorter
-            than a window.
+        InputError: a source that is not a language model, no tokenizer, a text that is shorter
+            than a window, or tokens that the model does not know.
     """
     if not isinstance(source, nn.Module | LanguageModel | str | os.PathLike):
         raise InputError(
@@ -63,10 +76,12 @@ def language_model_and_tokens(
     whole = isinstance(source, nn.Module | LanguageModel)
     model = LanguageModel.of(source, dtype=None if whole else torch.float32)
     if isinstance(text, Tokens):
+        model.check(text)
         return model, text
     length = min(_WINDOW, count, model.context or _WINDOW)
     tokens = Tokens.of(Path(text), tokenizer or model.source, length=length, stride=length)
     windows = round(count * len(tokens) / tokens.count)  # the last of a document score less
+    model.check(tokens)
     return model, tokens.take(min(len(tokens), max(1, windows)), seed)
 
 
@@ -186,9 +201,7 @@ def _of_used(
     words: str,
 ) -> str:
     most = max(used, key=lambda one: _effect(result, one).increase)
-    more = "".join(
-        f"; {one.increase:+.2g} with {CHANGES[one.change].words}" for one in most.effects[1:]
-    )
+    more = "".join(f"; {one.increase:+.2g} {_done(one)}" for one in most.effects[1:])
     detail = f"{_interval(result, most)} with {_words(result)}, {_ranked(result, most)}{more}"
     if len(group) == 1:
         return f"{most.name}: {words}, yet the network depends on it: {detail}."
@@ -223,12 +236,21 @@ def _effect(result: AblationResult, one: AblatedLayer) -> Any:
     return one.effect(result.changes[0])
 
 
+def _done(effect: Effect) -> str:
+    """What was done to the layer: also where no direction lies above the noise."""
+    if effect.directions == 0 and effect.change in _NONE_ABOVE:
+        return _NONE_ABOVE[effect.change]
+    return f"with {CHANGES[effect.change].words}"
+
+
 def _read(result: AblationResult, one: AblatedLayer) -> str:
     return result.reading(_effect(result, one))
 
 
 def _interval(result: AblationResult, one: AblatedLayer) -> str:
     effect = _effect(result, one)
+    if not math.isfinite(effect.low):
+        return f"{effect.increase:+.2g}{_unit(result)}"
     return f"{effect.increase:+.2g} [{effect.low:.2g}, {effect.high:.2g}]{_unit(result)}"
 
 
