@@ -84,7 +84,7 @@ def replacing(
             raise
         if error.errno in _FULL:
             written = temporary.stat().st_size if temporary and temporary.exists() else 0
-            full = _full(target.parent, max(needed, written), error.strerror)
+            full = _full(target.parent, max(needed, written), error.strerror or str(error))
             raise OutputError(f"could not write {target}: {full}") from error
         raise OutputError(
             f"could not write {target}: {error.strerror or error}; nothing was changed there. "
