@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 #: What a reason may be about.
 KINDS = ("architecture", "data", "range", "tree", "leaf", "outcome", "untested")
 _GROW = "eigenscape diagnose grow --probe FILE.py:FAMILY --out POP"
-#: How far beyond the population's largest network or amount of data a model may lie, as a factor.
-#: The study ``md_tree_population`` fits to narrow networks and to little data and scores those
-#: beyond alone.
-BEYOND = {"para_amount": 1.0, "data_amount": 1.0}
 _SLACK = 0.05
 _SIZES = {
     "para_amount": ("parameters", "--widths"),
@@ -98,6 +94,10 @@ def unchecked(population: Population, model: Fingerprint | None) -> tuple[str, .
 def size_reasons(population: Population, sizes: Mapping[str, float]) -> tuple[Reason, ...]:
     """Return which sizes of the model lie beyond the population's.
 
+    Without tolerance: fitted to narrow networks and scored on the wider ones alone, a tree is still
+    better than a constant answer (study ``md_tree_population``), but right for 74 % where it is
+    right for 89 % within, so that the precision of a verdict is not that of the population.
+
     Args:
         population: with columns of the sizes, where it has them.
         sizes: ``para_amount``, ``data_amount`` and ``temperature``, those that are known.
@@ -107,14 +107,12 @@ def size_reasons(population: Population, sizes: Mapping[str, float]) -> tuple[Re
         if name not in sizes or name not in population.table:
             continue
         low, high = (float(f(population.table[name])) for f in (min, max))
-        most = high * BEYOND.get(name, 1.0)
-        if not low <= sizes[name] <= most:
-            reach = "" if most == high else f" (up to {most:,.6g} was tested)"
+        if not low <= sizes[name] <= high:
             found.append(
                 Reason(
                     kind="range",
                     words=f"it has {sizes[name]:,.6g} {words}, while {population.name} has "
-                    f"{low:,.6g} to {high:,.6g}{reach}",
+                    f"{low:,.6g} to {high:,.6g}",
                     remedy=f"grow a population that reaches it ({_GROW} {option} ...)",
                 )
             )
