@@ -163,6 +163,7 @@ def advice_words(
     noise: float,
     why: tuple[Reason, ...],
 ) -> str:
+    """Return the advice, or why there is none, as a sentence."""
     if why:
         said = " ".join(f"{one.sentence[0].upper()}{one.sentence[1:]}" for one in why)
         return f"No diagnosis by {population.name}. {said}"

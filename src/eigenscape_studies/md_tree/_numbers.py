@@ -27,7 +27,7 @@ def write(found: Interval) -> str:
 def told(gap: Interval) -> bool:
     """Tell whether a method is ahead: beyond the interval, or where one training set has none.
 
-    >>> told(interval([1.0])), told(interval([1.0, 5.0])), told(interval([1.0, 1.2]))
+    >>> told(interval([1.0])), told(interval([1.0, 5.0])), told(interval([1.0, 1.1]))
     (True, False, True)
     """
     return gap.low > 0 or (gap.seeds == 1 and gap.mean > 0)
