@@ -135,7 +135,8 @@ def metric_reasons(tree: MDTree, metrics: Mapping[str, float]) -> tuple[Reason, 
                 Reason(
                     kind="range",
                     words=f"its {METRICS[name].words} is {metrics[name]:.4g}, while the {size} "
-                    f"configurations of {tree.population} have {low:.4g} to {high:.4g}",
+                    f"configurations of {tree.population} have {low:.4g} to {high:.4g} "
+                    f"({_SLACK:.0%} of that range beyond either end is allowed)",
                     remedy="look for a cause that the population does not vary, such as wrong "
                     f"labels, or grow one with a wider range ({_GROW} --rates ...)",
                 )

@@ -43,7 +43,8 @@ GLOSSARY = (
     (
         "spike",
         "An eigenvalue above the edge that independent random entries of the same size would have "
-        "(once in a thousand layers they have one).",
+        "(of layers with normal or uniform entries at most one in a thousand has one; "
+        "heavy-tailed entries have them without any training).",
     ),
     (
         "rows z, columns z (dispersion of norms)",
