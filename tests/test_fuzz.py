@@ -47,6 +47,7 @@ def test_the_harness_sees_a_fault_of_each_kind(tmp_path, capsys, monkeypatch):
     assert lines[-1] == {"done": 4, "refused": 0}
 
 
+@pytest.mark.slow
 def test_the_memory_limit_holds():
     code = (
         "import numpy as np\nfrom tests import _fuzz\n_fuzz._limit_memory()\n"

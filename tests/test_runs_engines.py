@@ -384,7 +384,7 @@ def test_ray_takes_the_cluster_that_ray_address_names(ray_cluster, script, tmp_p
 
 
 ENDS = """
-import os, subprocess, sys, time
+import os, signal, subprocess, sys, time
 from pathlib import Path
 from eigenscape.runs import Task, execute, raise_failures
 
@@ -402,6 +402,7 @@ def linger(x, folder):
     time.sleep(600)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     engine, what, folder = sys.argv[1:]
     tasks = [Task(f"t{x}", globals()[what], {"x": x, "folder": folder}) for x in range(4)]
     outcomes = execute(tasks, folder="run", engine=engine, jobs=2)
