@@ -313,7 +313,9 @@ def test_a_withheld_change_is_known_and_one_of_another_kind_is_not():
 @pytest.mark.slow
 def test_a_small_run_from_end_to_end(monkeypatch, tmp_path):
     monkeypatch.setenv("EIGENSCAPE_DATA", str(data_file("mnist").parent))
-    plan = PopulationPlan(seeds=(0, 1), widths=(3, 10), data=(250, 500), cells=(1, 4), draws=2)
+    plan = PopulationPlan(
+        seeds=(0, 1), widths=(3, 5, 10), data=(125, 250, 500), cells=(1, 4), draws=2
+    )
     tiny = replace(STUDY, scales={"small": plan})
     result = tiny.run(folder=tmp_path, engine="threads")
     again = tiny.run(folder=tmp_path, engine="threads")
