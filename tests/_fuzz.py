@@ -359,7 +359,7 @@ def _note(event: str, args: tuple[Any, ...], opened: set[str]) -> None:
     if event == "open" and isinstance(args[0], (str, bytes)):
         name = args[0] if isinstance(args[0], str) else args[0].decode(errors="replace")
         ours = name.startswith((sys.prefix, sys.base_prefix, "/proc", "/sys", "/dev"))
-        if not ours and not name.endswith((".py", ".pyc", ".so")):
+        if not ours and not name.endswith((".py", ".pyc", ".so", "entry_points.txt")):
             opened.add(name)
 
 
