@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from eigenscape.errors import InputError
 from eigenscape.results import Result
 from eigenscape.stats import Interval, share
 
@@ -100,6 +101,14 @@ class Place:
     depth: str = ""
     why: str = ""
     note: str = ""
+
+    def __post_init__(self) -> None:
+        counts = (self.below, self.equal, self.n - self.below - self.equal)
+        if not self.why and (self.n < 1 or min(counts) < 0):
+            raise InputError(
+                f"{self.layer}: {self.below} lower and {self.equal} equal of {self.n} reference "
+                "layers; expected at least one layer, and no more than there are"
+            )
 
     @property
     def percentile(self) -> float:
