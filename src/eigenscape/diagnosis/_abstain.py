@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 #: What a reason may be about.
 KINDS = ("architecture", "data", "range", "tree", "leaf", "outcome", "untested")
 _GROW = "eigenscape diagnose grow --probe FILE.py:FAMILY --out POP"
-_SLACK = 0.05
 _SIZES = {
     "para_amount": ("parameters", "--widths"),
     "data_amount": ("training samples", "--data"),
@@ -122,21 +121,18 @@ def size_reasons(population: Population, sizes: Mapping[str, float]) -> tuple[Re
 def metric_reasons(tree: MDTree, metrics: Mapping[str, float]) -> tuple[Reason, ...]:
     """Return which metrics lie outside the range of the tree's population.
 
-    The range is of means over seeds, and a model may be one network at an end of the grid: beyond
-    either end 5 % of the range are still inside, of ln trace about two standard deviations of
-    single networks (.12 to .16 in populations whose ln trace spans 5 to 7).
+    No tolerance: the range is of means over seeds, so that a single network at an end of the grid
+    may fall outside of it by its own scatter, and then gets no verdict.
     """
     found = []
     for name, (low, high) in tree.ranges.items():
-        slack = _SLACK * (high - low)
-        if not low - slack <= metrics[name] <= high + slack:
+        if not low <= metrics[name] <= high:
             size = sum(leaf.size for leaf in tree.leaves)
             found.append(
                 Reason(
                     kind="range",
                     words=f"its {METRICS[name].words} is {metrics[name]:.4g}, while the {size} "
-                    f"configurations of {tree.population} have {low:.4g} to {high:.4g} "
-                    f"({_SLACK:.0%} of that range beyond either end is allowed)",
+                    f"configurations of {tree.population} have {low:.4g} to {high:.4g}",
                     remedy="look for a cause that the population does not vary, such as wrong "
                     f"labels, or grow one with a wider range ({_GROW} --rates ...)",
                 )
@@ -185,7 +181,7 @@ def leaf_reasons(
             right; None where it gives its answer.
     """
     more = f"more configurations like it ({_GROW} with more widths, amounts of data or rates)"
-    if (leaf.size if fine else min(leaf.size, record.given)) < FEWEST:
+    if min(leaf.size, record.given) < FEWEST:
         words = (
             f"{leaf.size} configurations of the population are like this model ({leaf.words}), "
             f"{record.given} of those held out; below {FEWEST} not even an answer that is always "
