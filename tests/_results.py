@@ -18,7 +18,7 @@ from eigenscape.ablation import AblationResult, ablate
 from eigenscape.allocation import allocate
 from eigenscape.balancing import BalancingTrace
 from eigenscape.balancing._trace import TraceRow
-from eigenscape.checkup import CheckupResult, Finding
+from eigenscape.checkup import CheckupResult
 from eigenscape.diagnosis import (
     Diagnosis,
     EvaluationResult,
@@ -36,7 +36,7 @@ from eigenscape.landscape.curvature._density import SpectralDensity
 from eigenscape.landscape.curvature._trace import GroupTrace
 from eigenscape.landscape.paths._path_result import PathValues
 from eigenscape.models import Objective, Perplexity
-from eigenscape.results import Environment, Result
+from eigenscape.results import Environment, Finding, Result
 from eigenscape.spectra import (
     ComparisonResult,
     MeasuredWith,
@@ -286,9 +286,16 @@ def checkup() -> CheckupResult:
     return CheckupResult(
         environment=STAMP,
         title="net",
-        findings=(
-            Finding(text="It was measured.", basis="measurement"),
-            Finding(text="Raise it.", basis="guess", knob="rate", direction="raise"),
+        statements=(
+            Finding(text="It was measured.", basis="measurement", layers=("fc",)),
+            Finding(
+                text="Raise it.",
+                basis="guess",
+                knob="rate",
+                direction="raise",
+                todo="Try",
+                command="ls",
+            ),
         ),
         facts={"size": "small"},
         examined={"net": spectra()},

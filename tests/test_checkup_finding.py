@@ -6,9 +6,10 @@ import itertools
 
 import pytest
 
-from eigenscape.checkup import Finding, reconciled
+from eigenscape.checkup import reconciled
 from eigenscape.errors import InputError
-from eigenscape.spectra import Precision
+from eigenscape.results import Finding
+from eigenscape.stats import Precision
 
 
 def precision(right: int, given: int = 20) -> Precision:

@@ -31,7 +31,7 @@ def held_out_loss(model, rows):
 
 def page_of(result):
     """Return the words of the whole page; what it says that it does not tell is no statement."""
-    grounds = [found.grounds for found in result.findings]
+    grounds = [found.grounds for found in result.statements]
     page = render(Page("t", result.sentences, (), grounds), dict(result.examined))
     words = html.unescape(re.sub(r"<style>.*?</style>|<[^>]*>", " ", page, flags=re.S))
     return re.sub(r"whether [^.:]*", "", words)
@@ -50,7 +50,7 @@ def test_training_on_helps_and_nothing_says_to_stop():
         words = page_of(result)
         assert not WRONG.search(words), WRONG.search(words)
         assert "held-out loss does" in words
-        assert not any(found.is_advice for found in result.findings)
+        assert not any(found.is_advice for found in result.statements)
     assert losses[1] < losses[0] - 0.05  # clearly under-trained: the same again helps
     assert sum(below) > 0  # layers that an alpha below 2 once called over-trained
 

@@ -41,7 +41,7 @@ def test_every_unusual_label_gets_one_sentence():
     assert random_like > 3
     assert len(use.suspects) >= random_like
     assert {layer.name for layer in use} == {row.name for row in result.examined["checkpoint"]}
-    said = [one for one in result.findings if one.text.startswith("Random-like spectrum")]
+    said = [one for one in result.statements if one.text.startswith("Random-like spectrum")]
     assert 1 <= len(said) <= 3  # used, unused, not certain
     assert all(one.basis == "measurement" for one in said)
     assert any("This tells use, not training" in text for text in result.sentences)

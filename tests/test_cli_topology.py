@@ -156,7 +156,7 @@ def test_check_grid(capsys, tmp_path):
     data = json.loads(out)
     assert data["schema"] == "eigenscape.grid_report/1"
     assert data["n_faults"] == 1
-    assert data["findings"][0]["name"] == "zig-zag"
+    assert data["suspicions"][0]["name"] == "zig-zag"
     assert json.loads((tmp_path / "out/grid_report.json").read_text())["n_faults"] == 1
     code, out, err = run(capsys, "check-grid", path, "--fail-on-fault")
     assert code == 1

@@ -38,8 +38,7 @@ from eigenscape.diagnosis._policy import FEWEST, NOTHING, Advice, advise
 from eigenscape.diagnosis._promise import Followed, Promise, calibration, promises, shrunk
 from eigenscape.errors import InputError
 from eigenscape.models import Objective
-from eigenscape.spectra import Precision
-from eigenscape.stats import Interval
+from eigenscape.stats import Interval, Precision
 from eigenscape.zoo import MLP, digits
 from tests._grow_family import family
 from tests._properties import examples
@@ -375,11 +374,11 @@ def test_a_network_of_another_architecture_gets_no_advice(grown):
     page = checkup(
         deep, objective=Objective(deep, nn.functional.cross_entropy, train), population=grown
     )
-    said = next(found for found in page.findings if "No diagnosis by" in found.text)
+    said = next(found for found in page.statements if "No diagnosis by" in found.text)
     assert "the model's architecture is another" in said.text.lower()
     assert "eigenscape diagnose grow" in said.text
     assert not said.is_advice
-    assert not any(found.knob == "learning rate" for found in page.findings)
+    assert not any(found.knob == "learning rate" for found in page.statements)
     prescription = page.around["Diagnosis"]
     assert prescription.verdict == "not known"
     assert prescription.abstained[0].kind == "architecture"

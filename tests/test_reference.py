@@ -513,7 +513,7 @@ def test_the_check_up_places_layers(weights, monkeypatch):
     placement = result.around["The layers among those of real, trained networks"]
     assert len(placement.compared) == 64
     assert placement.sentence() in "\n".join(result.sentences)
-    [finding] = [one for one in result.findings if "reference layers" in one.text]
+    [finding] = [one for one in result.statements if "reference layers" in one.text]
     assert finding.basis == "description"
     assert not finding.is_advice
 

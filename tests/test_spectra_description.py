@@ -14,8 +14,9 @@ from eigenscape.checkup import checkup
 from eigenscape.checkup._sentences import described, not_told, second_look
 from eigenscape.cli import main
 from eigenscape.errors import InputError
-from eigenscape.spectra import CERTAIN, LABELS, Precision, analyze, precisions
+from eigenscape.spectra import CERTAIN, LABELS, analyze, precisions
 from eigenscape.spectra._description import Description, describe
+from eigenscape.stats import Precision
 
 #: What no description may say: a judgement of the training, or an advice.
 JUDGEMENTS = re.compile(
@@ -185,8 +186,8 @@ def test_the_findings_judge_no_training_and_say_so():
     said = " ".join(result.sentences)
     assert not judged(said)
     assert "does not tell whether the network is well trained: held-out loss does" in said
-    assert not any(found.is_advice for found in result.findings)
-    certain = [found.text for found in result.findings if found.basis == "measurement"]
+    assert not any(found.is_advice for found in result.statements)
+    certain = [found.text for found in result.statements if found.basis == "measurement"]
     assert any("NaN or infinite weights: nan (2,400 of 2,400" in text for text in certain)
     assert any("All weights are zero: zero (all 2,400" in text for text in certain)
     (look,) = (text for text in certain if "random-like layers" in text)

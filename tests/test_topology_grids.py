@@ -20,11 +20,11 @@ X, Y = np.linspace(-1, 1, 3), np.linspace(-2, 2, 4)
 
 
 def names(report):
-    return {item.name for item in report.findings}
+    return {item.name for item in report.suspicions}
 
 
 def finding(report, name):
-    return next(item for item in report.findings if item.name == name)
+    return next(item for item in report.suspicions if item.name == name)
 
 
 def smooth(seed, shape=(41, 41), width=3.0):
@@ -324,8 +324,8 @@ def bowl(n=11):
 
 def test_nothing_is_found_on_a_clean_grid():
     x, values = bowl()
-    assert check_grid(values, (x, x)).findings == ()
-    assert check_grid(values).findings == ()
+    assert check_grid(values, (x, x)).suspicions == ()
+    assert check_grid(values).suspicions == ()
 
 
 def test_no_faults_on_random_smooth_surfaces():
@@ -417,7 +417,7 @@ def test_bad_values():
 def test_report_round_trip(tmp_path):
     report = check_grid(zigzagged(smooth(3)))
     back = GridReport.load(report.save(tmp_path / "report.json"))
-    assert back.findings == report.findings
+    assert back.suspicions == report.suspicions
     assert list(back.frame()["severity"]) == sorted(back.frame()["severity"])
     np.testing.assert_array_equal(back.values, report.values)
     back.plot().draw_without_rendering()

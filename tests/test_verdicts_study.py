@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eigenscape.spectra import Precision, precisions
-from eigenscape.stats import share
+from eigenscape.spectra import precisions
+from eigenscape.stats import Precision, share
 from eigenscape_studies import get_study
 from eigenscape_studies.verdicts import _choice
 from eigenscape_studies.verdicts._choice import choose_all, committed, from_plain, to_plain

@@ -2,8 +2,7 @@
 
 from eigenscape.checkup._checkup import checkup as checkup
 from eigenscape.checkup._checkup import checkup_twins as checkup_twins
-from eigenscape.checkup._finding import Finding as Finding
-from eigenscape.checkup._finding import reconciled as reconciled
+from eigenscape.checkup._reconciled import reconciled as reconciled
 from eigenscape.checkup._result import CheckupResult as CheckupResult
 
-__all__ = ["CheckupResult", "Finding", "checkup", "checkup_twins", "reconciled"]
+__all__ = ["CheckupResult", "checkup", "checkup_twins", "reconciled"]

@@ -22,11 +22,11 @@ from eigenscape.ablation import (
     ablate,
 )
 from eigenscape.checkup._around import attempted
-from eigenscape.checkup._finding import Finding
 from eigenscape.checkup._sentences import named
 from eigenscape.errors import InputError
 from eigenscape.layers import LayerOptions
 from eigenscape.models import LanguageModel, Objective, Tokens
+from eigenscape.results import Finding
 from eigenscape.runs import ProgressCallback
 from eigenscape.spectra import LABELS, SpectraResult
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from eigenscape.checkup._finding import Finding
 from eigenscape.errors import EigenscapeError
 from eigenscape.landscape import HessianResult, Landscape, hessian, sample
 from eigenscape.models import Objective
+from eigenscape.results import Finding
 from eigenscape.runs import single_thread
 from eigenscape.topology import suggested_threshold
 

@@ -19,14 +19,14 @@ from eigenscape.checkup._ablated import (
 )
 from eigenscape.checkup._around import attempted, look_around
 from eigenscape.checkup._diagnosed import diagnosed, diagnosed_twin, of_diagnosis
-from eigenscape.checkup._finding import Finding, reconciled
 from eigenscape.checkup._placed import AMONG, placed
+from eigenscape.checkup._reconciled import reconciled
 from eigenscape.checkup._result import CheckupResult
 from eigenscape.checkup._sentences import described, labelled, named, not_told, second_look
 from eigenscape.diagnosis import Population, Prescription
 from eigenscape.errors import InputError
 from eigenscape.models import LanguageModel, Objective, Tokens
-from eigenscape.results import Result
+from eigenscape.results import Finding, Result
 from eigenscape.runs import ProgressCallback
 from eigenscape.spectra import SpectraResult, analyze, precisions
 from eigenscape.zoo import Twin
@@ -128,7 +128,7 @@ def checkup(
     return CheckupResult(
         environment=result.environment,
         title=f"Check-up of {result.source}",
-        findings=reconciled(found),
+        statements=reconciled(found),
         facts={"examined in": f"{result.seconds:.1f} s"},
         examined={"checkpoint": result},
         around=around,
@@ -164,7 +164,7 @@ def checkup_twins(
     return CheckupResult(
         environment=first.environment,
         title="A healthy network and its sick twin",
-        findings=(
+        statements=(
             Finding(text=_accuracies(healthy, sick), basis="measurement"),
             Finding(text=_spectra(examined, healthy.name, sick.name), basis="measurement"),
             *(

@@ -11,7 +11,6 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eigenscape.checkup._finding import Finding
 from eigenscape.diagnosis import (
     MeasureOptions,
     Population,
@@ -22,8 +21,9 @@ from eigenscape.diagnosis import (
     prescribe,
 )
 from eigenscape.models import Objective
+from eigenscape.results import Finding
 from eigenscape.runs import single_thread
-from eigenscape.spectra import Precision
+from eigenscape.stats import Precision
 from eigenscape.zoo import Twin
 
 #: Action -> what it changes, and where to.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from eigenscape.checkup._finding import Finding
 from eigenscape.errors import InputError
+from eigenscape.results import Finding
 from eigenscape.spectra import Placement, SpectraResult, reference
 
 #: The heading of its section on the page.

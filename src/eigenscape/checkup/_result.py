@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from eigenscape.checkup._finding import Finding
 from eigenscape.errors import InputError
-from eigenscape.results import Result
+from eigenscape.results import Finding, Result
 from eigenscape.spectra import SpectraResult
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ class CheckupResult(Result):
 
     Args:
         title: what was checked.
-        findings: what is to be said, the most important first.
+        statements: all that is to be said, the most important first.
         facts: what else is known, by name.
         examined: label to spectral examination.
         around: label to what was measured of the loss around the model, where a probe was given.
@@ -30,7 +29,7 @@ class CheckupResult(Result):
     schema: ClassVar[str] = "eigenscape.checkup/1"
     also_written: ClassVar[tuple[str, ...]] = ("sentences",)
     title: str
-    findings: tuple[Finding, ...]
+    statements: tuple[Finding, ...]
     facts: Mapping[str, str]
     examined: Mapping[str, SpectraResult]
     around: Mapping[str, Result] = field(default_factory=dict)
@@ -41,8 +40,8 @@ class CheckupResult(Result):
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """The texts of the findings."""
-        return tuple(found.text for found in self.findings)
+        """The texts of the statements."""
+        return tuple(found.text for found in self.statements)
 
     def frame(self) -> pd.DataFrame:
         """Return the layer tables, one below the other, with a column that says which."""

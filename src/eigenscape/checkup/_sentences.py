@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from eigenscape.checkup._finding import Finding
-from eigenscape.spectra import CERTAIN, LABELS, LayerSpectrum, Precision, SpectraResult, precisions
+from eigenscape.results import Finding
+from eigenscape.spectra import CERTAIN, LABELS, LayerSpectrum, SpectraResult, precisions
+from eigenscape.stats import Precision
 
 _NAMED = 3
 #: Dispersion beyond which entries were not drawn independently: of 16 rows of independent entries

@@ -58,7 +58,7 @@ def _print(report: GridReport, form: str) -> None:
 
     if form == "json":
         print_json(report.to_dict())
-    elif report.findings or form == "csv":
+    elif report.suspicions or form == "csv":
         print_frame(report.frame(), form)
     else:
         print(f"nothing found on {'×'.join(map(str, report.shape))} samples")

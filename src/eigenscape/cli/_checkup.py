@@ -191,7 +191,7 @@ def _write_page(result: CheckupResult, path: Path) -> None:
         result.title,
         result.sentences,
         tuple(result.facts.items()),
-        tuple(found.grounds for found in result.findings),
+        tuple(found.grounds for found in result.statements),
     )
     write_page(page, {**result.examined, **result.around}, path)
 
@@ -214,5 +214,5 @@ def _print(result: CheckupResult, form: str) -> None:
         if len(roles) > 1 and form == "table":
             print_frame(roles, form)
             print()
-    for number, found in enumerate(result.findings, 1):
+    for number, found in enumerate(result.statements, 1):
         print(f"{number}. {printable(found.text)} ({found.grounds})")

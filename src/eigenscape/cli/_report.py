@@ -65,7 +65,7 @@ def _read(paths: list[str]) -> tuple[Page, dict[str, Result]]:
                 result.title,
                 result.sentences,
                 tuple(result.facts.items()),
-                tuple(found.grounds for found in result.findings),
+                tuple(found.grounds for found in result.statements),
             )
             inner: dict[str, Result] = {**result.examined, **result.around}
             labels = {label: label for label in inner}

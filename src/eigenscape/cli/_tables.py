@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from eigenscape.results import dumps, printable
+from eigenscape.results import Finding, dumps, printable
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from eigenscape.results import Result
     from eigenscape.spectra import ComparisonResult, Placement, SpectraResult
 
 _WIDE = 170
+#: Lines of prose are no longer, whatever the terminal; so wide where there is none.
+_LONGEST_LINE, _NO_TERMINAL = 100, 80
+_SHOWN_FINDINGS = 3
 _LONGEST_NUMBER = 40
 _LONGEST_WORD = 80
 
@@ -22,6 +28,50 @@ _LONGEST_WORD = 80
 def print_json(value: Any) -> None:
     """Print one JSON object, and nothing else."""
     print(dumps(value, indent=1))
+
+
+def print_answer(result: Result) -> None:
+    """Print what a result says: its answer, then at most three findings with what to do.
+
+    A command stands in one line, however long, so that it can be copied.
+    """
+    if not result.answer:
+        return
+    width = min(shutil.get_terminal_size((_NO_TERMINAL, 24)).columns, _LONGEST_LINE)
+    print(_wrapped(printable(result.answer), width))
+    for number, found in enumerate(result.findings[:_SHOWN_FINDINGS], 1):
+        print("\n".join(finding_lines(found, number, width)))
+    print()
+
+
+def finding_lines(found: Finding, number: int, width: int) -> list[str]:
+    r"""Return the lines of one finding: the statement, then what to do.
+
+    >>> found = Finding(text="fc: it is so.", basis="guess", todo="Look closer", command="ls -l fc")
+    >>> print("\n".join(finding_lines(found, 1, 30)))
+    1. fc: it is so.
+       -> Look closer: ls -l fc
+    """
+    says = f"{number}. {printable(found.text)}"
+    action = f"-> {found.action}"
+    done = f"{action} {printable(found.command)}".rstrip()
+    if len(says) + len(done) < width:
+        return [f"{says} {done}"]
+    indent = " " * (len(str(number)) + 2)
+    lines = _wrapped(says, width, indent).split("\n")
+    if len(indent) + len(done) <= width or not found.command:
+        return [*lines, indent + _wrapped(done, width - len(indent), indent)]
+    return [*lines, indent + action, f"{indent}   {printable(found.command)}"]
+
+
+def _wrapped(text: str, width: int, indent: str = "") -> str:
+    return textwrap.fill(
+        text,
+        max(width, 20),
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def print_frame(table: pd.DataFrame, form: str, title: str = "", spare: Sequence[str] = ()) -> None:

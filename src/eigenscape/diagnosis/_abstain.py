@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from eigenscape.diagnosis._metrics import METRICS
 from eigenscape.diagnosis._policy import FEWEST
-from eigenscape.spectra import Precision
+from eigenscape.stats import Precision
 
 if TYPE_CHECKING:
     from eigenscape.diagnosis._cv_score import CVScore

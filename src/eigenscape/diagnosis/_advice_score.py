@@ -15,8 +15,7 @@ from eigenscape.diagnosis._moves import Moves, best_ratios
 from eigenscape.diagnosis._policy import NOTHING, Advice, advised
 from eigenscape.diagnosis._population import Population
 from eigenscape.diagnosis._promise import Calibration, Followed, Promise, calibration, promises
-from eigenscape.spectra import Precision
-from eigenscape.stats import Interval, interval
+from eigenscape.stats import Interval, Precision, interval
 
 
 @dataclass(frozen=True, kw_only=True)

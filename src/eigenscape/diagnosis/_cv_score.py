@@ -15,8 +15,7 @@ from eigenscape.diagnosis._population import Population
 from eigenscape.diagnosis._shapes import get_shape
 from eigenscape.diagnosis._tree import MDTree, clear_labels
 from eigenscape.errors import InputError
-from eigenscape.spectra import Precision
-from eigenscape.stats import Interval, interval
+from eigenscape.stats import Interval, Precision, interval
 
 _FOLDS = 12  # beyond so many cells they are held out in groups: the fit is the cost
 _NAN = float("nan")

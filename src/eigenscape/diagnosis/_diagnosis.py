@@ -24,7 +24,7 @@ from eigenscape.diagnosis._shapes import TreeShape, get_shape
 from eigenscape.diagnosis._tree import MDTree
 from eigenscape.errors import InputError
 from eigenscape.results import Environment, Result
-from eigenscape.spectra import Precision
+from eigenscape.stats import Precision
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,7 +113,7 @@ def diagnose(
     No verdict is given, and :attr:`Diagnosis.abstained` says why, where a metric lies outside the
     population's range; where the tree is not told from a constant answer on cells that it had not
     seen; where fewer than six configurations are like the model, or its leaf was not right often
-    enough (:attr:`eigenscape.spectra.Precision.printed`); and without a score.
+    enough (:attr:`eigenscape.stats.Precision.printed`); and without a score.
 
     Args:
         tree: a fitted tree, or one without data.

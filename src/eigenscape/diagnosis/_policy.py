@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NOTHING = "nothing"
 #: Configurations of a leaf below which its answer is not told: were all of five right, the 95 %
 #: interval (Wilson) of how often it is would still reach down to .57, below the .60 that an outcome
-#: needs (:attr:`eigenscape.spectra.Precision.printed`); with six it is .61.
+#: needs (:attr:`eigenscape.stats.Precision.printed`); with six it is .61.
 FEWEST = 6
 _ACTION_BY = {"width": "widen", "data": "add data"}
 

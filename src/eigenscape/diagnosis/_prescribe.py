@@ -100,7 +100,7 @@ def prescribe(
     No verdict is given, and :attr:`Prescription.abstained` says why, where the model is of another
     architecture, was trained on other data, or lies outside the population's range; where no tree
     has a verdict (:func:`diagnose`); and where the same advice was not right often enough on cells
-    that its trees had not seen (:attr:`eigenscape.spectra.Precision.printed`).
+    that its trees had not seen (:attr:`eigenscape.stats.Precision.printed`).
 
     Args:
         population: trained on the same data and model family.

@@ -6,6 +6,8 @@ from eigenscape.results._environment import Environment as Environment
 from eigenscape.results._files import byte_words as byte_words
 from eigenscape.results._files import replacing as replacing
 from eigenscape.results._files import write_text as write_text
+from eigenscape.results._finding import BASES as BASES
+from eigenscape.results._finding import Finding as Finding
 from eigenscape.results._hash import ContentHash as ContentHash
 from eigenscape.results._hash import address as address
 from eigenscape.results._hash import canonical as canonical
@@ -21,9 +23,11 @@ from eigenscape.results._result import Result as Result
 from eigenscape.results._result import load as load
 
 __all__ = [
+    "BASES",
     "PALETTE",
     "ContentHash",
     "Environment",
+    "Finding",
     "Result",
     "address",
     "byte_words",

@@ -14,6 +14,7 @@ from eigenscape.errors import InputError
 from eigenscape.results._codec import decode, encode
 from eigenscape.results._environment import Environment
 from eigenscape.results._files import write_text
+from eigenscape.results._finding import Finding
 from eigenscape.results._json import jsonable, read_object, text_of
 from eigenscape.results._pictures import drawing_of
 from eigenscape.results._schemas import class_of, register
@@ -55,6 +56,8 @@ def equal(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
+#: What is written for readers of any result that has an answer.
+_SAID = ("answer", "findings")
 _LONG, _ALL = 40, 110
 
 
@@ -67,8 +70,8 @@ class Result(ABC):
     str, Path, None, Literal, tuples, lists, sets, mappings with keys of str or int, unions, numpy
     arrays (``NDArray[np.float64]``) and dataclasses of these; ``Any`` holds JSON's own values.
     ``field(metadata={"saved": False})`` leaves one out. The properties that ``also_written`` names
-    are written for readers of the file, and computed again after reading. What draws it is
-    registered by :func:`picture_of`.
+    are written for readers of the file, and computed again after reading; so are :attr:`answer` and
+    :attr:`findings` where there is an answer. What draws it is registered by :func:`picture_of`.
 
     Two results are equal when all fields are: NaN is equal to NaN, arrays are by their entries.
 
@@ -87,6 +90,16 @@ class Result(ABC):
         for name in ("__eq__", "__repr__"):  # set before @dataclass, which then leaves them alone
             if name not in cls.__dict__:
                 setattr(cls, name, getattr(Result, name))
+
+    @property
+    def answer(self) -> str:
+        """What the result says in all: one sentence with its figures; empty where it says none."""
+        return ""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is to be known, the most important first: screens show the first three."""
+        return ()
 
     @abstractmethod
     def frame(self) -> pd.DataFrame:
@@ -132,7 +145,8 @@ class Result(ABC):
 
     def _adorned(self, plain: dict[str, Any]) -> dict[str, Any]:
         """Add the schema and what is written for readers only."""
-        also = {name: jsonable(getattr(self, name)) for name in self.also_written}
+        said = _SAID if self.answer else ()
+        also = {name: jsonable(getattr(self, name)) for name in (*said, *self.also_written)}
         head = {"schema": self.schema, "environment": plain["environment"]}
         return {**head, **also, **plain}
 
@@ -142,7 +156,9 @@ class Result(ABC):
         kind = class_of(data.get("schema"), f"a {cls.__name__}")
         if not issubclass(kind, cls):
             raise InputError(f"expected {getattr(cls, 'schema', 'a result')}, found {kind.schema}")
-        return kind, {k: v for k, v in data.items() if k not in ("schema", *kind.also_written)}
+        return kind, {
+            k: v for k, v in data.items() if k not in ("schema", *_SAID, *kind.also_written)
+        }
 
     def __eq__(self, other: object) -> bool:
         return equal(self, other) if isinstance(other, Result) else NotImplemented

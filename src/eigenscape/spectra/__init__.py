@@ -21,8 +21,7 @@ from eigenscape.spectra._own_reference import add_to_reference as add_to_referen
 from eigenscape.spectra._own_reference import remove_from_reference as remove_from_reference
 from eigenscape.spectra._place import Place as Place
 from eigenscape.spectra._place import Placement as Placement
-from eigenscape.spectra._precision import Precision as Precision
-from eigenscape.spectra._precision import precisions as precisions
+from eigenscape.spectra._precisions import precisions as precisions
 from eigenscape.spectra._recorder import UpdateRecorder as UpdateRecorder
 from eigenscape.spectra._reference import Reference as Reference
 from eigenscape.spectra._reference import reference as reference
@@ -52,7 +51,6 @@ __all__ = [
     "MonitorCallback",
     "Place",
     "Placement",
-    "Precision",
     "Reference",
     "ReferenceModel",
     "SpectraOptions",

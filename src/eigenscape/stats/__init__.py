@@ -11,6 +11,7 @@ from eigenscape.stats._intervals import share as share
 from eigenscape.stats._paired import PairedTest as PairedTest
 from eigenscape.stats._paired import holm as holm
 from eigenscape.stats._paired import paired_test as paired_test
+from eigenscape.stats._precision import Precision as Precision
 from eigenscape.stats._relations import RankCorrelation as RankCorrelation
 from eigenscape.stats._relations import fit_line as fit_line
 from eigenscape.stats._relations import rank_correlation as rank_correlation
@@ -19,6 +20,7 @@ from eigenscape.stats._relations import ranks as ranks
 __all__ = [
     "Interval",
     "PairedTest",
+    "Precision",
     "RankCorrelation",
     "bootstrap",
     "fit_line",

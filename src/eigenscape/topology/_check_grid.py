@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eigenscape.results import Environment, Result
-from eigenscape.topology import _check_findings as suspicion
-from eigenscape.topology._check_findings import Finding
+from eigenscape.topology import _suspicions as suspicion
 from eigenscape.topology._grid import grid_values
 from eigenscape.topology._result import LARGEST_STORED
+from eigenscape.topology._suspicions import Suspicion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ class GridReport(Result):
     Args:
         source: where the grid came from.
         shape: samples along each axis.
-        findings: faults first.
+        suspicions: faults first.
         values: the grid, None where a reloaded report was too large to hold it.
     """
 
@@ -36,15 +36,15 @@ class GridReport(Result):
     also_written: ClassVar[tuple[str, ...]] = ("n_faults",)
     source: str
     shape: tuple[int, ...]
-    findings: tuple[Finding, ...]
+    suspicions: tuple[Suspicion, ...]
     values: FloatArray | None = field(
         default=None, repr=False, metadata={"largest": LARGEST_STORED}
     )
 
     @property
-    def faults(self) -> tuple[Finding, ...]:
+    def faults(self) -> tuple[Suspicion, ...]:
         """The findings that make counts on this grid misleading."""
-        return tuple(item for item in self.findings if item.severity == "fault")
+        return tuple(item for item in self.suspicions if item.severity == "fault")
 
     @property
     def n_faults(self) -> int:
@@ -55,7 +55,7 @@ class GridReport(Result):
         """Return one row for each finding."""
         import pandas as pd
 
-        rows = [(item.severity, item.name, item.sentence, item.remedy) for item in self.findings]
+        rows = [(item.severity, item.name, item.sentence, item.remedy) for item in self.suspicions]
         return pd.DataFrame(rows, columns=["severity", "finding", "sentence", "remedy"])
 
 
@@ -80,11 +80,11 @@ def check_grid(
     hold, or is not centred on, the trained model.
 
     >>> x = np.linspace(-1, 1, 11)
-    >>> check_grid(x[:, None] ** 2 + x**2, (x, x)).findings
+    >>> check_grid(x[:, None] ** 2 + x**2, (x, x)).suspicions
     ()
     """
     array = grid_values(values, source)
-    found: list[Finding | None] = [
+    found: list[Suspicion | None] = [
         suspicion.not_finite(array),
         suspicion.constant(array),
         *suspicion.duplicated(array),
@@ -108,6 +108,6 @@ def check_grid(
         environment=Environment.capture(),
         source=source,
         shape=array.shape,
-        findings=tuple(findings),
+        suspicions=tuple(findings),
         values=array,
     )

@@ -49,8 +49,12 @@ def plot_report(report: GridReport) -> Figure:
     left, right = figure.subplots(1, 2)
     _draw_slice(left, report.values)
     right.set_axis_off()
-    right.set_title(f"{len(report.faults)} fault(s), {len(report.findings)} finding(s)", fontsize=9)
-    lines = [f"{item.severity}: {item.name}\n   {_wrap(item.sentence)}" for item in report.findings]
+    right.set_title(
+        f"{len(report.faults)} fault(s), {len(report.suspicions)} finding(s)", fontsize=9
+    )
+    lines = [
+        f"{item.severity}: {item.name}\n   {_wrap(item.sentence)}" for item in report.suspicions
+    ]
     right.text(0, 1, "\n".join(lines) or "nothing found", va="top", fontsize=7.5)
     return figure
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eigenscape.spectra import Precision
+from eigenscape.stats import Precision
 from eigenscape_studies import Claim, verdict
 from eigenscape_studies._tables import Rows, matching
 from eigenscape_studies.verdicts._choice import RIVALS, committed, to_plain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from eigenscape.spectra import Precision
+from eigenscape.stats import Precision
 from eigenscape_studies._tables import Rows, matching
 from eigenscape_studies.verdicts._choice import RIVALS, committed
 from eigenscape_studies.verdicts._numbers import Numbers

@@ -6,8 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from eigenscape.spectra import Precision
-from eigenscape.stats import Interval, share
+from eigenscape.stats import Interval, Precision, share
 from eigenscape_studies import StudyResult
 from eigenscape_studies._tables import Rows, matching
 from eigenscape_studies.verdicts._choice import Choices, committed

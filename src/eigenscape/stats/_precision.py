@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import files
 from typing import Literal
 
-from eigenscape.stats import Interval, share
+from eigenscape.stats._intervals import Interval, share
 
 StatementKind = Literal["description", "diagnosis", "action"]
 #: What a diagnosis or an action needs to be printed: precision, and its lower 95 % limit.
 PRINTED_FROM = (0.8, 0.6)
-_FILE = "precisions.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,18 +125,3 @@ class Precision:
             f"right {self.right} of {self.given} times ({self.interval.words(2)}), said of "
             f"{100 * self.coverage:.0f} % of {true}"
         )
-
-
-@lru_cache(maxsize=1)
-def precisions() -> tuple[Precision, ...]:
-    """Return the table that the study ``verdicts`` measured: every rule, printed or dropped.
-
-    It is empty until the study has been judged.
-
-    >>> all(isinstance(row, Precision) for row in precisions())
-    True
-    """
-    text = files("eigenscape.spectra").joinpath(_FILE).read_text("utf-8")
-    return tuple(
-        Precision(**{**row, "families": tuple(row["families"])}) for row in json.loads(text)["rows"]
-    )

@@ -1,67 +1,10 @@
-"""A finding: one statement, what it rests on, and, of an advice, which knob it turns."""
+"""Advices that contradict each other: the better founded one stays."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from eigenscape.errors import InputError
-from eigenscape.spectra import Precision
-
-#: What a statement may rest on; of advices, the better founded first.
-BASES = ("measurement", "diagnosis", "guess", "description")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One statement to the user.
-
-    Args:
-        text: the statement, in whole sentences.
-        basis: ``measurement`` (of this network), ``diagnosis`` (a rule whose precision was
-            measured), ``description`` (what a number is, not what it means) or ``guess``.
-        precision: of a diagnosis: how often its rule was right on networks of known state.
-        knob: of an advice: what to change, as in ``learning rate``; empty where nothing is advised.
-        direction: of an advice: where to, as in ``raise``.
-
-    Raises:
-        InputError: an unknown basis, a diagnosis without its precision or a precision without a
-            diagnosis, a knob without a direction or the reverse, or a description that advises.
-
-    >>> Finding(text="The loss is 0.31.", basis="measurement").is_advice
-    False
-    """
-
-    text: str
-    basis: str
-    precision: Precision | None = None
-    knob: str = ""
-    direction: str = ""
-
-    def __post_init__(self) -> None:
-        problems = []
-        if not self.text:
-            problems.append("no text")
-        if self.basis not in BASES:
-            problems.append(f"basis is {self.basis!r}; expected one of {', '.join(BASES)}")
-        if (self.basis == "diagnosis") != (self.precision is not None):
-            problems.append("a precision and the basis 'diagnosis' need each other")
-        if bool(self.knob) != bool(self.direction):
-            problems.append("a knob and a direction need each other")
-        if self.knob and self.basis == "description":
-            problems.append("a description gives no advice; expected another basis")
-        if problems:
-            raise InputError(f"a finding with {'; '.join(problems)}")
-
-    @property
-    def is_advice(self) -> bool:
-        """Whether it says what to change."""
-        return bool(self.knob)
-
-    @property
-    def grounds(self) -> str:
-        """The basis, and of a diagnosis how often its rule was right."""
-        return f"{self.basis}: {self.precision.words()}" if self.precision else self.basis
+from eigenscape.results import BASES, Finding
 
 
 def reconciled(findings: Sequence[Finding]) -> tuple[Finding, ...]:

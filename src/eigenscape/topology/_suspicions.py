@@ -27,7 +27,7 @@ ULPS = 8
 
 
 @dataclass(frozen=True)
-class Finding:
+class Suspicion:
     """One possible fault, with the evidence for it.
 
     Args:
@@ -45,7 +45,7 @@ class Finding:
     evidence: Evidence = field(default_factory=dict)
 
 
-def not_finite(values: FloatArray) -> Finding | None:
+def not_finite(values: FloatArray) -> Suspicion | None:
     """Count NaN and infinite samples, and the connected patches that they form."""
     from scipy.ndimage import generate_binary_structure, label
 
@@ -54,7 +54,7 @@ def not_finite(values: FloatArray) -> Finding | None:
     if not count:
         return None
     patches = int(label(bad, generate_binary_structure(values.ndim, values.ndim))[1])
-    return Finding(
+    return Suspicion(
         "not-finite",
         "fault",
         f"{count} of {values.size} samples are NaN or infinite, in {patches} patch(es)",
@@ -63,12 +63,12 @@ def not_finite(values: FloatArray) -> Finding | None:
     )
 
 
-def constant(values: FloatArray) -> Finding | None:
+def constant(values: FloatArray) -> Suspicion | None:
     """Find a grid without any variation."""
     finite = values[np.isfinite(values)]
     if finite.min() != finite.max():
         return None
-    return Finding(
+    return Suspicion(
         "constant",
         "fault",
         f"all {finite.size} finite samples equal {finite[0]:.6g}",
@@ -77,7 +77,7 @@ def constant(values: FloatArray) -> Finding | None:
     )
 
 
-def duplicated(values: FloatArray) -> list[Finding]:
+def duplicated(values: FloatArray) -> list[Suspicion]:
     """Find neighbouring slices that are equal to the last bit."""
     finite = values[np.isfinite(values)]
     found = []
@@ -92,7 +92,7 @@ def duplicated(values: FloatArray) -> list[Finding]:
         if same:
             whole = same == size - 1
             found.append(
-                Finding(
+                Suspicion(
                     "duplicated-rows",
                     "fault",
                     f"the loss does not change along axis {axis}"
@@ -106,7 +106,7 @@ def duplicated(values: FloatArray) -> list[Finding]:
     return found
 
 
-def zigzag(values: FloatArray) -> Finding | None:
+def zigzag(values: FloatArray) -> Suspicion | None:
     """Find rows that a zig-zag sampler shifted; count minima before and after moving back."""
     hit = find_zigzag(values)
     if hit is None:
@@ -115,7 +115,7 @@ def zigzag(values: FloatArray) -> Finding | None:
     names = countable(np.ndim(values))
     before = {c: merge_tree(measured(values), c).n_minima for c in names}
     after = {c: merge_tree(measured(repaired), c).n_minima for c in names}
-    return Finding(
+    return Suspicion(
         "zig-zag",
         "fault",
         f"every second row across axis {hit.rows} lies one step off along axis {hit.axis}: moved "
@@ -136,7 +136,7 @@ def zigzag(values: FloatArray) -> Finding | None:
     )
 
 
-def noise_floor(values: FloatArray) -> Finding | None:
+def noise_floor(values: FloatArray) -> Suspicion | None:
     """Count the minima that are no deeper than rounding.
 
     The unit is that of the type which holds the values exactly, and never finer than float32:
@@ -152,7 +152,7 @@ def noise_floor(values: FloatArray) -> Finding | None:
     if not shallow:
         return None
     left, name = tree.n_minima - shallow, np.dtype(unit).name
-    return Finding(
+    return Suspicion(
         "noise-floor",
         "note" if kind == "float64" else "fault",
         f"{shallow} of {tree.n_minima} minima are no deeper than {ULPS} {name} rounding steps "
@@ -171,14 +171,14 @@ def noise_floor(values: FloatArray) -> Finding | None:
     )
 
 
-def chance_level(values: FloatArray) -> Finding | None:
+def chance_level(values: FloatArray) -> Suspicion | None:
     """Find a classification loss that never leaves chance level."""
     finite = values[np.isfinite(values)]
     low, high = float(finite.min()), float(finite.max())
     for classes in CLASSES:
         level = math.log(classes)
         if max(abs(low - level), abs(high - level)) <= CHANCE_BAND * level and low < high:
-            return Finding(
+            return Suspicion(
                 "chance-level",
                 "fault",
                 f"all losses lie between {low:.5g} and {high:.5g}: that is guessing among "
@@ -189,21 +189,21 @@ def chance_level(values: FloatArray) -> Finding | None:
     return None
 
 
-def axes_fit(values: FloatArray, axes: Sequence[FloatArray]) -> Finding | None:
+def axes_fit(values: FloatArray, axes: Sequence[FloatArray]) -> Suspicion | None:
     """Compare the numbers of coordinates with the shape of the values."""
     lengths = tuple(map(len, axes))
     if lengths == values.shape:
         return None
     told = f"coordinates {'×'.join(map(str, lengths))}, values {'×'.join(map(str, values.shape))}"
     if sorted(lengths) == sorted(values.shape):
-        return Finding(
+        return Suspicion(
             "swapped-axes",
             "fault",
             f"the axes are swapped: {told}",
             "transpose the values (numpy.transpose), or swap the coordinates",
             {"coordinates": str(lengths), "values": str(values.shape)},
         )
-    return Finding(
+    return Suspicion(
         "axes-mismatch",
         "fault",
         f"the coordinates do not belong to the values: {told}",
@@ -212,7 +212,7 @@ def axes_fit(values: FloatArray, axes: Sequence[FloatArray]) -> Finding | None:
     )
 
 
-def spacing(axes: Sequence[FloatArray]) -> list[Finding]:
+def spacing(axes: Sequence[FloatArray]) -> list[Suspicion]:
     """Find coordinates that do not rise in equal steps, and axes of very different extent."""
     found = []
     for k, axis in enumerate(axes):
@@ -220,7 +220,7 @@ def spacing(axes: Sequence[FloatArray]) -> list[Finding]:
         even = len(axis) < 3 or np.allclose(steps, steps.mean(), rtol=1e-3, atol=0.0)
         if not np.isfinite(axis).all() or (steps == 0).any() or not even:
             found.append(
-                Finding(
+                Suspicion(
                     "uneven-axis",
                     "note",
                     f"the coordinates of axis {k} do not go in equal steps "
@@ -236,7 +236,7 @@ def spacing(axes: Sequence[FloatArray]) -> list[Finding]:
     extents = [float(np.ptp(axis)) for axis in axes]
     if len(extents) > 1 and min(extents) > 0 and max(extents) > 10 * min(extents):
         found.append(
-            Finding(
+            Suspicion(
                 "unequal-extents",
                 "note",
                 f"the axes span {', '.join(f'{e:.3g}' for e in extents)}: over a factor of ten",
@@ -247,7 +247,7 @@ def spacing(axes: Sequence[FloatArray]) -> list[Finding]:
     return found
 
 
-def centre(values: FloatArray, axes: Sequence[FloatArray] | None) -> list[Finding]:
+def centre(values: FloatArray, axes: Sequence[FloatArray] | None) -> list[Suspicion]:
     """Check whether the trained model is a sample, and whether the lowest loss is near it."""
     found = []
     if axes is not None:
@@ -256,7 +256,7 @@ def centre(values: FloatArray, axes: Sequence[FloatArray] | None) -> list[Findin
         even = [k for k, size in enumerate(values.shape) if size % 2 == 0]
         if even:
             found.append(
-                Finding(
+                Suspicion(
                     "even-steps",
                     "note",
                     f"axis {', '.join(map(str, even))} has an even number of samples: no sample "
@@ -274,7 +274,7 @@ def centre(values: FloatArray, axes: Sequence[FloatArray] | None) -> list[Findin
         border = any(p in (0, size - 1) for p, size in zip(place, values.shape, strict=True))
         spot = tuple(map(int, place))
         found.append(
-            Finding(
+            Suspicion(
                 "off-centre-minimum",
                 "note",
                 f"the lowest loss is at index {spot}, {away:.0%} of the way to the border"
@@ -286,7 +286,7 @@ def centre(values: FloatArray, axes: Sequence[FloatArray] | None) -> list[Findin
     return found
 
 
-def _zero(k: int, axis: FloatArray) -> Finding | None:
+def _zero(k: int, axis: FloatArray) -> Suspicion | None:
     step = float(np.median(np.abs(np.diff(axis)))) or 1.0
     nearest = float(np.abs(axis).min())
     low, high = float(axis.min()), float(axis.max())
@@ -298,7 +298,7 @@ def _zero(k: int, axis: FloatArray) -> Finding | None:
         sentence = f"no sample of axis {k} has the coordinate 0: the nearest is {nearest:.3g} away"
     else:
         sentence = f"axis {k} runs from {low:.4g} to {high:.4g}: not the same on both sides of 0"
-    return Finding(
+    return Suspicion(
         "off-centre",
         "fault" if outside else "note",
         sentence + ("; 0 is not even inside" if outside else ""),
