@@ -2,9 +2,11 @@
 
 import contextlib
 import io
+import json
 import math
 import pickle
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from eigenscape.errors import InputError
 from eigenscape.topology import GridReport, check_grid, merge_tree, read_grid, unzigzag
 from eigenscape.topology._check_zigzag import find_zigzag
 from eigenscape.topology._grid import Grid
+from tests._results import EXAMPLES
 
 VALUES = np.arange(12.0).reshape(3, 4) ** 1.5
 X, Y = np.linspace(-1, 1, 3), np.linspace(-2, 2, 4)
@@ -205,6 +208,9 @@ OBJECTS = saved(np.array([{"a": 1}, None], dtype=object), allow_pickle=True)
         ("a.csv", b"x,y,loss,acc\n0,0,1\n0,1,1\n", "4 names in its header and 3 columns"),
         ("a.nc", b"CDF\x01 broken", "netCDF"),
         ("a.png", b"123", "grids are read from"),
+        ("a.json", b"[1, 2]", "holds a JSON list"),
+        ("a.json", b'{"loss": 3}', "states the schema None"),
+        ("a.json", b'{"schema": "eigenscape.landscape/9"}', "version 9 of eigenscape.landscape"),
     ],
 )
 def test_bad_files_are_explained(tmp_path, name, content, words):
@@ -213,6 +219,41 @@ def test_bad_files_are_explained(tmp_path, name, content, words):
     with pytest.raises(InputError, match=words) as error:
         read_grid(path)
     assert str(path) in str(error.value)
+
+
+def test_a_saved_landscape_is_read_as_it_is(tmp_path):
+    landscape = EXAMPLES["Landscape"]()
+    grid = read_grid(landscape.save(tmp_path / "landscape.json"), value="loss")
+    np.testing.assert_array_equal(grid.values, landscape.values)
+    assert np.isposinf(grid.values[0, 0])
+    np.testing.assert_array_equal(grid.axes, landscape.coordinates)
+    assert (grid.names, grid.value) == (("one", "two"), "loss")
+    with pytest.raises(InputError, match=r"no array 'accuracy'; it holds: loss"):
+        read_grid(tmp_path / "landscape.json", value="accuracy")
+
+
+def test_of_other_results_only_those_with_a_grid_are_read(tmp_path):
+    report = EXAMPLES["GridReport"]()
+    path = report.save(tmp_path / "grid.json")
+    np.testing.assert_array_equal(read_grid(path).values, report.values)
+    assert read_grid(EXAMPLES["TopologyResult"]().save(path)).shape == (7, 6)
+    with pytest.raises(InputError, match=r"path/1, which has no grid; .*landscape\.json"):
+        read_grid(EXAMPLES["PathResult"]().save(path))
+    large = EXAMPLES["GridReport"]()
+    path.write_text(json.dumps({**large.to_dict(), "values": None}))
+    with pytest.raises(InputError, match="saved without its losses"):
+        read_grid(path)
+
+
+def test_a_landscape_without_a_topology_says_why(tmp_path):
+    whole = EXAMPLES["Landscape"]()
+    lost = replace(whole, values=np.full((5, 5), np.inf))
+    with pytest.raises(InputError, match="no finite value"):
+        read_grid(lost.save(tmp_path / "lost.json"))
+    axes = (np.zeros(1), np.zeros(1))
+    point = replace(whole, values=np.ones((1, 1)), coordinates=axes)
+    with pytest.raises(InputError, match=r"1 sample\(s\); a topology needs at least 2"):
+        read_grid(point.save(tmp_path / "point.json"))
 
 
 def test_scattered_samples_are_no_grid(tmp_path):

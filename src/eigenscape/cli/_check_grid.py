@@ -23,7 +23,7 @@ def add(verbs: Verbs) -> None:
         "  eigenscape check-grid surface.h5 --value test_loss\n"
         "  eigenscape check-grid samples.csv --fail-on-fault --format json\n",
     )
-    parser.add_argument("grid", help=".npy, .npz, .csv, .h5 or .nc")
+    parser.add_argument("grid", help="landscape.json, or .npy, .npz, .csv, .h5, .nc")
     parser.add_argument("--value", metavar="NAME", help="which array or column holds the loss")
     parser.add_argument(
         "--fail-on-fault", action="store_true", help="exit with status 1 on a fault"

@@ -24,12 +24,12 @@ def add(verbs: Verbs) -> None:
         "topology",
         run,
         help="count minima and saddles of a landscape grid, and draw its profile",
-        examples="  eigenscape topology landscape.npy\n"
+        examples="  eigenscape topology landscape.json\n"
         "  eigenscape topology surface.h5 --value test_loss --out topology\n"
         "  eigenscape topology cube.npy --connectivity freudenthal --simplify 0.1%\n"
         "  eigenscape topology samples.csv --format json > topology.json\n",
     )
-    parser.add_argument("grid", help=".npy, .npz, .csv, .h5 or .nc")
+    parser.add_argument("grid", help="landscape.json, or .npy, .npz, .csv, .h5, .nc")
     parser.add_argument("--value", metavar="NAME", help="which array or column holds the loss")
     parser.add_argument(
         "--connectivity",

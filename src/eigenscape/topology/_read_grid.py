@@ -12,6 +12,7 @@ from eigenscape.errors import EigenscapeError, InputError
 from eigenscape.topology._grid import Grid
 from eigenscape.topology._read_hdf5 import read_hdf5, read_netcdf
 from eigenscape.topology._read_numpy import read_npy, read_npz
+from eigenscape.topology._read_result import read_result
 from eigenscape.topology._read_text import read_text
 
 _READERS: dict[str, Callable[[Path, str | None], Grid]] = {
@@ -23,6 +24,7 @@ _READERS: dict[str, Callable[[Path, str | None], Grid]] = {
     ".h5": read_hdf5,
     ".hdf5": read_hdf5,
     ".nc": read_netcdf,
+    ".json": read_result,
 }
 
 
@@ -31,8 +33,8 @@ def read_grid(path: str | Path, *, value: str | None = None) -> Grid:
 
     Args:
         path: ``.npy``, ``.npz``, ``.csv``/``.tsv``/``.txt`` (a matrix, or a long table with columns
-            such as x, y, loss), ``.h5``/``.hdf5`` (surfaces of tomgoldstein/loss-landscape) or
-            ``.nc`` (netCDF; this package's own landscapes).
+            such as x, y, loss), ``.h5``/``.hdf5`` (surfaces of tomgoldstein/loss-landscape),
+            ``.nc`` (netCDF) or ``.json`` (a saved landscape of this package).
         value: which array or column holds the loss. By default ``loss``, ``train_loss`` and the
             like, or the only candidate.
 
@@ -55,7 +57,7 @@ def read_grid(path: str | Path, *, value: str | None = None) -> Grid:
     if reader is None:
         raise InputError(
             f"{path} ends in {path.suffix or 'nothing'}; grids are read from {', '.join(_READERS)}."
-            " Try: of a landscape of this package, its landscape.nc"
+            " Try: of a landscape of this package, its landscape.json"
         )
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty. Try: write the grid again")
