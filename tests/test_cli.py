@@ -130,6 +130,19 @@ def test_checkup_without_a_path(capsys, tmp_path):
     quoted = quoted[: quoted.index("```")]
     printed = out[out.index("1. Two equal networks saw") :]
     assert without_digits(printed).startswith(without_digits(quoted))
+    the_gate_of_the_readme(capsys, readme, tmp_path)
+
+
+def the_gate_of_the_readme(capsys, readme, folder):
+    """Passes the same network, and not the sick one: the demonstration's checkpoints have both."""
+    [command] = re.findall(r"eigenscape (compare .*--fail-on \S+)", readme)
+    healthy, sick = (folder / f"{name}.safetensors" for name in ("healthy", "sick"))
+    for after, expected in ((healthy, 0), (sick, 1)):
+        swap = {"before.pt": healthy, "after.pt": after}
+        code, _, err = run(capsys, *(swap.get(word, word) for word in command.split()))
+        assert code == expected
+        assert err.count("gate: ") == 2 * expected  # the biases and norms are no part of it
+        assert err.count("alpha_excess_change") == 2 * expected
 
 
 def without_digits(text):
@@ -284,6 +297,13 @@ def test_no_space_left(capsys, model, tmp_path, monkeypatch):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_page_of_weights_is_written_by_the_check_up(capsys, model, tmp_path):
+    code, _, err = run(capsys, "report", model, "--out", tmp_path)
+    assert code == 2
+    assert "holds weights; expected a result" in err
+    assert err.endswith(f"Try: eigenscape checkup {model}\n")
+
+
 def test_bad_result_files(capsys, tmp_path):
     (tmp_path / "a.json").write_text("{}")
     (tmp_path / "b.json").write_text("[1]")
@@ -319,10 +339,17 @@ def test_import_prints_nothing_and_is_lazy():
     assert (done.stdout, done.stderr) == ("False\n", "")
 
 
-def test_usage_errors_leave_with_two():
+def test_usage_errors_are_one_sentence_and_leave_with_two(capsys):
     with pytest.raises(SystemExit) as leave:
         main(["spectra"])
     assert leave.value.code == 2
+    assert capsys.readouterr().err == (
+        "eigenscape spectra: the following arguments are required: path. "
+        "Try: eigenscape spectra --help\n"
+    )
+    code, _, err = run(capsys, "diagnose", "probe.py:model")
+    assert code == 2
+    assert err.startswith("eigenscape: a diagnosis needs a population, --population POP")
 
 
 def test_without_a_verb_the_verbs_are_listed(capsys):
@@ -407,9 +434,12 @@ def test_a_gate_does_not_pass_on_what_it_did_not_see(capsys, tmp_path):
     assert code == 1
     assert "1 empty" in err
     torch.save({"b.bias": torch.ones(4)}, tmp_path / "bias.pt")
-    code, _, err = run(capsys, "spectra", tmp_path / "bias.pt", "--fail-on", "not-finite")
-    assert code == 1
-    assert "no layer was examined" in err
+    for verb in (["spectra"], ["checkup", "--out", tmp_path / "out"]):
+        for gate in ([], ["--fail-on", "not-finite"]):
+            code, _, err = run(capsys, *verb, tmp_path / "bias.pt", *gate)
+            assert code == 2
+            assert "bias.pt has no layer that can be examined: 1 × a vector" in err
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_narrow_terminal_gets_fewer_columns_not_broken_words(model, monkeypatch, capsys):

@@ -223,7 +223,7 @@ def test_a_plan_stays_the_plan_of_its_folder(family, tmp_path):
     (tmp_path / "cells" / "one.npz").touch()
     again, _ = resolve_plan(tmp_path, family, asked, budget=1e9)
     assert again == plan
-    with pytest.raises(InputError, match=r"another plan \(seeds"):
+    with pytest.raises(InputError, match=r"another plan; changed: seeds \(.* there, .* now\)"):
         resolve_plan(tmp_path, family, replace(asked, seeds=(0, 1, 2)))
     other = replace(family, train=family.test, test=family.train)
     with pytest.raises(InputError, match="another task"):

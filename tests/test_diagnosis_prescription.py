@@ -99,6 +99,11 @@ def test_outside_the_population_nothing_is_said(population):
     assert {why.kind for why in found.abstained} == {"range"}
     assert "Its ln Hessian trace is 40" in found.sentences[0]
     assert found.brief == found.sentences[:1]
+    # nor what the networks gained that are not like it
+    assert found.alien
+    assert found.frame().empty
+    assert not any("configurations of" in line for line in found.sentences[3:])
+    assert len(found.plot().axes) == len(found.diagnoses)
 
 
 def test_an_advice_does_not_lead_out_of_the_population(population):
@@ -448,7 +453,7 @@ def test_a_checkup_has_the_diagnosis(grown, capsys, tmp_path):
     assert "No diagnosis by" in out
     page = (tmp_path / "report.html").read_text()
     assert "Temperature? " in page
-    assert "What each change gained" in page
+    assert "What each change gained" not in page  # by networks that are not like it
     code = main(["checkup", str(tmp_path / "x"), "--population", str(grown)])
     assert code == 2
     table = tmp_path / "table.csv"

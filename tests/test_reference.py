@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import reference as script
+from eigenscape.checkpoints import save_checkpoint
 from eigenscape.checkup import checkup
 from eigenscape.cli import main
 from eigenscape.errors import InputError
@@ -321,7 +322,8 @@ def test_add_show_remove(weights, own, monkeypatch, capsys, tmp_path):
 
     save_file(weights, tmp_path / "net.safetensors")
     monkeypatch.setenv("EIGENSCAPE_REFERENCE", str(own))
-    assert reference() == shipped()  # named, not there yet
+    with pytest.raises(InputError, match="which is not there"):
+        reference()
     path = str(tmp_path / "net.safetensors")
     assert main(["reference", "add", path, "--name", "Net", "--licence", "CC0", "--quiet"]) == 0
     assert next(iter(reference())).name == "Net"
@@ -345,6 +347,30 @@ def test_no_file_named(weights, monkeypatch):
         add_to_reference(weights, name="Net")
     with pytest.raises(InputError, match=r"is not there\. Try: eigenscape reference add"):
         reference("nowhere.json")
+
+
+def test_a_file_that_the_environment_names_has_to_be_there(weights, monkeypatch, capsys, tmp_path):
+    path = str(tmp_path / "net.safetensors")
+    save_checkpoint(weights, path)
+    missing, old = tmp_path / "none.json", tmp_path / "old.json"
+    old.write_text('{"schema": "eigenscape.reference/9"}')
+    out = str(tmp_path / "out")
+    for file, words in ((missing, "which is not there"), (old, "has version 9")):
+        monkeypatch.setenv("EIGENSCAPE_REFERENCE", str(file))
+        for verb in (["spectra", path, "--reference"], ["checkup", path, "--out", out]):
+            assert main([*verb, "--quiet"]) == 2
+            err = capsys.readouterr().err
+            assert words in err
+            assert str(file) in err
+    assert main(["reference"]) == 2
+
+
+def test_a_network_with_a_layer_that_is_not_finite_is_no_reference(weights, tmp_path):
+    name = next(iter(weights))
+    broken = {**weights, name: weights[name].clone().fill_(math.nan)}
+    with pytest.raises(InputError, match=r"1 of \d+ layers .* not finite \(.*Try: "):
+        add_to_reference(broken, name="Net", file=tmp_path / "own.json")
+    assert not (tmp_path / "own.json").exists()
 
 
 def test_a_name_of_the_shipped_table_is_taken(weights, own):
@@ -518,15 +544,12 @@ def test_the_check_up_places_layers(weights, monkeypatch):
     assert not finding.is_advice
 
 
-def test_the_check_up_says_why_it_does_not(weights, monkeypatch, tmp_path):
-    bad = tmp_path / "own.json"
-    bad.write_text("{}")
-    monkeypatch.setenv("EIGENSCAPE_REFERENCE", str(bad))
-    result = checkup(weights)
+def test_the_check_up_says_why_it_does_not(weights, monkeypatch):
+    monkeypatch.delenv("EIGENSCAPE_REFERENCE", raising=False)
+    result = checkup(weights, xmin="third")
     assert not result.around
     assert result.sentences[-1].startswith("Not compared with the layers of real networks: ")
-    monkeypatch.delenv("EIGENSCAPE_REFERENCE")
-    assert "fraction 0.3333" in checkup(weights, xmin="third").sentences[-1]
+    assert "fraction 0.3333" in result.sentences[-1]
 
 
 def test_no_reference_no_word(monkeypatch):

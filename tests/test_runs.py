@@ -258,9 +258,14 @@ def test_a_folder_about_something_else_is_refused(tmp_path):
     run_here(tasks, folder=tmp_path / "run", about={"data": "a", "loss": 0.5 + 1e-9, "steps": 3})
     with pytest.raises(InputError, match=r"changed: loss \(0.50.* there, 0.6 now\), steps"):
         run_here(tasks, folder=tmp_path / "run", about={"data": "a", "loss": 0.6})
-    (tmp_path / "run" / "run.json").write_text('{"schema": "other"}')
-    with pytest.raises(InputError, match="not the manifest"):
-        read_about(tmp_path / "run")
+    hashes = [{"weights": 16 * two} for two in ("ab", "cd")]
+    run_here(tasks, folder=tmp_path / "hashed", about=hashes[0])
+    with pytest.raises(InputError, match=r"changed: weights\. Try"):
+        run_here(tasks, folder=tmp_path / "hashed", about=hashes[1])
+    for manifest in ('{"schema": "other"}', '{"schema": "eigenscape.run/1", "about": [1]}'):
+        (tmp_path / "run" / "run.json").write_text(manifest)
+        with pytest.raises(InputError, match="not the manifest"):
+            read_about(tmp_path / "run")
 
 
 def test_another_tasks_file_is_not_taken_for_ones_own(tmp_path):

@@ -28,7 +28,7 @@ from eigenscape.errors import InputError
 from eigenscape.models import LanguageModel, Objective, Tokens
 from eigenscape.results import Finding, Result
 from eigenscape.runs import ProgressCallback
-from eigenscape.spectra import SpectraResult, analyze, precisions
+from eigenscape.spectra import SpectraResult, analyze, precisions, reference
 from eigenscape.zoo import Twin
 
 
@@ -74,8 +74,8 @@ def checkup(
 
     Raises:
         CheckpointError: the source cannot be read.
-        InputError: an option out of its range, a population without an objective, or a text that
-            cannot be used.
+        InputError: an option out of its range, a population without an objective, a text that
+            cannot be used, or a reference of your own that cannot be read.
 
     >>> import torch
     >>> checkup({"fc.weight": torch.randn(64, 64)}).sentences[0]
@@ -89,6 +89,7 @@ def checkup(
     asked = None
     if text is not None:  # before anything is computed
         asked = language_model_and_tokens(source, text, tokenizer, tokens, seed)
+    table = reference()
     result = analyze(source, progress=progress, **options)
     around: dict[str, Result] = {}
     found: tuple[Finding, ...] = described(result)
@@ -121,7 +122,7 @@ def checkup(
             around["Diagnosis"] = diagnosis
             advice, *rest = of_diagnosis(diagnosis)
             found = (advice, *found, *rest)
-    placement, said = placed(result)
+    placement, said = placed(result, table)
     if placement is not None:
         around[AMONG] = placement
     found = (*found, *said)

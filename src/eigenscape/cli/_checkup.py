@@ -13,6 +13,7 @@ from eigenscape.cli._verb import (
     add_common,
     add_spectra_options,
     add_verb,
+    check_examined,
     failing,
     gate_labels,
     not_seen,
@@ -97,6 +98,9 @@ def run(args: argparse.Namespace) -> int:
     targets = {name: own_file(folder, name, *inputs) for name in ("result.json", "report.html")}
     given = args.path or args.probe
     result = _of_given(args) if given else _of_twins(args, folder)
+    if not result.around:
+        for examined in result.examined.values():
+            check_examined(examined)
     result.save(targets["result.json"])
     _write_page(result, targets["report.html"])
     _print(result, args.format)

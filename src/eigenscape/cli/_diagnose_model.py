@@ -39,10 +39,7 @@ def add(actions: Verbs) -> None:
         "--probe and --width; or the model's metrics as a JSON file",
     )
     parser.add_argument(
-        "--population",
-        required=True,
-        metavar="POP",
-        help="what 'diagnose grow' made, or a table",
+        "--population", metavar="POP", help="what 'diagnose grow' made, or a table; needed"
     )
     parser.add_argument(
         "--probe", metavar="FILE.py:FUNCTION", help="the family of networks, for checkpoints"
@@ -81,6 +78,12 @@ def run(args: argparse.Namespace) -> int:
     """Measure, diagnose, print; with ``--out`` write the result and its picture."""
     from eigenscape.diagnosis import prescribe, read_population
 
+    if args.population is None:
+        raise InputError(
+            "a diagnosis needs a population, --population POP: networks of the same kind, trained "
+            "on the same data at many settings. Try: eigenscape diagnose grow --probe "
+            "FILE.py:FAMILY --out POP"
+        )
     if (args.rate is None) != (args.batch_size is None):
         raise InputError("--rate and --batch-size need each other: the temperature is their ratio")
     inputs = [*args.subject, args.population]
@@ -208,7 +211,8 @@ def _print(found: Prescription, measured: Measurement | None, args: argparse.Nam
         title = f"measured ({measured.networks} network{'s' * (measured.networks > 1)})"
         print_frame(measured.frame(), args.format, title)
         print()
-    print_frame(found.frame(), args.format, f"by {found.population} ({found.verdict})")
+    if args.format == "csv" or not found.alien:
+        print_frame(found.frame(), args.format, f"by {found.population} ({found.verdict})")
     if args.format != "csv":
         for number, sentence in enumerate(found.sentences, 1):
             print(f"{number}. {sentence}")

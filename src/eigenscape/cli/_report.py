@@ -54,12 +54,11 @@ def run(args: argparse.Namespace) -> int:
 def _read(paths: list[str]) -> tuple[Page, dict[str, Result]]:
     from eigenscape.checkup import CheckupResult
     from eigenscape.report import Page
-    from eigenscape.results import load
 
     found: dict[str, Result] = {}
     page = None
     for path in paths:
-        result = load(path)
+        result = _load(path)
         if isinstance(result, CheckupResult):
             page = Page(
                 result.title,
@@ -79,3 +78,25 @@ def _read(paths: list[str]) -> tuple[Page, dict[str, Result]]:
     if page is None or len(paths) > 1:
         page = Page(f"Report of {', '.join(paths)}", (f"{len(found)} saved results.",))
     return page, found
+
+
+def _load(path: str) -> Result:
+    """Read a result; of a checkpoint, say what writes its page."""
+    from eigenscape.checkpoints import open_checkpoint
+    from eigenscape.results import load
+
+    try:
+        return load(path)
+    except InputError:
+        if not Path(path).exists():  # nor ask the hub for it
+            raise
+        try:
+            open_checkpoint(path)
+        except EigenscapeError:
+            pass
+        else:
+            raise InputError(
+                f"{path} holds weights; expected a result that eigenscape wrote. "
+                f"Try: eigenscape checkup {path}"
+            ) from None
+        raise

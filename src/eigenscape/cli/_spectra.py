@@ -11,6 +11,7 @@ from eigenscape.cli._verb import (
     add_common,
     add_spectra_options,
     add_verb,
+    check_examined,
     failing,
     gate_labels,
     not_seen,
@@ -59,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     table = _reference(args)
     with progress_bar("examining", quiet=args.quiet) as progress:
         result = analyze(args.path, progress=progress, **spectra_options(args))
+    check_examined(result)
     placement = table.compare(result) if table else None
     _write(result, placement, args, files)
     _print(result, placement, args)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from eigenscape.cli._flags import add_flags, read_flags
 from eigenscape.errors import InputError, OutputError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     Verbs = argparse._SubParsersAction["VerbParser"]
 
+_REASONS = 3
 FORMATS = ("table", "json", "csv", "md")
 
 
@@ -28,6 +30,10 @@ class VerbParser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._later: list[Callable[[], None]] = []
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one sentence, and end with status 2."""
+        self.exit(2, f"{self.prog}: {message}. Try: {self.prog} --help\n")
 
     def fill_later(self, fill: Callable[[], None]) -> None:
         """Call a function once, before words are parsed or the help is written."""
@@ -271,12 +277,26 @@ def gate_labels(fail_on: str | None) -> set[str]:
     return wanted
 
 
+def check_examined(result: SpectraResult) -> None:
+    """Refuse a source without one layer that could be examined.
+
+    Raises:
+        InputError: with the reasons.
+    """
+    if result.layers:
+        return
+    reasons = Counter(item.reason for item in result.skipped).most_common(_REASONS)
+    words = "; ".join(f"{count} × {reason}" for reason, count in reasons)
+    raise InputError(
+        f"{result.source} has no layer that can be examined: {words}. "
+        "Try: the file that holds the weights"
+    )
+
+
 def not_seen(result: SpectraResult, fail_on: str | None) -> list[str]:
-    """Return why a gate cannot be passed that never saw the weights: no layers, or empty ones."""
-    if not fail_on:
-        return []
+    """Return why a gate cannot be passed that did not see all weights: some are empty."""
     empty = sum(0 in item.shape for item in result.skipped)
-    return ["no layer was examined"] * (not result.layers) + [f"{empty} empty"] * (empty > 0)
+    return [f"{empty} empty"] * (empty > 0) if fail_on else []
 
 
 def failing(labels: dict[str, int], fail_on: str | None) -> list[str]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: What a reason may be about.
 KINDS = ("architecture", "data", "range", "tree", "leaf", "outcome", "untested")
+#: Those that say that the population does not speak for the model at all.
+ALIEN = ("architecture", "data", "range")
 _GROW = "eigenscape diagnose grow --probe FILE.py:FAMILY --out POP"
 _SIZES = {
     "para_amount": ("parameters", "--widths"),

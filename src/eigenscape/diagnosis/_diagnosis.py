@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 
 from eigenscape.diagnosis._abstain import (
+    ALIEN,
     Reason,
     leaf_reasons,
     metric_reasons,
@@ -150,6 +151,7 @@ def diagnose(
     why = _reasons(tree, metrics, leaf, score)
     if leaf is not None and score is not None:
         why += leaf_reasons(leaf, score.leaves[index], score.fine if nothing else None)
+    beyond = any(one.kind in ALIEN for one in why)
     verdict = NOT_KNOWN if why else NO_FAILURE if nothing else tree.predict_one(metrics)
     return Diagnosis(
         environment=Environment.capture(),
@@ -167,7 +169,7 @@ def diagnose(
         sentences=(
             _head(tree.question, verdict, record, why),
             _way(path),
-            *_evidence(tree, leaf, seed_noise),
+            *([] if beyond else _evidence(tree, leaf, seed_noise)),
         ),
     )
 
@@ -185,7 +187,7 @@ def withheld(found: Diagnosis, alien: tuple[Reason, ...]) -> Diagnosis:
     return replace(
         found,
         verdict=NOT_KNOWN,
-        abstained=(*alien, *found.abstained),
+        abstained=tuple(dict.fromkeys((*alien, *found.abstained))),
         action=None,
         precision=None,
         sentences=(

@@ -39,11 +39,11 @@ _SOFT = "#808080"
 
 
 def draw_prescription(found: Prescription) -> Figure:
-    """Draw every tree with the model's path through it, then the expected gains."""
-    count = len(found.diagnoses)
-    heights = [2.9 + 0.5 * (_depth(d.shape.root) - 2) for d in found.diagnoses]
-    figure = new_figure(8.6, sum(heights) + 2.6)
-    axes = figure.subplots(count + 1, 1, height_ratios=[*heights, 2.2], squeeze=False)[:, 0]
+    """Draw every tree with the model's path through it, then what each change gained."""
+    gains = [] if found.alien else [2.2]
+    heights = [2.9 + 0.5 * (_depth(d.shape.root) - 2) for d in found.diagnoses] + gains
+    figure = new_figure(8.6, sum(heights) + 0.4)
+    axes = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     for axis, diagnosis in zip(axes, found.diagnoses, strict=False):
         draw_way(axis, diagnosis)
         score = found.cv_scores[diagnosis.question]
@@ -54,12 +54,16 @@ def draw_prescription(found: Prescription) -> Figure:
             loc="left",
             color=_INK,
         )
-    _draw_gains(axes[-1], found)
+    if gains:
+        _draw_gains(axes[-1], found)
     return figure
 
 
 def draw_way(axis: Axes, diagnosis: Diagnosis) -> None:
-    """Draw one tree, the path of the model in blue and thick, the rest in grey."""
+    """Draw one tree, the path of the model in blue and thick, the rest in grey.
+
+    The leaf is blue where it is the verdict.
+    """
     shape = diagnosis.shape
     thresholds = dict(enumerate(diagnosis.thresholds))
     values = {step.feature: step.value for step in diagnosis.path}
@@ -81,7 +85,8 @@ def draw_way(axis: Axes, diagnosis: Diagnosis) -> None:
         )
     for node in _nodes(shape.root):
         x, y = places[id(node)]
-        on = id(node) in way
+        answers = not isinstance(node, Leaf) or not diagnosis.abstained
+        on = id(node) in way and answers
         if isinstance(node, Leaf):
             words, style = _ANSWER[node.label], "round,pad=0.4"
         else:

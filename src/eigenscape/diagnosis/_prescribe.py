@@ -144,15 +144,16 @@ def prescribe(
         for question, tree in fitted.trees.items()
     ]
     sizes = sizes or {}
-    alien = (*kin_reasons(population, fingerprint), *size_reasons(population, sizes))
+    alien = (
+        *kin_reasons(population, fingerprint),
+        *size_reasons(population, sizes),
+        *_once(one for found in diagnoses for one in found.abstained if one.kind == "range"),
+    )
     ends = _at_the_end(population, sizes)
     leaves = {found.question: found.leaf for found in diagnoses if found.leaf is not None}
     advice = advise(leaves, noise, ends, fitted.told)
     outcome = None if fitted.worth is None else fitted.worth.of(advice)
-    why = (
-        *alien,
-        *_once(one for found in diagnoses for one in found.abstained if one.kind == "range"),
-    ) or _unproven(advice, outcome, diagnoses, metrics, noise)
+    why = alien or _unproven(advice, outcome, diagnoses, metrics, noise)
     diagnoses = [withheld(found, alien) for found in diagnoses]
     action = None if why or advice.action == NOTHING else advice.action
     ratio, limited = _within(population, action, advice.ratio, sizes)

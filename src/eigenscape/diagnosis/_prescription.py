@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from eigenscape.diagnosis._abstain import Reason
+from eigenscape.diagnosis._abstain import ALIEN, Reason
 from eigenscape.diagnosis._advice_score import AdviceScore, Outcome
 from eigenscape.diagnosis._cv_score import CVScore
 from eigenscape.diagnosis._diagnosis import NO_FAILURE, NOT_KNOWN, Diagnosis
@@ -18,6 +18,10 @@ from eigenscape.results import Result
 if TYPE_CHECKING:
     import pandas as pd
 
+_COLUMNS = (
+    *("action", "gain", "quartile 1", "quartile 3", "ratio", "advised"),
+    *("leaf", "configurations"),
+)
 _QUESTION_OF = {
     "raise temperature": "temperature",
     "lower temperature": "temperature",
@@ -96,11 +100,14 @@ class Prescription(Result):
         return (self.sentences[0], *ways)
 
     @property
+    def alien(self) -> bool:
+        """Whether the model is not of the population's kind, which then tells nothing of it."""
+        return any(why.kind in ALIEN for why in self.abstained)
+
+    @property
     def answered(self) -> tuple[Diagnosis, ...]:
         """The trees that have a verdict; none if the model is not of the population's kind."""
-        if any(why.kind in ("architecture", "data", "range") for why in self.abstained):
-            return ()
-        return tuple(found for found in self.diagnoses if not found.abstained)
+        return tuple(found for found in self.diagnoses if not (self.alien or found.abstained))
 
     @property
     def gain(self) -> float:
@@ -117,10 +124,16 @@ class Prescription(Result):
         return NO_FAILURE if self.action is None else _VERDICT[self.action]
 
     def frame(self) -> pd.DataFrame:
-        """Return one row for each action: gain in the leaf, quartiles, factor, evidence."""
+        """Return one row for each action: gain in the leaf, quartiles, factor, evidence.
+
+        No row where the model is not of the population's kind: what its networks gained is no
+        evidence then.
+        """
         import pandas as pd
 
-        rows = []
+        rows: list[dict[str, Any]] = []
+        if self.alien:
+            return pd.DataFrame(rows, columns=_COLUMNS)
         for action, question in _QUESTION_OF.items():
             found = self._asked(question)
             leaf = found.leaf
@@ -139,7 +152,7 @@ class Prescription(Result):
                     "configurations": leaf.size,
                 }
             )
-        return pd.DataFrame(rows)
+        return pd.DataFrame(rows, columns=_COLUMNS)
 
     def _asked(self, question: str) -> Diagnosis:
         """Return who speaks for an action: its own question, else the temperature's."""

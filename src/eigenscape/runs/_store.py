@@ -26,6 +26,7 @@ from eigenscape.runs._task import Task
 _RUN = "eigenscape.run/1"
 _MANIFEST = "run.json"
 _STRUCTURE = "__structure__"
+_HASH = re.compile(r"[0-9a-f]{32,}")
 _OWN_PART = re.compile(r"\.(run\.json|.*-[0-9a-f]{16}\.(npz|error\.json))\.\w+\.part")
 
 Arrays = dict[str, NDArray[Any]]
@@ -150,7 +151,10 @@ def read_about(folder: Path | str) -> dict[str, Any] | None:
     manifest = read_object(path)
     if manifest.get("schema") != _RUN:
         raise InputError(f"{path} is not the manifest of a run. Try: another folder")
-    return manifest.get("about") or {}
+    about = manifest.get("about") or {}
+    if not isinstance(about, dict):
+        raise InputError(f"{path} is not the manifest of a run. Try: another folder")
+    return about
 
 
 def unfinished(tasks: Sequence[Task], folder: Path | str) -> list[Task]:
@@ -162,15 +166,26 @@ def _compare(found: Mapping[str, Any] | None, wanted: Mapping[str, Any], folder:
     if found is None:
         return
     changed = [
-        f"{name} ({found.get(name)} there, {wanted.get(name)} now)"
+        _told(name, found.get(name), wanted.get(name))
         for name in {**wanted, **found}
         if not _same(found.get(name), wanted.get(name))
     ]
     if changed:
+        changed.sort(key=_is_bare)  # what can be set comes first
         raise InputError(
             f"{folder} holds a run about something else; changed: {', '.join(changed)}. "
             "Try: another folder, or the settings of that one"
         )
+
+
+def _told(name: str, there: Any, now: Any) -> str:
+    """Say how a setting differs; of contents that are known by their hashes alone, that they do."""
+    hashes = [isinstance(one, str) and _HASH.fullmatch(one) for one in (there, now)]
+    return name if any(hashes) else f"{name} ({there} there, {now} now)"
+
+
+def _is_bare(told: str) -> bool:
+    return not told.endswith(")")
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from eigenscape.spectra._analyze import analyze
 from eigenscape.spectra._options import SpectraOptions
 from eigenscape.spectra._reference import OWN_FILE, Reference, own_file, read_own, shipped
 from eigenscape.spectra._reference_model import ReferenceModel
+from eigenscape.spectra._result import SpectraResult
+
+_NAMED = 3
 
 
 def add_to_reference(
@@ -54,8 +58,8 @@ def add_to_reference(
         The file.
 
     Raises:
-        InputError: no file was named, the network or its name is in the reference already, the
-            file is damaged, or an option of measuring.
+        InputError: no file was named, the network or its name is in the reference already, it has
+            a layer that is not finite, the file is damaged, or an option of measuring.
         OutputError: the file cannot be written.
     """
     path = _named(file)
@@ -67,6 +71,7 @@ def add_to_reference(
     result = analyze(
         source, options=how, jobs=jobs, engine=engine, address=address, progress=progress
     )
+    _check_finite(result)
     model = ReferenceModel.of(result, name=name, licence=licence, read=read, note=note)
     with _alone(path):
         own = _content(path)
@@ -113,6 +118,18 @@ def _content(path: Path) -> Reference:
     if path.exists():
         return read_own(path)
     return Reference(environment=Environment.capture(), options=shipped().options, models=())
+
+
+def _check_finite(result: SpectraResult) -> None:
+    """Refuse a network that does not work: others would be held against it."""
+    bad = [layer.name for layer in result if not math.isfinite(layer.norm)]
+    if bad:
+        more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+        raise InputError(
+            f"{result.source} has {len(bad)} of {len(result)} layers with entries that are not "
+            f"finite ({', '.join(bad[:_NAMED])}{more}); a reference is of networks that work. "
+            "Try: a checkpoint from before they diverged"
+        )
 
 
 def _check_new(model: ReferenceModel, there: tuple[ReferenceModel, ...]) -> None:

@@ -218,7 +218,7 @@ def reference(own: str | Path | None = None) -> Reference:
 
     Args:
         own: the user's own file; by default the one that the environment variable
-            ``EIGENSCAPE_REFERENCE`` names, where that exists.
+            ``EIGENSCAPE_REFERENCE`` names, where it is set.
 
     Raises:
         InputError: the file is not there, damaged, or of another version or other options.
@@ -227,9 +227,7 @@ def reference(own: str | Path | None = None) -> Reference:
     ['dequantized from Q4_1', 'original']
     """
     path = own_file(own)
-    if path is None or (own is None and not path.exists()):
-        return shipped()
-    return shipped().joined(read_own(path))
+    return shipped() if path is None else shipped().joined(read_own(path, named=own is None))
 
 
 def own_file(path: str | Path | None = None) -> Path | None:
@@ -238,14 +236,22 @@ def own_file(path: str | Path | None = None) -> Path | None:
     return Path(named) if named else None
 
 
-def read_own(path: Path) -> Reference:
+def read_own(path: Path, *, named: bool = False) -> Reference:
     """Read the user's own file.
+
+    Args:
+        path: of it.
+        named: by the environment variable, for the message.
 
     Raises:
         InputError: it is not there, damaged, or of another version.
     """
     if not path.exists():
-        raise InputError(f"{path} is not there. Try: eigenscape reference add MODEL --file {path}")
+        who, more = (f"{OWN_FILE} names {path}, which", f"; or unset {OWN_FILE}")
+        raise InputError(
+            f"{who if named else path} is not there. Try: eigenscape reference add MODEL "
+            f"--name NAME --file {path}{more if named else ''}"
+        )
     try:
         return Reference.load(path)
     except InputError as error:

@@ -64,13 +64,15 @@ def _kept(path: Path, task: Task, asked: GrowPlan) -> tuple[GrowPlan, Cost]:
             "weights differ. Try: choose another folder"
         )
     if kept.asked != asked:
-        changed = [
-            item.name
+        pairs = [
+            (item.name, getattr(kept.asked, item.name), getattr(asked, item.name))
             for item in fields(asked)
-            if getattr(kept.asked, item.name) != getattr(asked, item.name)
+        ]
+        changed = [
+            f"{name} ({there} there, {now} now)" for name, there, now in pairs if there != now
         ]
         raise InputError(
-            f"{path.parent} was started with another plan ({', '.join(changed)} differ). Try: ask "
+            f"{path.parent} was started with another plan; changed: {', '.join(changed)}. Try: ask "
             "for the same, or choose another folder"
         )
     return kept.plan, estimate_cost(task, kept.plan)

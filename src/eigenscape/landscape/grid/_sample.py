@@ -151,6 +151,8 @@ def sample(
     vectors = chosen.scaled(unit, float(objective.center.double().norm()))
     axis = grid_axis(float(radius), steps)
     grid = {"radius": float(radius), "steps": steps, "dimensions": n, "unit": unit}
+    grid["kind of directions"] = f"{chosen.kind}, normalised by {chosen.normalization}"
+    grid["seed"] = chosen.extra.get("seed")
     with single_thread():
         run = _Run(objective, vectors, axis, grid, cache_bytes if fast else None)
         plan = run.planned(folder, chunk, jobs, engine, rebuild)
@@ -230,7 +232,7 @@ class _Run:
         workers = jobs or usable_cores()
         stored = None if folder is None else read_about(folder)
         each = (stored or {}).get("points in a task") or chunk
-        if not isinstance(each, int):
+        if type(each) is not int or each < 1:
             each = points_for_each(seconds, self._points, workers)
         tasks = tasks_of(handed, self._points, each)
         left = tasks if folder is None else unfinished(tasks, folder)

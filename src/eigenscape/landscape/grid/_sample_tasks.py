@@ -177,7 +177,7 @@ def fingerprint_of(
     Args:
         objective: whose tensors, data, code and settings.
         vectors: ``(P, n)``, as they are walked.
-        grid: radius, steps, dimensions, unit.
+        grid: radius, steps, dimensions, unit, what the directions are.
         layers: that are taken from memory: the last bits of a loss depend on them.
     """
     return {
