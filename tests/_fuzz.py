@@ -31,6 +31,7 @@ from eigenscape.results import load
 from eigenscape.runs import Task, execute
 from eigenscape.spectra import analyze
 from eigenscape.topology import merge_tree, read_grid
+from tests._gguf_files import small_llama, write_llama
 from tests._results import EXAMPLES
 
 #: No reader of these files of a few kilobytes may ask for more than this at once.
@@ -83,6 +84,10 @@ def _torch_legacy(folder: Path) -> Path:
     path = folder / "seed.pth"
     torch.save(weights(), path, _use_new_zipfile_serialization=False)
     return path
+
+
+def _gguf(kind: str) -> Make:
+    return lambda folder: write_llama(folder / "seed.gguf", small_llama(), kind)
 
 
 def _index(folder: Path) -> Path:
@@ -224,6 +229,8 @@ KINDS: dict[str, tuple[Make, Read]] = {
     "safetensors": (_safetensors, _examined),
     "torch": (_torch, _examined),
     "torch_legacy": (_torch_legacy, _examined),
+    "gguf": (_gguf("F16"), _examined),
+    "gguf_quantized": (_gguf("Q4_1"), _examined),
     "index": (_index, _examined),
     "adapter": (_adapter, _examined),
     "patch": (_patch, Patch.load),

@@ -132,7 +132,6 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\
         (b'{"a": 1}', "config.json", "JSON text.*give the folder"),
         (b"\x93NUMPY\x01\x00", "a.npy", "NumPy array.*torch.from_numpy"),
         (b"\x89HDF\r\n\x1a\n", "a.h5", "HDF5"),
-        (b"GGUF\x03\x00\x00\x00", "a.gguf", "GGUF.*original safetensors"),
         (b"\x08\x07\x12\x07pytorch", "a.onnx", "ONNX.*state dict of the model"),
         (b"\x1f\x8b\x08", "a.pt.gz", "gzip.*unpack"),
         (b"\x00\x01\x02\x03", "a.pt", r"begins with b'\\x00\\x01\\x02\\x03'; expected"),

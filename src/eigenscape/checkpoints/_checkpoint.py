@@ -28,7 +28,8 @@ class Checkpoint(Mapping[str, Tensor]):
     and delete it before reading the next one to keep only one in memory. Tied tensors are listed
     once; their other names are found too. A checkpoint of a path pickles in a few kilobytes.
 
-    Get one from :func:`~eigenscape.checkpoints.open_checkpoint`.
+    ``unread`` describes the tensors of quantized types whose values cannot be computed; they are
+    not in the mapping. Get one from :func:`~eigenscape.checkpoints.open_checkpoint`.
 
     Args:
         reader: reads a tensor by its stored name.
@@ -58,6 +59,7 @@ class Checkpoint(Mapping[str, Tensor]):
         self.config = dict(config or {})
         self.module = module
         self.notes = listing.notes + tie_notes(listing.infos)
+        self.unread = listing.unread
 
     def info(self, name: str) -> TensorInfo:
         """Describe one tensor, without reading it.

@@ -102,7 +102,7 @@ def effective_weights(source: CheckpointLike) -> Checkpoint:
     notes = tuple(note for note in checkpoint.notes if note not in ties)
     return Checkpoint(
         _DerivedReader(checkpoint, {derived.info.name: derived for derived in found.values()}),
-        Listing(tuple(listed), notes + tuple(_sentences(found))),
+        Listing(tuple(listed), notes + tuple(_sentences(found)), checkpoint.unread),
         source=checkpoint.source,
         config=checkpoint.config,
         module=checkpoint.module,

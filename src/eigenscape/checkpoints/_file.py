@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from eigenscape.checkpoints._errors import teaching
+from eigenscape.checkpoints._gguf import GGUFReader
 from eigenscape.checkpoints._reader import Reader
 from eigenscape.checkpoints._safetensors import SafetensorsReader
 from eigenscape.checkpoints._sniff import Kind, sniff
 from eigenscape.checkpoints._torch_file import TorchFileReader
 from eigenscape.errors import CheckpointError
 
+GGUF_SUFFIX = ".gguf"
 TORCH_SUFFIXES = (".pt", ".pth", ".th", ".ckpt", ".bin")
 
 
@@ -22,11 +24,14 @@ def file_reader(path: Path) -> Reader:
     Raises:
         UnsafeCheckpointError: it is a plain Python pickle.
         CheckpointError: it is missing, or of a kind that cannot be read.
+        MissingExtraError: it is a GGUF file, and the package gguf is not installed.
     """
     kind = sniff(path)
     path = path.absolute()  # the reader may be used after a change of folder, or in another process
     if kind is Kind.SAFETENSORS:
         return SafetensorsReader(path)
+    if kind is Kind.GGUF:
+        return GGUFReader(path)
     return TorchFileReader(path, mapped=kind is Kind.TORCH_ZIP)
 
 

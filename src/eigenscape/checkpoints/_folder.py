@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from eigenscape.checkpoints._errors import teaching
-from eigenscape.checkpoints._file import TORCH_SUFFIXES, file_reader, read_json
+from eigenscape.checkpoints._file import GGUF_SUFFIX, TORCH_SUFFIXES, file_reader, read_json
 from eigenscape.checkpoints._reader import Reader
 from eigenscape.checkpoints._sharded import indexed, together
 from eigenscape.checkpoints._text import counted, few, natural
@@ -105,7 +105,10 @@ def _named(folder: Path, name: str) -> tuple[Reader, set[str]]:
 
 def _unnamed(folder: Path, files: list[str], entries: list[Path]) -> tuple[Reader, set[str]]:
     weights = [name for name in files if name.endswith(".safetensors")]
-    weights = weights or [name for name in files if _is_weights(name)]
+    weights = weights or [
+        name for name in files if name.endswith(TORCH_SUFFIXES) and _is_weights(name)
+    ]
+    weights = weights or [name for name in files if name.endswith(GGUF_SUFFIX)]
     if not weights and any(name.endswith(".distcp") for name in files):
         raise CheckpointError(
             f"{folder} is a distributed checkpoint of torch, which is not supported. Try: python "
@@ -115,8 +118,13 @@ def _unnamed(folder: Path, files: list[str], entries: list[Path]) -> tuple[Reade
         found = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries]
         raise CheckpointError(
             f"{folder} holds no weights; it holds {few(found, shown=12) or 'nothing'}. Expected "
-            "model.safetensors, an index with its shards, or a file of torch.save. "
+            "model.safetensors, an index with its shards, a file of torch.save or a GGUF file. "
             "Try: give the folder or the file that holds the weights"
+        )
+    if len(weights) > 1 and weights[0].endswith(GGUF_SUFFIX):
+        raise CheckpointError(
+            f"{folder} holds {len(weights)} GGUF files: {few(weights, shown=12)}. "
+            "Try: give the path of one of them, or of the parts joined (llama-gguf-split --merge)"
         )
     if len(weights) == 1 and not _SHARD.fullmatch(weights[0]):
         return file_reader(folder / weights[0]), set(weights)
@@ -144,6 +152,6 @@ def _check_numbers(folder: Path, names: Iterable[str]) -> None:
 
 
 def _is_weights(name: str) -> bool:
-    if name.endswith(".safetensors"):
+    if name.endswith((".safetensors", GGUF_SUFFIX)):
         return True
     return name.endswith(TORCH_SUFFIXES) and _NOT_WEIGHTS.match(name) is None

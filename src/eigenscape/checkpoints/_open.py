@@ -14,15 +14,24 @@ from torch import Tensor, nn
 from eigenscape.checkpoints._checkpoint import Checkpoint
 from eigenscape.checkpoints._contents import find_tensors
 from eigenscape.checkpoints._errors import teaching
-from eigenscape.checkpoints._file import TORCH_SUFFIXES, file_reader, read_json
+from eigenscape.checkpoints._file import GGUF_SUFFIX, TORCH_SUFFIXES, file_reader, read_json
 from eigenscape.checkpoints._folder import INDEX, folder_reader, index_reader
+from eigenscape.checkpoints._gguf import GGUFReader
 from eigenscape.checkpoints._memory import MemoryReader, module_config, module_reader
 from eigenscape.checkpoints._reader import Listing, Reader
 from eigenscape.checkpoints._unsupported import UNSUPPORTED
 from eigenscape.checkpoints._wrappers import unwrapped, without_wrappers
 from eigenscape.errors import CheckpointError, MissingExtraError
 
-_FILE_SUFFIXES = {*TORCH_SUFFIXES, *UNSUPPORTED, ".safetensors", ".json", ".pkl", ".zip"}
+_FILE_SUFFIXES = {
+    *TORCH_SUFFIXES,
+    *UNSUPPORTED,
+    ".safetensors",
+    GGUF_SUFFIX,
+    ".json",
+    ".pkl",
+    ".zip",
+}
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -120,7 +129,8 @@ def open_checkpoint(source: CheckpointLike) -> Checkpoint:
               looked through;
             - a state dict, or a dictionary with one in it;
             - a file of ``torch.save`` (``.pt``, ``.pth``, ``.th``, ``.ckpt``, ``.bin``) or a
-              ``.safetensors`` file;
+              ``.safetensors`` file; a ``.gguf`` file (needs the extra ``gguf``), dequantized, by
+              the names of the original;
             - a folder as Hugging Face libraries write it, sharded or not, model or adapter; or a
               shard index;
             - the id ``org/name`` of a model on the Hugging Face Hub, where no such path exists
@@ -134,7 +144,8 @@ def open_checkpoint(source: CheckpointLike) -> Checkpoint:
         UnsafeCheckpointError: reading the file would run code.
         CheckpointError: there is nothing to read, or it is truncated, corrupt, incomplete or of a
             kind that is not supported.
-        MissingExtraError: a hub id was given, and huggingface_hub is not installed.
+        MissingExtraError: a hub id or a GGUF file was given, and huggingface_hub or gguf is not
+            installed.
 
     >>> checkpoint = open_checkpoint(nn.Linear(3, 2))
     >>> list(checkpoint), checkpoint["weight"].shape
@@ -178,7 +189,9 @@ def _of_path(source: str) -> Checkpoint:
         return _of_folder(path, ())
     if path.name.endswith(INDEX) and there:
         return _assemble(index_reader(path)[0], str(path))
-    return _assemble(file_reader(path), str(path), _adapter_config(path))
+    reader = file_reader(path)
+    config = reader.config if isinstance(reader, GGUFReader) else _adapter_config(path)
+    return _assemble(reader, str(path), config)
 
 
 def _adapter_config(path: Path) -> dict[str, Any]:
@@ -191,6 +204,8 @@ def _adapter_config(path: Path) -> dict[str, Any]:
 
 def _of_folder(folder: Path, notes: tuple[str, ...]) -> Checkpoint:
     reader, config, unread = folder_reader(folder)
+    if isinstance(reader, GGUFReader):
+        config = reader.config
     return _assemble(reader, str(folder), config, notes + unread)
 
 

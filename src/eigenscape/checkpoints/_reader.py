@@ -21,10 +21,12 @@ class Listing:
     Args:
         infos: one for each tensor, in the source's order.
         notes: sentences for the user.
+        unread: tensors of quantized types whose values cannot be computed.
     """
 
     infos: tuple[TensorInfo, ...]
     notes: tuple[str, ...] = ()
+    unread: tuple[TensorInfo, ...] = ()
 
     @property
     def names(self) -> list[str]:

@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 
 from eigenscape.checkpoints._errors import runs_code, teaching
+from eigenscape.checkpoints._gguf_header import MAGIC
 from eigenscape.checkpoints._text import few
 from eigenscape.checkpoints._unsupported import unsupported, unsupported_bytes
 from eigenscape.errors import CheckpointError, UnsafeCheckpointError
@@ -51,6 +52,7 @@ class Kind(Enum):
     SAFETENSORS = "safetensors"
     TORCH_ZIP = "torch zip"
     TORCH_LEGACY = "torch legacy"
+    GGUF = "gguf"
 
 
 def sniff(path: Path) -> Kind:
@@ -80,6 +82,8 @@ def _kind(path: Path, head: bytes) -> Kind:
     if head.startswith(_ZIP):
         _check_zip(path)
         return Kind.TORCH_ZIP
+    if head.startswith(MAGIC):
+        return Kind.GGUF
     if head.startswith(_PICKLE):
         if _LEGACY_MAGIC not in head[:32]:
             raise _plain_pickle(path)
@@ -88,7 +92,7 @@ def _kind(path: Path, head: bytes) -> Kind:
         unsupported_bytes(path, head)
         or unsupported(path, path.suffix.lower())
         or f"{path} is not a supported checkpoint: it begins with {head[:16]!r}; expected "
-        "a .safetensors file or a file of torch.save (.pt, .pth, .th, .ckpt, .bin). "
+        "a .safetensors or .gguf file, or a file of torch.save (.pt, .pth, .th, .ckpt, .bin). "
         "Try: check that the download is whole, or convert it to safetensors"
     )
 

@@ -15,9 +15,11 @@ class TensorInfo:
     Args:
         name: its name in the checkpoint.
         shape: its shape.
-        dtype: the type that it is stored in.
+        dtype: the type that it is stored in; of a quantized one, the type that it is read in.
         file: the path of the file that holds it; None for a tensor in memory.
         aliases: the other names of the same tensor, where weights are tied.
+        encoding: the quantized type that the values are computed from, such as ``Q4_1``; empty
+            where they are stored themselves.
 
     >>> info = TensorInfo("fc.weight", (10, 20), torch.bfloat16)
     >>> info.numel, info.bytes
@@ -29,6 +31,7 @@ class TensorInfo:
     dtype: torch.dtype
     file: str | None = None
     aliases: tuple[str, ...] = ()
+    encoding: str = ""
 
     @property
     def numel(self) -> int:

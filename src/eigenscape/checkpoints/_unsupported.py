@@ -13,7 +13,6 @@ UNSUPPORTED = {
     ".npz": ("a NumPy archive", f"in Python, {_ARRAYS}"),
     ".npy": ("a NumPy array", "in Python, open_checkpoint({'weight': torch.from_numpy(array)})"),
     ".h5": ("an HDF5 file (Keras)", "read it there, and pass a dict of names and torch tensors"),
-    ".gguf": ("a GGUF file", "use the model's original safetensors; GGUF holds quantized copies"),
     ".onnx": ("an ONNX graph", "save the state dict of the model that it was exported from"),
     ".tflite": ("a TensorFlow Lite model", _SAFETENSORS),
     ".pb": ("a TensorFlow graph", _SAFETENSORS),
@@ -26,7 +25,6 @@ UNSUPPORTED = {
 _MAGIC = (
     (0, b"\x93NUMPY", ".npy"),
     (0, b"\x89HDF\r\n\x1a\n", ".h5"),
-    (0, b"GGUF", ".gguf"),
     (4, b"TFL3", ".tflite"),
     (0, b"\x1f\x8b", ".gz"),
     (257, b"ustar", ".tar"),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _EXTRAS = {
     "hf": ("transformers", "peft"),
+    "gguf": ("gguf",),
     "ray": ("ray",),
     "dask": ("dask", "distributed"),
     "track": ("tensorboard",),

@@ -92,10 +92,21 @@ def find_layers(
                 name = layer.name if "[" in layer.name else info.name
                 skipped.append(Skipped(name, layer.shape, reason, info.aliases))
     elsewhere = tuple(also)
+    skipped.extend(_unread(info) for info in checkpoint.unread)
+    names.update(dict.fromkeys(_tensor_names(checkpoint.unread)))
     _check_patterns([*names, *elsewhere], options)
     if options.include and not layers and not elsewhere:
         _raise_nothing_read(skipped, options)
     return FoundLayers(tuple(_named_apart(layers)), tuple(skipped), tuple(names))
+
+
+def _unread(info: TensorInfo) -> Skipped:
+    return Skipped(
+        info.name,
+        info.shape,
+        f"stored as {info.encoding}, which the installed gguf package cannot dequantize; update "
+        "it, or examine the checkpoint that was quantized",
+    )
 
 
 def _named_apart(layers: Sequence[LayerMatrix]) -> list[LayerMatrix]:

@@ -36,7 +36,7 @@ _WRAPPED = re.compile(r"\.(base_layer|original_module|modules_to_save\.[^.]+)(?=
 _EMBEDDING = re.compile(
     r"(^|[._])(wte|wpe|embed_tokens|embed_in|embed_positions|embeddings?|embed|pos_embed"
     r"|position_embeddings?|pos_embedding|tok_embeddings|(tok|pos)_emb|embedding_table"
-    r"|relative_(attention_bias|position_bias_table)|shared)($|[._](weight)?$)"
+    r"|token_embd|position_embd|relative_(attention_bias|position_bias_table)|shared)($|[._](weight)?$)"
 )
 
 

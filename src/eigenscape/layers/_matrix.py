@@ -81,6 +81,7 @@ class LayerMatrix:
         stack: (k, rows, cols) of what ``build`` returns.
         tensors: the names that ``build`` wants, in its order.
         dtype: the storage type's name, such as ``"float32"``; it bounds the numerical rank.
+        encoding: the quantized type that the values were computed from, such as ``Q4_1``.
         block: the repeated block that the layer belongs to, as :func:`blocks` finds it; None
             outside every block.
         scale: a factor on every matrix of the stack.
@@ -106,6 +107,7 @@ class LayerMatrix:
     aliases: tuple[str, ...] = ()
     inferred: str = ""
     note: str = ""
+    encoding: str = ""
     parameters: int = 0
     independent: int = 0
     build: Build | None = field(default=None, repr=False, compare=False, metadata={"saved": False})
@@ -159,12 +161,18 @@ class LayerMatrix:
             aliases=tuple(layer_name(alias) for alias in candidate.info.aliases),
             inferred=inferred,
             note=note,
+            encoding=candidate.info.encoding,
         )
 
     @property
     def n_eigenvalues(self) -> int:
         """How many eigenvalues the layer has."""
         return self.stack[0] * min(self.stack[1:])
+
+    @property
+    def stored_as(self) -> str:
+        """The storage type, for people: of a quantized layer, what it was dequantized from."""
+        return f"{self.encoding}, dequantized" if self.encoding else self.dtype
 
     @property
     def torch_dtype(self) -> torch.dtype:

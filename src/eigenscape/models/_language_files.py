@@ -30,6 +30,11 @@ def load_language_model(
     """
     checkpoint = open_checkpoint(source)
     file = checkpoint.infos()[0].file
+    if checkpoint.format == "GGUF":
+        raise InputError(
+            f"{source} is a GGUF file, from which no language model is made here. Try: the folder "
+            "of the original model, or llama.cpp's llama-perplexity"
+        )
     if "model_type" not in checkpoint.config or file is None:
         raise InputError(
             f"{source} has no config.json that says which model it is. Try: the folder that "

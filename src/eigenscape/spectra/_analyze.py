@@ -83,7 +83,7 @@ def analyzed(
         _check_placeholders(checkpoint)
     parameters = sum(
         info.numel
-        for info in checkpoint.infos()
+        for info in (*checkpoint.infos(), *checkpoint.unread)
         if info.dtype.is_floating_point or info.dtype.is_complex
     )
     if engine == "threads" and run is None:

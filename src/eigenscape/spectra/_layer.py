@@ -193,7 +193,7 @@ class LayerSpectrum:
     @property
     def dtype(self) -> str:
         """The storage type."""
-        return self.layer.dtype
+        return self.layer.stored_as
 
     @property
     def parameters(self) -> int:
@@ -242,7 +242,7 @@ class LayerSpectrum:
             "matrices": self.matrices,
             "rows": self.rows,
             "cols": self.cols,
-            "dtype": layer.dtype,
+            "dtype": layer.stored_as,
             "parameters": layer.parameters,
             "tensors": layer.tensors,
             "aliases": layer.aliases,
@@ -324,6 +324,8 @@ def _notes(context: MetricContext, *, empty: bool, few: bool) -> list[str]:
     count = len(spectrum.positive)
     zeros = len(spectrum.values) - count
     notes = [context.layer.note] if context.layer.note else []
+    if encoding := context.layer.encoding:
+        notes.append(f"dequantized from {encoding}: values are rounded to the quantization grid")
     if spectrum.trimmed:
         notes.append("rows or columns of zeros are left out")
     if few and not empty:
