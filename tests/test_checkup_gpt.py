@@ -8,9 +8,8 @@ import re
 import pytest
 import torch
 
-from eigenscape.checkup import checkup
+from eigenscape.checkup import checkup, checkup_page
 from eigenscape.models import build
-from eigenscape.report import Page
 from eigenscape.report._page import render
 from eigenscape.zoo import GPT
 from eigenscape_studies.networks import language, pretrain
@@ -31,9 +30,9 @@ def held_out_loss(model, rows):
 
 def page_of(result):
     """Return the words of the whole page; what it says that it does not tell is no statement."""
-    grounds = [found.grounds for found in result.statements]
-    page = render(Page("t", result.sentences, (), grounds), dict(result.examined))
-    words = html.unescape(re.sub(r"<style>.*?</style>|<[^>]*>", " ", page, flags=re.S))
+    page = render(checkup_page(result))
+    hidden = r"<style>.*?</style>|<script>.*?</script>|<[^>]*>"
+    words = html.unescape(re.sub(hidden, " ", page, flags=re.S))
     return re.sub(r"whether [^.:]*", "", words)
 
 

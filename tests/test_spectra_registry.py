@@ -60,7 +60,7 @@ def test_a_metric_from_outside_is_a_column_everywhere(added, tmp_path):
         assert result.frame(full=full)["gap"].tolist() == [r.extras["gap"] for r in result]
     again = SpectraResult.load(result.save(tmp_path / "result.json"))
     assert again["1"].extras == result["1"].extras
-    assert "<th>gap</th>" in render(Page("Title"), {"x": result})
+    assert ">gap</th>" in render(Page("Title", {"x": result}))
     assert allocate(result, column="gap").metric == "gap"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import redirect_stdout
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eigenscape.cli._flags import add_probe
@@ -91,6 +90,9 @@ def _add_use(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Examine, print, write the page."""
+    from eigenscape.checkup import checkup_page
+    from eigenscape.report import write_page
+
     _check_use(args)
     gate_labels(args.fail_on)
     folder = args.out or _FOLDER
@@ -102,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
         for examined in result.examined.values():
             check_examined(examined)
     result.save(targets["result.json"])
-    _write_page(result, targets["report.html"])
+    write_page(checkup_page(result), targets["report.html"])
     _print(result, args.format)
     for path in targets.values():
         note(f"wrote {path} ({path.stat().st_size / 1e3:.0f} kB)", quiet=args.quiet)
@@ -186,18 +188,6 @@ def _of_twins(args: argparse.Namespace, folder: str) -> CheckupResult:
 
 def _in_process(options: dict[str, Any]) -> dict[str, Any]:
     return {**options, "engine": "threads", "address": None, "run": None}
-
-
-def _write_page(result: CheckupResult, path: Path) -> None:
-    from eigenscape.report import Page, write_page
-
-    page = Page(
-        result.title,
-        result.sentences,
-        tuple(result.facts.items()),
-        tuple(found.grounds for found in result.statements),
-    )
-    write_page(page, {**result.examined, **result.around}, path)
 
 
 def _print(result: CheckupResult, form: str) -> None:

@@ -142,15 +142,7 @@ def _write(result: ComparisonResult, files: dict[str, Path], *, quiet: bool) -> 
     from eigenscape.report import Page, write_page
 
     result.save(str(files["result.json"]))
-    states = ", ".join(f"{count} {state}" for state, count in result.summary["states"].items())
-    page = Page(
-        "What moved between two checkpoints",
-        (
-            f"{len(result.changes)} layers compared: {states}.",
-            f"The weights moved most in {result.summary['most_moved']} (relative change "
-            f"{result.summary['largest_weight_change']:.3g}).",
-        ),
-    )
-    write_page(page, {"comparison": result}, str(files["report.html"]))
+    page = Page(f"Comparison of {result.before} and {result.after}", {"comparison": result})
+    write_page(page, str(files["report.html"]))
     for path in files.values():
         note(f"wrote {path}", quiet=quiet)

@@ -37,9 +37,9 @@ def run(args: argparse.Namespace) -> int:
     from eigenscape.report import write_page
 
     target = own_file(args.out, "report.html", *args.results)
-    page, results = _read(args.results)
+    page = _read(args.results)
     try:
-        write_page(page, results, target)
+        write_page(page, target)
     except EigenscapeError:
         raise
     except Exception as error:  # each field is right in itself, and they contradict each other
@@ -51,33 +51,22 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read(paths: list[str]) -> tuple[Page, dict[str, Result]]:
-    from eigenscape.checkup import CheckupResult
+def _read(paths: list[str]) -> Page:
+    from eigenscape.checkup import CheckupResult, checkup_page
     from eigenscape.report import Page
 
     found: dict[str, Result] = {}
-    page = None
     for path in paths:
         result = _load(path)
-        if isinstance(result, CheckupResult):
-            page = Page(
-                result.title,
-                result.sentences,
-                tuple(result.facts.items()),
-                tuple(found.grounds for found in result.statements),
-            )
-            inner: dict[str, Result] = {**result.examined, **result.around}
-            labels = {label: label for label in inner}
-        else:
-            labels, inner = {"": Path(path).stem}, {"": result}
-        for label, item in inner.items():
-            name = labels[label] if len(paths) == 1 else f"{path} {label}".strip()
+        if isinstance(result, CheckupResult) and len(paths) == 1:
+            return checkup_page(result)
+        held = checkup_page(result).results if isinstance(result, CheckupResult) else {"": result}
+        for label, item in held.items():
+            name = Path(path).stem if len(paths) == 1 else f"{path} {label}".strip()
             if name in found:
                 raise InputError(f"{path} is given twice; each result appears once on a page")
             found[name] = item
-    if page is None or len(paths) > 1:
-        page = Page(f"Report of {', '.join(paths)}", (f"{len(found)} saved results.",))
-    return page, found
+    return Page(f"Report for {', '.join(paths)}", found)
 
 
 def _load(path: str) -> Result:

@@ -1,7 +1,8 @@
-"""Drawings of a page: figures as SVG, logarithmic axes, and the strip of layers."""
+"""Drawings of a page: figures as SVG, and logarithmic axes."""
 
 from __future__ import annotations
 
+import base64
 import io
 import math
 import re
@@ -9,19 +10,44 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
-from eigenscape.spectra import LayerSpectrum, SpectraResult
+from eigenscape.errors import InputError
+from eigenscape.results import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Ink of the pictures; on the page it becomes the page's own, light or dark.
-_INK = "#1a1a1a"
+#: Characters of a drawing beyond which the page takes its pixels instead.
+_LARGEST = 300_000
+#: Grey of the palette, which is too light for text, and the one that text gets.
+_GREYS, _SOFT = re.compile(r"fill: ?#(?:7f7f7f|808080)", re.I), "fill: #5c5c5c"
+
+
+def inline_picture(result: Result, index: int) -> Markup:
+    """Return the picture of a result for a page; nothing where it has none.
+
+    Args:
+        result: any result.
+        index: its number on the page.
+    """
+    try:
+        figure = result.plot()
+    except InputError:
+        return Markup("")
+    svg = inline_svg(figure, index)
+    if len(svg) <= _LARGEST:
+        return Markup(svg)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    words = result.answer or f"picture of a {type(result).__name__}"
+    return Markup('<img alt="{}" src="data:image/png;base64,{}">').format(words, data)
 
 
 def inline_svg(figure: Figure, index: int) -> str:
-    """Return a figure as SVG for a page, with ink that follows the page, light or dark.
+    """Return a figure as SVG for a page; it is made for a light background.
 
     Args:
         figure: any figure.
@@ -34,16 +60,15 @@ def inline_svg(figure: Figure, index: int) -> str:
     with mpl.rc_context(settings):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
-    text = (
-        text[text.index("<svg") :].replace(_INK, "currentColor").replace("#000000", "currentColor")
-    )
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
+    text = re.sub(r' xmlns(?::\w+)?="[^"]*"', "", text)
     text = re.sub(
         r'id="((?:figure|axes|patch|text|line2d|legend|QuadMesh|xtick|ytick|matplotlib'
         r'\.axis)[^"]*)"',
         "",
         text,
     )
+    text = re.sub(r"<text[^>]*>", lambda tag: _GREYS.sub(_SOFT, tag.group()), text)
     return re.sub(r' d="[^"]*"', _shortened, text)
 
 
@@ -93,52 +118,3 @@ class LogAxis:
 
 def _raised(number: int) -> str:
     return str(number).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-
-
-# Blue (heavier than random) over near-white to orange (lighter): safe for colour-blind readers.
-_HEAVY, _MIDDLE, _LIGHT = (0, 90, 160), (240, 240, 236), (200, 110, 0)
-#: Cells beyond these values of alpha_excess have the full colour.
-_ENDS = (0.4, 1.6)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One layer in the strip: its colour, and its tooltip."""
-
-    name: str
-    colour: str
-    words: str
-    label: str
-
-
-def heat_strip(result: SpectraResult) -> list[Cell]:
-    """Return the strip's cells, in the order of the checkpoint."""
-    return [_cell(layer) for layer in result.layers]
-
-
-def excess_colour(excess: float) -> str:
-    """Return the colour of one alpha_excess: 1 (random) is near white.
-
-    >>> excess_colour(1.0)
-    'rgb(240,240,236)'
-    """
-    if not math.isfinite(excess):
-        return "rgb(128,128,128)"
-    low, high = _ENDS
-    end, share = (
-        (_HEAVY, (1 - excess) / (1 - low)) if excess < 1 else (_LIGHT, (excess - 1) / (high - 1))
-    )
-    share = min(1.0, max(0.0, share))
-    mixed = (round(a + (b - a) * share) for a, b in zip(_MIDDLE, end, strict=True))
-    return f"rgb({','.join(str(value) for value in mixed)})"
-
-
-def _cell(layer: LayerSpectrum) -> Cell:
-    label = layer.label or "not examined"
-    words = f"{layer.name}: {label}"
-    if math.isfinite(layer.alpha_excess):
-        words += (
-            f"; alpha_excess {layer.alpha_excess:.2f} "
-            f"[{layer.alpha_excess_low:.2f}, {layer.alpha_excess_high:.2f}]"
-        )
-    return Cell(layer.name, excess_colour(layer.alpha_excess), words, label)

@@ -17,21 +17,22 @@ from eigenscape.results import printable
 from eigenscape.spectra import LayerSpectrum
 from eigenscape.theory import MarchenkoPastur
 
-_WIDTH, _HEIGHT = 250, 165
-_LEFT, _RIGHT, _TOP, _BOTTOM = 36, 244, 24, 130
+_WIDTH, _HEIGHT = 250, 147
+#: Points of a drawn curve, ends included: more make the page larger and look the same.
+_POINTS, _TAIL_POINTS = 36, 7
+_LEFT, _RIGHT, _TOP, _BOTTOM = 36, 244, 8, 112
 
 
-def spectrum_panel(layer: LayerSpectrum, title: str | None = None) -> str:
+def spectrum_panel(layer: LayerSpectrum) -> str:
     """Return the SVG of one layer's spectrum, on logarithmic axes with units."""
     parts = [
         f'<svg class="panel" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="spectrum of {escape(printable(layer.name))}">',
-        f'<text class="name" x="4" y="13">{escape(_short(title or layer.name))}</text>',
     ]
     histogram = layer.histogram
     if histogram is None or histogram.high <= histogram.low:
         label = layer.label or "no spectrum"
-        parts.append(f'<text x="{_WIDTH / 2}" y="80" text-anchor="middle">{escape(label)}</text>')
+        parts.append(f'<text x="{_WIDTH / 2}" y="60" text-anchor="middle">{escape(label)}</text>')
         return "".join([*parts, "</svg>"])
     edges = 10 ** np.linspace(histogram.low, histogram.high, len(histogram.counts) + 1)
     counts = np.array(histogram.counts, dtype=np.float64)
@@ -52,14 +53,14 @@ def spectrum_panel(layer: LayerSpectrum, title: str | None = None) -> str:
 
 
 def _bars(x: LogAxis, y: LogAxis, edges: NDArray[np.float64], density: NDArray[np.float64]) -> str:
-    left, right = x(edges[:-1]), x(edges[1:])
-    top = y(np.where(density > 0, density, 10.0**y.low))
+    places = x(edges)
+    heights = np.where(density > 0, y(np.where(density > 0, density, 1.0)), _BOTTOM)
     steps = "".join(
-        f"M{a:.1f} {_BOTTOM}V{t:.1f}H{b:.1f}V{_BOTTOM}"
-        for a, b, t, d in zip(left, right, top, density, strict=True)
-        if d > 0
+        f"V{top:.1f}H{right:.1f}" for top, right in zip(heights, places[1:], strict=True)
     )
-    return f'<path class="bars" d="{steps}"/>'
+    return (
+        f'<path class="bars" d="M{places[0]:.1f} {_BOTTOM}{steps.replace(".0", "")}V{_BOTTOM}Z"/>'
+    )
 
 
 def _null(x: LogAxis, y: LogAxis, layer: LayerSpectrum, low: float, high: float) -> str:
@@ -70,7 +71,7 @@ def _null(x: LogAxis, y: LogAxis, layer: LayerSpectrum, low: float, high: float)
     start, end = max(law.lower, low), min(law.upper, high)
     if not 0 < start < end:
         return ""
-    values = np.geomspace(start, end, 60)[1:-1]
+    values = np.geomspace(start, end, _POINTS)[1:-1]
     share = 1 - layer.spikes / layer.n_eigenvalues
     return _line("null", x(values), y(np.maximum(share * law.density(values), 10.0**y.low)))
 
@@ -78,7 +79,7 @@ def _null(x: LogAxis, y: LogAxis, layer: LayerSpectrum, low: float, high: float)
 def _fit(x: LogAxis, y: LogAxis, layer: LayerSpectrum, count: float) -> str:
     if not math.isfinite(layer.alpha_ks):
         return ""
-    tail = np.geomspace(layer.xmin, layer.lambda_max, 12)
+    tail = np.geomspace(layer.xmin, layer.lambda_max, _TAIL_POINTS)
     share = layer.tail_size / count
 
     def law(alpha: float) -> NDArray[np.float64]:
@@ -114,8 +115,3 @@ def _caption(layer: LayerSpectrum) -> str:
     if math.isfinite(layer.alpha_ks):
         alpha += f" · KS {layer.alpha_ks:.2f} ± {2 * layer.sigma:.2f}"
     return f'<text class="caption" x="4" y="{_HEIGHT - 6}">{alpha}</text>'
-
-
-def _short(name: str, most: int = 44) -> str:
-    name = printable(name)
-    return name if len(name) <= most else "…" + name[-most + 1 :]
