@@ -156,7 +156,8 @@ def test_a_step_is_that_of_groups_made_by_hand():
     assert optimizer.param_groups[0]["weight_decay"] == 0.1
 
 
-def test_what_the_optimizer_writes_into_its_group_stays():
+@pytest.mark.parametrize("skip", [("first", "last"), ()])  # (): every part has a factor
+def test_what_the_optimizer_writes_into_its_group_stays(skip):
     class Counting(torch.optim.SGD):
         @torch.no_grad()
         def step(self, closure=None):
@@ -164,9 +165,10 @@ def test_what_the_optimizer_writes_into_its_group_stays():
                 group["k"] = group.get("k", 0) + 1
                 group["lr"] = group["lr"] * 0.5
 
-    model = stack((2, 3, 4))
+    model = stack((2, 2.5, 4), ends=bool(skip))
     optimizer = Counting(model.parameters(), lr=0.8)
-    TempBalance(optimizer, model, rule="tb_linear")
+    balance = TempBalance(optimizer, model, rule="tb_linear", skip=skip)
+    assert all(group["factor"] != 1 for group in balance.param_groups if not skip)
     for _ in range(3):
         optimizer.step()
     assert optimizer.param_groups[0]["k"] == 3

@@ -133,6 +133,22 @@ def test_batch_norm_policies():
     )
 
 
+def test_recomputed_batch_norm_weighs_batches_by_their_samples():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)).double()
+    inputs, targets = data(6)
+    batches = [(inputs[:4], targets[:4]), (inputs[4:], targets[4:])]
+    found = Objective(model, CE, batches, batch_norm="recompute").value()
+    features = model[0](inputs)
+    mean, variance = (
+        4 / 6 * of(features[:4]) + 2 / 6 * of(features[4:])
+        for of in (lambda rows: rows.mean(0), lambda rows: rows.var(0))
+    )
+    outputs = (features - mean) / (variance + model[1].eps).sqrt()
+    expected = float(CE(outputs * model[1].weight + model[1].bias, targets).detach())
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
 def test_frozen_tied_complex_and_half_precision_parameters():
     model = classifier()
     model[0].weight.requires_grad_(False)
