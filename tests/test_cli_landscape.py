@@ -5,9 +5,11 @@ import os
 
 import pytest
 
-from eigenscape.cli import main
+from eigenscape.cli import _landscape, main
+from eigenscape.cli._verb import own_file
 from eigenscape.landscape import Landscape
 
+FORMS = ("png", "svg", "pdf")
 PROBE = """
 import random
 
@@ -61,6 +63,19 @@ def zero():
     model = nn.Linear(4, 3)
     nn.init.zeros_(model.weight)
     return model, CE, data()
+
+
+def off():
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(model.weight, 5.0)
+    return model, lambda outputs, _: outputs.mean(), (torch.ones(4, 1), torch.ones(4, 1))
+
+
+def wall():
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(model.weight, 5.0)
+    data = torch.ones(4, 1), torch.ones(4, 1)
+    return model, lambda out, _: torch.where(out == 5, out / 5, out * torch.inf).mean(), data
 
 
 def wrong():
@@ -119,22 +134,36 @@ def test_files_are_written_read_back_and_not_written_over(capsys, probe, tmp_pat
         "--directions",
         "hessian",
         "--steps",
-        "9",
+        "5",
         "--out",
         out,
     )
     code, text, err = run(capsys, *words)
     assert code == 0
     assert "curvature, eigenvector 1" in text
-    assert err.count("wrote") == 3
+    assert err.count("wrote") == 9
+    pictures = [f"{name}.{form}" for name in ("landscape", "surface") for form in FORMS]
+    assert {item.name for item in out.iterdir()} == {
+        "landscape.json",
+        "landscape.nc",
+        "report.html",
+        *pictures,
+    }
+    heads = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+    for name in pictures:
+        assert (out / name).read_bytes().startswith(heads[name[-3:]])
     landscape = Landscape.load(out / "landscape.nc")
     assert landscape.kind == "hessian"
     assert landscape.to_dict() == Landscape.load(out / "landscape.json").to_dict()
-    assert run(capsys, *words)[0] == 0  # its own files may be replaced
-    (out / "landscape.nc").write_text("mine")
-    code, _, err = run(capsys, *words)
-    assert code == 2
-    assert "was not written by eigenscape" in err
+    for item in out.iterdir():  # its own files may be replaced
+        assert own_file(out, item.name) == item
+    for name in ("landscape.nc", "landscape.pdf", "surface.svg"):
+        kept = (out / name).read_bytes()
+        (out / name).write_text("mine")
+        code, _, err = run(capsys, *words)
+        assert code == 2
+        assert f"{name} exists and was not written by eigenscape" in err
+        (out / name).write_bytes(kept)
 
 
 @pytest.mark.parametrize("form", ["table", "md", "csv"])
@@ -243,3 +272,51 @@ def test_the_process_is_left_as_found(capsys, probe):
     assert random.getstate() == before
     assert torch.equal(torch.get_rng_state(), state)
     assert os.getcwd() == folder
+
+
+def test_a_lower_point_is_said_first_and_its_place_is_in_the_json(capsys, probe):
+    words = ("landscape", "--probe", f"{probe}:off", "--dim", "1", "--steps", "5", "--quiet")
+    place = "-1"  # a line of slope 1: w from 0 to 10 about the model's 5, along the direction drawn
+    code, out, _ = run(capsys, *words)
+    answer, _, rest = " ".join(out.split()).partition(" 1. ")
+    assert code == 0
+    assert answer == (
+        f"The model is not the lowest of the 5 points: at ({place}) in multiples of the directions "
+        "the loss is 0, 5 below the model's 5 (100 %)."
+    )
+    assert rest.startswith(
+        f"The model is not at a minimum of this slice; the lowest point is at ({place}) in "
+        "multiples of the directions, on the border of the grid: lower ones may lie outside. Both "
+        "losses are means over the same 4 samples, in the batches as given; other data were not "
+        "evaluated. -> Train on, or start from that point"
+    )
+    whole = json.loads(run(capsys, *words, "--format", "json")[1])
+    assert (whole["answer"], whole["lowest"]) == (answer, [float(place)])
+
+
+def test_of_one_direction_there_is_no_surface(capsys, probe, tmp_path, monkeypatch):
+    drawn = []
+
+    def draw(_, *paths, surface):
+        drawn.append((surface, [path.name for path in paths]))
+        for path in paths:
+            path.touch()
+
+    monkeypatch.setattr(_landscape, "save_picture", draw)
+    words = ("landscape", "--probe", f"{probe}:off", "--dim", "1", "--steps", "5", "--quiet")
+    code, out, err = run(capsys, *words, "--format", "csv", "--out", tmp_path)
+    assert (code, err, out.splitlines()[0]) == (0, "", "alpha_1,loss")
+    assert drawn == [(False, [f"landscape.{form}" for form in FORMS])]
+
+
+def test_a_grid_without_a_finite_loss_is_written_and_not_drawn(capsys, probe, tmp_path):
+    words = ("landscape", "--probe", f"{probe}:wall", "--dim", "1", "--steps", "4", "--quiet")
+    code, out, err = run(capsys, *words, "--out", tmp_path)
+    assert (code, err) == (0, "")
+    assert out.startswith("None of the 4 points of the grid has a finite loss; the model's 1 is.")
+    assert {item.name for item in tmp_path.iterdir()} >= {"landscape.json", "landscape.nc"}
+    assert not (tmp_path / "report.html").exists()
+    assert not (tmp_path / "landscape.png").exists()
+    code, _, err = run(capsys, "topology", tmp_path / "landscape.json")
+    assert code == 2
+    assert "no finite value" in err

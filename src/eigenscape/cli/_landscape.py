@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from eigenscape.cli._verb import Verbs
     from eigenscape.landscape import Landscape
 
-_FILES = ("landscape.json", "landscape.nc", "landscape.png")
+_FILES = ("landscape.json", "landscape.nc", "report.html")
+_PICTURES = ("landscape", "surface")  # each as PNG, SVG and PDF
 
 
 def add(verbs: Verbs) -> None:
@@ -81,24 +82,34 @@ def add(verbs: Verbs) -> None:
     )
     group = parser.add_argument_group("common options")
     group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
-    group.add_argument("--out", metavar="DIR", help=f"a folder for {', '.join(_FILES)}")
+    group.add_argument(
+        "--out",
+        metavar="DIR",
+        help=f"a folder for {', '.join(_FILES)}, {' and '.join(_PICTURES)} as PNG, SVG and PDF",
+    )
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... [auto]")
     group.add_argument("--seed", type=int, default=0, help="random seed [0]")
     group.add_argument("--quiet", action="store_true", help="no notes, no progress")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Sample, measure, print; with ``--out`` write the landscape and its picture."""
+    """Sample, measure, print; with ``--out`` write the landscape, its page and its pictures."""
+    pictures = _PICTURES[: 1 if args.dim == 1 else 2]
     files = [own_file(args.out, name) for name in _FILES] if args.out else []
+    drawn = {name: _forms(args.out, name) for name in pictures} if args.out else {}
     _check_connectivity(args.connectivity)
     landscape = _sampled(args)
     summary = _summary(landscape, args.connectivity)
     if files:
-        _write(landscape, files)
+        files += _write(landscape, files, drawn)
     _print(landscape, summary, args)
     for path in files:
         note(f"wrote {path} ({path.stat().st_size / 1e3:.0f} kB)", quiet=args.quiet)
     return 0
+
+
+def _forms(folder: str, name: str) -> list[Path]:
+    return [own_file(folder, f"{name}.{form}") for form in ("png", "svg", "pdf")]
 
 
 def _sampled(args: argparse.Namespace) -> Landscape:
@@ -158,17 +169,26 @@ def _summary(landscape: Landscape, connectivity: Any) -> dict[str, Any]:
     }
 
 
-def _write(landscape: Landscape, files: list[Path]) -> None:
-    json_file, netcdf, picture = files
+def _write(landscape: Landscape, files: list[Path], drawn: dict[str, list[Path]]) -> list[Path]:
+    """Write all files; return those of the pictures, where anything is finite to be drawn."""
+    from eigenscape.report import Page, write_page
+
+    json_file, netcdf, page = files
     landscape.save(json_file)
     landscape.save(netcdf)
-    save_picture(landscape, picture)
+    if landscape.lowest is None:
+        files.remove(page)
+        return []
+    write_page(Page(f"Landscape of {landscape.model}"), {"landscape": landscape}, page)
+    for name, paths in drawn.items():
+        save_picture(landscape, *paths, surface=name == "surface")
+    return [path for paths in drawn.values() for path in paths]
 
 
 def _print(landscape: Landscape, summary: dict[str, Any], args: argparse.Namespace) -> None:
     import pandas as pd
 
-    from eigenscape.cli._tables import cell, print_frame, print_json
+    from eigenscape.cli._tables import cell, print_answer, print_frame, print_json
 
     curvature = landscape.curvature_check()
     if args.format == "json":
@@ -179,6 +199,7 @@ def _print(landscape: Landscape, summary: dict[str, Any], args: argparse.Namespa
     if args.format == "csv":
         print_frame(landscape.frame(), "csv")
     else:
+        print_answer(landscape)
         shape = "×".join(map(str, landscape.values.shape))
         title = (
             f"{landscape.model}: {shape} points, {landscape.kind} directions, "

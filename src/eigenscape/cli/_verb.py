@@ -208,13 +208,37 @@ def own_file(folder: str | Path, name: str, *inputs: str | Path) -> Path:
     return path
 
 
-def save_picture(result: Result, path: Path) -> Path:
-    """Draw a result into a PNG file, atomically."""
+#: What a picture's file says of its origin; without a date, so that the same picture is the same.
+_MARKS: dict[str, dict[str, str | None]] = {
+    ".png": {"Software": "eigenscape"},
+    ".svg": {"Creator": "eigenscape", "Date": None},
+    ".pdf": {"Creator": "eigenscape", "CreationDate": None},
+}
+
+
+def save_picture(result: Result, *paths: Path, **options: Any) -> Path:
+    """Draw a result once, into PNG, SVG or PDF files by their ends, each written atomically.
+
+    Args:
+        result: what to draw.
+        *paths: the files.
+        **options: of the drawing.
+
+    Returns:
+        The first file.
+    """
+    import matplotlib as mpl
+
     from eigenscape.results import replacing
 
-    with replacing(path) as temporary:
-        result.plot().savefig(temporary, format="png", dpi=150, metadata={"Software": "eigenscape"})
-    return path
+    figure = result.plot(**options)
+    # text of a PDF as text (type 42), as journals ask for; names of an SVG the same every time
+    with mpl.rc_context({"pdf.fonttype": 42, "svg.hashsalt": "eigenscape"}):
+        for path in paths:
+            with replacing(path) as temporary:
+                form, marks = path.suffix[1:], _MARKS[path.suffix]
+                figure.savefig(temporary, format=form, dpi=150, metadata=marks)
+    return paths[0]
 
 
 def _written_here(path: Path) -> bool:
@@ -224,13 +248,17 @@ def _written_here(path: Path) -> bool:
         return False
     with path.open("rb") as handle:
         head = handle.read(20_000)
+        handle.seek(max(0, path.stat().st_size - 2_000))
+        ends = head + handle.read()
     return any(
-        mark in head
+        mark in ends
         for mark in (
             b'"schema": "eigenscape.',
             b'content="eigenscape"',
             b"name,kind,block,shape,",
-            b"Software\x00eigenscape",  # in a picture
+            b"Software\x00eigenscape",  # in a PNG picture
+            b"<dc:title>eigenscape</dc:title>",  # SVG
+            b"/Creator (eigenscape)",  # PDF, at its end
         )
     )
 

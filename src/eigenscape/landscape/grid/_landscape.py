@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 
 from eigenscape.errors import InputError
 from eigenscape.landscape.grid._directions import Unit
+from eigenscape.landscape.grid._landscape_findings import (
+    NOISES,
+    landscape_answer,
+    landscape_findings,
+)
 from eigenscape.models import BatchNormPolicy
 from eigenscape.results import Result, decode
 
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from eigenscape.results import Finding
     from eigenscape.topology import MergeTree, Neighborhood, Profile
 
 _LARGEST = 2**31
@@ -89,6 +95,7 @@ class Landscape(Result):
     """
 
     schema: ClassVar[str] = "eigenscape.landscape/1"
+    also_written: ClassVar[tuple[str, ...]] = ("lowest",)
     model: str
     names: tuple[str, ...]
     kind: str
@@ -118,6 +125,14 @@ class Landscape(Result):
                 f"losses of shape {shape} have coordinates of {axes} points, {len(self.names)} "
                 f"names and {len(self.norms)} norms; expected one of each for every axis"
             )
+        if not self.values.size or not shape:
+            raise InputError(f"losses of shape {shape} hold no grid; expected points along an axis")
+        wrong = int((np.isnan(self.values) | np.isneginf(self.values)).sum())
+        if wrong:
+            raise InputError(
+                f"{wrong} losses of {self.values.size} are nan or -inf; a loss that is not finite "
+                "is kept as +inf"
+            )
 
     # ------------------------------------------------------------------ numbers
 
@@ -135,6 +150,35 @@ class Landscape(Result):
     def axes(self) -> tuple[str, ...]:
         """The axes' names in tables and files: ``alpha_1``, ``alpha_2``, ..."""
         return tuple(f"alpha_{i + 1}" for i in range(self.values.ndim))
+
+    @property
+    def on_grid(self) -> bool:
+        """Whether the model is a point of the grid, as of an odd number of steps."""
+        return all(bool((axis == 0).any()) for axis in self.coordinates)
+
+    @property
+    def lowest(self) -> tuple[float, ...] | None:
+        """The coordinates of the lowest point, the first of equal ones; None if none is finite."""
+        if self.not_finite == self.values.size:
+            return None
+        place = np.unravel_index(int(np.argmin(self.values)), self.values.shape)
+        return tuple(float(axis[k]) for axis, k in zip(self.coordinates, place, strict=True))
+
+    @property
+    def is_lower(self) -> bool:
+        """Whether the lowest point is below the model by more than the noise of a loss."""
+        below = self.loss_at_center - float(self.values.min())
+        return below > NOISES * self.noise
+
+    @property
+    def answer(self) -> str:
+        """Whether the model is the lowest point of its grid; else which is, and by how much."""
+        return landscape_answer(self)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """A lower point, points that are not finite, a coarse grid, how many minima."""
+        return landscape_findings(self)
 
     def curvature_check(self) -> pd.DataFrame:
         """Compare the curvature on the grid with that of the Hessian, axis by axis.
