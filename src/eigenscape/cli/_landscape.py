@@ -179,7 +179,7 @@ def _write(landscape: Landscape, files: list[Path], drawn: dict[str, list[Path]]
     if landscape.lowest is None:
         files.remove(page)
         return []
-    write_page(Page(f"Landscape of {landscape.model}"), {"landscape": landscape}, page)
+    write_page(Page(f"Landscape of {landscape.model}", {"landscape": landscape}), page)
     for name, paths in drawn.items():
         save_picture(landscape, *paths, surface=name == "surface")
     return [path for paths in drawn.values() for path in paths]
