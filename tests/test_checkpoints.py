@@ -507,7 +507,6 @@ def test_the_public_names():
         "named_tensors",
         "open_checkpoint",
         "save_checkpoint",
-        "scale_names",
     ]
     assert isinstance(open_checkpoint(weights()), Checkpoint)
 

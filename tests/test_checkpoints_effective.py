@@ -156,7 +156,7 @@ def rounded(weight, scale, dtype):
     "key",
     [
         *("l.weight_scale", "l.weight_scale_inv", "l.weight.scale", "l.weight.scale_inv"),
-        *("l.scale", "l.scale_weight"),
+        *("l.scale", "l.scale_weight", "l.scale_inv", "l.scales", "l.weight_scales"),
     ],
 )
 def test_one_scale_for_the_tensor(dtype, key):
@@ -193,6 +193,40 @@ def test_codes_whose_scales_do_not_fit_are_no_layer(key):
     assert not result.layers
     reasons = {item.name: item.reason for item in result.skipped}
     assert "the codes are not the weights" in reasons["l.weight"]
+
+
+@pytest.mark.parametrize(
+    "extra", ["l.weight_zero_point", "l.zeros", "l.fp8_scale", "l.weight_scale_3", "l.my_scale"]
+)
+def test_codes_beside_a_scale_of_another_name_are_no_layer(extra):
+    weight, top = coded()
+    scale = weight.abs().max() / top
+    codes = rounded(weight, scale, torch.float8_e4m3fn)
+    others = {"l.input_scale": scale, "l.k_scale": scale, "m.weight_scale": scale}
+    assert [row.name for row in analyze({"l.weight": codes, **others})] == ["l"]
+    state = {"l.weight": codes, extra: scale, **others}
+    if "zero" in extra:
+        state["l.weight_scale"] = scale
+    result = analyze(state)
+    assert not result.layers
+    reason = next(item.reason for item in result.skipped if item.name == "l.weight")
+    assert "the codes are not the weights" in reason
+
+
+def test_a_scale_of_the_scales_is_applied_too():
+    weight, top = coded()
+    second = weight.abs().max() / top
+    codes = rounded(weight, second, torch.float8_e4m3fn)
+    half = torch.full((64, 1), 0.5)
+    state = {"weight": codes, "weight_scale": half, "weight_scale_2": 2 * second}
+    found = effective_weights(state)["weight"]
+    assert float((found - weight).norm() / weight.norm()) < 0.03
+
+
+def test_a_weight_before_pruning_without_its_mask_is_no_layer():
+    result = analyze({"l.weight_orig": torch.randn(64, 64), "k.weight": torch.randn(64, 64)})
+    assert [row.name for row in result] == ["k"]
+    assert "one part of a parametrized weight" in result.skipped[0].reason
 
 
 @pytest.mark.parametrize("flat", [True, False])
@@ -248,10 +282,12 @@ def test_experts_have_a_scale_each():
         {"weight_scale": torch.ones(5)},
         {"weight_scale": torch.ones(3, 5)},
         {"weight_scale": torch.ones(()), "weight_zero_point": torch.zeros(())},
+        {"weight_scale": torch.ones(()), "zeros": torch.zeros(64)},
+        {"weight_scale": torch.ones(()), "weight_scale_2": torch.ones(64)},
         {"weight_scale": torch.ones((), dtype=torch.int32)},
         {"weight_other": torch.ones(())},
     ],
-    ids=["length", "blocks", "zero point", "type", "no scale"],
+    ids=["length", "blocks", "zero point", "zeros", "second", "type", "no scale"],
 )
 def test_scales_that_do_not_fit_are_not_applied(extra):
     codes = torch.ones(64, 100).to(torch.float8_e4m3fn)

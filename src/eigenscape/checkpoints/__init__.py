@@ -20,7 +20,6 @@ No file is ever allowed to run code: pickles are read with ``weights_only=True``
 
 from eigenscape.checkpoints._checkpoint import Checkpoint as Checkpoint
 from eigenscape.checkpoints._effective import effective_weights as effective_weights
-from eigenscape.checkpoints._effective import scale_names as scale_names
 from eigenscape.checkpoints._open import CheckpointLike as CheckpointLike
 from eigenscape.checkpoints._open import open_checkpoint as open_checkpoint
 from eigenscape.checkpoints._patch import Patch as Patch
@@ -43,5 +42,4 @@ __all__ = [
     "named_tensors",
     "open_checkpoint",
     "save_checkpoint",
-    "scale_names",
 ]

@@ -32,7 +32,8 @@ from eigenscape.checkpoints._wrappers import named_modules
 Infos = Mapping[str, TensorInfo]
 _PARAMETRIZED = re.compile(r"(?P<base>.*?)parametrizations\.(?P<leaf>[^.]+)\.(?P<rest>.+)")
 _DATA = "_data"
-_OFFSETS = ("_zero_point", ".zero_point", "._shift")  # codes of 0 that are no weights of 0
+_OFFSETS = ("_zero_point", "_zero_points", "_zeros", "_zero", "_offset", ".zero_point", "._shift")
+_OFFSETS_BESIDE = ("zero_point", "zero_points", "zeros", "qzeros")  # in the layer's own name
 _CODES = {torch.int8}  # whole numbers that stand for weights where a scale lies beside them
 
 
@@ -64,8 +65,9 @@ def effective_weights(source: CheckpointLike) -> Checkpoint:
     - spectral normalisation, old and new style: ``W / (u' W v)`` with the stored u and v;
     - of a module, every parametrization of ``torch.nn.utils.parametrize``, evaluated;
     - float8 and int8 codes with a scale for the tensor, a channel or a block beside them
-      (``weight_scale``, ``weight.scale``, either with ``_inv``, ``scale``, ``scale_weight``, or
-      ``weight._data`` with ``weight._scale``): codes times scale, in float32.
+      (``weight_scale``, ``weight.scale`` or ``scale``, each with ``_inv`` too, ``weight_scales``,
+      ``scales``, ``scale_weight``, or ``weight._data`` with ``weight._scale``): codes times scale,
+      in float32, and times ``weight_scale_2`` where there is one.
 
     What cannot be computed (another parametrization in a file, zero points, a scale that does not
     fit) stays as it is stored. The notes say what was computed.
@@ -216,27 +218,36 @@ def _of_parametrization(match: re.Match[str], info: TensorInfo, infos: Infos) ->
         )
 
 
-def scale_names(codes: str) -> tuple[str, ...]:
+def _scale_names(codes: str) -> tuple[str, ...]:
     """Return the names under which a scale of some codes is stored beside them.
 
-    >>> scale_names("fc.weight")[:4]
+    >>> _scale_names("fc.weight")[:4]
     ('fc.weight_scale', 'fc.weight_scale_inv', 'fc.weight.scale', 'fc.weight.scale_inv')
     """
     prefix, _, leaf = codes.rpartition(".")
     beside = f"{prefix}." if prefix else ""
     names = [f"{codes}{end}" for end in ("_scale", "_scale_inv", ".scale", ".scale_inv")]
+    names.append(f"{codes}_scales")
     if leaf == "weight":
-        names += [f"{beside}scale", f"{beside}scale_weight"]
+        names += [f"{beside}{end}" for end in ("scale", "scale_weight", "scale_inv", "scales")]
     if leaf == _DATA:  # weight._data and weight._scale, as optimum-quanto stores them
         names.append(f"{beside}_scale")
     return tuple(names)
 
 
+def _offset_names(codes: str) -> Iterator[str]:
+    yield from (f"{codes}{end}" for end in _OFFSETS)
+    prefix, _, leaf = codes.rpartition(".")
+    if leaf == "weight":
+        yield from (f"{prefix}.{name}" if prefix else name for name in _OFFSETS_BESIDE)
+
+
 def _of_codes(info: TensorInfo, infos: Infos, checkpoint: Checkpoint) -> Iterator[_Derived]:
-    scale = next((infos[name] for name in scale_names(info.name) if name in infos), None)
+    scale = next((infos[name] for name in _scale_names(info.name) if name in infos), None)
     base = info.name.removesuffix(f".{_DATA}")
-    offsets = [f"{base}{end}" for end in _OFFSETS if f"{base}{end}" in infos]
-    if scale is None or offsets or not scale.dtype.is_floating_point:
+    if scale is None or not scale.dtype.is_floating_point:
+        return
+    if any(name in infos for name in _offset_names(base)):  # codes of 0 that are no weights of 0
         return
     settings = checkpoint.config.get("quantization_config")
     block = settings.get("weight_block_size") if isinstance(settings, dict) else None
@@ -245,9 +256,13 @@ def _of_codes(info: TensorInfo, infos: Infos, checkpoint: Checkpoint) -> Iterato
         return
     shown = _named(base, info, info.name, torch.float32)
     kind = str(info.dtype).removeprefix("torch.")
-    yield _Derived(
-        shown, (info.name, scale.name), partial(scaled, blocks=blocks), f"{kind} codes and scales"
-    )
+    parts = [info.name, scale.name]
+    second = infos.get(f"{info.name}_scale_2")  # of the scales, as NVIDIA's tools store it
+    if second is not None:
+        if second.numel != 1 or not second.dtype.is_floating_point:
+            return
+        parts.append(second.name)
+    yield _Derived(shown, tuple(parts), partial(scaled, blocks=blocks), f"{kind} codes and scales")
 
 
 # ---------------------------------------------------------------------- modules

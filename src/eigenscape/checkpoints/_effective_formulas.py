@@ -122,10 +122,14 @@ def scale_blocks(
     return tuple(blocks)
 
 
-def scaled(codes: Tensor, scale: Tensor, blocks: tuple[int, ...]) -> Tensor:
-    """Return codes times the scale of their block, in float32."""
+def scaled(
+    codes: Tensor, scale: Tensor, second: Tensor | None = None, *, blocks: tuple[int, ...]
+) -> Tensor:
+    """Return codes times the scale of their block, and that of the scales, in float32."""
     wide = codes.to(torch.float32)
     factor = scale.to(torch.float32)
+    if second is not None:
+        factor = factor * second.to(torch.float32).reshape(())
     if factor.numel() == 1:
         return wide * factor.reshape(())
     factor = factor.reshape(*factor.shape, *(1,) * (codes.ndim - factor.ndim))

@@ -15,6 +15,7 @@ from eigenscape.layers._blocks import blocks
 from eigenscape.layers._handlers import read_tensor
 from eigenscape.layers._matrix import Candidate, LayerMatrix, Skipped, layer_name
 from eigenscape.layers._options import LayerOptions, matches
+from eigenscape.layers._refused import scales_beside
 
 #: Near names in an error, how near, and among how many names of a checkpoint they are looked for.
 _NEAR, _ALIKE, _COMPARED = 3, 0.6, 4000
@@ -74,10 +75,18 @@ def find_layers(
     layers: list[LayerMatrix] = []
     skipped: list[Skipped] = []
     names = dict.fromkeys(_tensor_names(infos.values()))
+    scales = scales_beside(infos)
     for info in infos.values():
         owner = owners.get(info.name.rpartition(".")[0])
         candidate = Candidate(
-            info, owner, module, infos, checkpoint.config, info.name in buffers, owners
+            info,
+            owner,
+            module,
+            infos,
+            checkpoint.config,
+            info.name in buffers,
+            owners,
+            scales.get(info.name, ()),
         )
         reading = read_tensor(candidate, options)
         if isinstance(reading, Skipped):

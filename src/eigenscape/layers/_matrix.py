@@ -31,6 +31,7 @@ class Candidate:
         config: the checkpoint's ``config.json``, or an empty mapping.
         buffer: whether the module holds it as a buffer, which is not trained.
         modules: the modules by name, or an empty mapping when only a file is known.
+        scales: of float8 codes: names of scales and offsets beside them that were not applied.
     """
 
     info: TensorInfo
@@ -40,6 +41,7 @@ class Candidate:
     config: Mapping[str, object]
     buffer: bool = False
     modules: Mapping[str, nn.Module] = field(default_factory=dict)
+    scales: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import torch
 
-from eigenscape.checkpoints import scale_names
+from eigenscape.checkpoints import TensorInfo
 from eigenscape.layers._handlers import Reading, handler
 from eigenscape.layers._matrix import Candidate, Skipped
 from eigenscape.layers._options import LayerOptions
 
 _BYTES = {torch.int8, torch.uint8, torch.qint8, torch.quint8, torch.qint32}
 _PACKED = re.compile(r"(^|[._])(qweight|qzeros|g_idx|packed|weight_packed|SCB|absmax|quant_map)")
-_NORMALISED = re.compile(r"(^|\.)(weight_[gv]|parametrizations\.[^.]+\.original\d*)$")
+_NORMALISED = re.compile(
+    r"(^|\.)(weight_[gv]|\w*weight_orig|parametrizations\.[^.]+\.original\d*)$"
+)
+_SCALE = re.compile(r"scale|zero", re.IGNORECASE)
+_ACTIVATION = re.compile(r"(input|output|act|activation|[qkv]|kv)_")
 _HELPER = re.compile(
     r"(^|[._])(scales?|weight_scale(_inv)?|input_scale|zero_points?|tril|mask|\w+_bias|A_log)$"
 )
@@ -65,18 +70,53 @@ def helper(candidate: Candidate, options: LayerOptions) -> Reading:  # noqa: ARG
 
 @handler("scaled_codes", order=110)
 def scaled_codes(candidate: Candidate, options: LayerOptions) -> Reading:  # noqa: ARG001
-    """float8 codes whose scales differ over the matrix: the codes alone are not the weights."""
-    if candidate.info.dtype.itemsize != 1 or not candidate.info.dtype.is_floating_point:
+    """float8 codes beside scales or offsets that were not applied: codes are not the weights."""
+    if not is_code(candidate.info):
         return None
-    for name in scale_names(candidate.name):
-        scale = candidate.neighbours.get(name)
-        if scale is not None and scale.numel > 1:
-            return Skipped.of(
-                candidate,
-                f"float8 codes with scales of shape {scale.shape}: the codes are not the weights; "
-                "dequantize the model, or examine the checkpoint it was quantized from",
-            )
+    for name in candidate.scales:
+        return Skipped.of(
+            candidate,
+            f"float8 codes with {name.rpartition('.')[2]} {candidate.neighbours[name].shape} "
+            "beside them: the codes are not the weights; dequantize the model, or examine the "
+            "checkpoint it was quantized from",
+        )
     return None
+
+
+def is_code(info: TensorInfo) -> bool:
+    """Whether entries have eight bits of a floating-point type."""
+    return info.dtype.itemsize == 1 and info.dtype.is_floating_point
+
+
+def scales_beside(infos: Mapping[str, TensorInfo]) -> dict[str, tuple[str, ...]]:
+    """Return, for each tensor of float8 codes, the scales and offsets that are stored for it.
+
+    >>> import torch
+    >>> kinds = {"a.weight": torch.float8_e4m3fn, "a.weight_scale_3": torch.float32}
+    >>> kinds |= {"a.input_scale": torch.float32, "b.weight": torch.float32}
+    >>> scales_beside({name: TensorInfo(name, (2, 2), kind) for name, kind in kinds.items()})
+    {'a.weight': ('a.weight_scale_3',)}
+    """
+    scales: dict[str, list[str]] = {}
+    for name in infos:
+        path, _, leaf = name.rpartition(".")
+        if _SCALE.search(leaf) and not _ACTIVATION.match(leaf):
+            scales.setdefault(path, []).append(name)
+            if path in infos:  # a.weight and a.weight.scale
+                scales.setdefault(path.rpartition(".")[0], []).append(name)
+    codes = [name for name, info in infos.items() if is_code(info)]
+    found = {}
+    for name in codes:
+        path, _, leaf = name.rpartition(".")
+        start = f"{path}." if path else ""
+        mine = [
+            other
+            for other in scales.get(path, ())
+            if other != name and (leaf == "weight" or other.removeprefix(start).startswith(leaf))
+        ]
+        if mine:
+            found[name] = tuple(mine)
+    return found
 
 
 @handler("integers", order=100)
