@@ -110,6 +110,7 @@ def test_lokr_is_the_kronecker_product(whole):
         ("q.lokr_w2_a", "others are not"),
         ("q.lora_down.weight", "other half"),
         ("vblora_vector_bank.default", "VB-LoRA"),
+        ("q.lora_mid.weight", "Tucker LoRA"),
     ],
 )
 def test_parts_are_never_layers(name, word):

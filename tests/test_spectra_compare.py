@@ -139,6 +139,31 @@ def test_a_bias_that_is_not_finite_is_unreadable(tmp_path, capsys):
     assert gate(tmp_path, mask, mask, "--fail-on", "unreadable,weights=0") == 0
 
 
+def test_a_tied_weight_is_compared_under_both_names():
+    shared, other = randn(64, 64), {"e.bias": torch.ones(3)}
+    tied = {"a.weight": shared, "b.weight": shared, **other}
+    free = {"a.weight": shared.clone(), "b.weight": 2 * shared, **other}
+    assert {name: c.weight_change for name, c in changes(tied, free).items()} == {"a": 0, "b": 1}
+    assert {name: c.weight_change for name, c in changes(free, tied).items()} == {"a": 0, "b": 0.5}
+    assert list(changes(tied, tied)) == ["a"]
+    bias = torch.ones(3)
+    tied = {"w": shared, "a.bias": bias, "b.bias": bias}
+    free = {"w": shared, "a.bias": bias.clone(), "b.bias": 3 * bias}
+    for before, after, moved in ((tied, free, 2.0), (free, tied, 2 / 3)):
+        found = changes(before, after)
+        assert found["b.bias"].weight_change == pytest.approx(moved)
+        assert "a.bias" not in found
+
+
+def test_a_bias_that_is_gone_or_new_is_listed_and_hits_its_gate(tmp_path, capsys):
+    whole = trained(0)
+    part = {name: tensor for name, tensor in whole.items() if name != "3.bias"}
+    assert gate(tmp_path, whole, part, "--fail-on", "removed") == 1
+    assert "gate: 3.bias: removed" in capsys.readouterr().err
+    assert gate(tmp_path, part, whole, "--fail-on", "added") == 1
+    assert gate(tmp_path, whole, part, "--fail-on", "added,unreadable,alpha_excess=0.2") == 0
+
+
 def test_patterns_pick_what_a_gate_counts(tmp_path):
     before = trained(0)
     after = {**before, "3.bias": before["3.bias"] + 1}

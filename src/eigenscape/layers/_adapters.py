@@ -45,6 +45,7 @@ _LISTED = {
     "SHiRA": r"shira_weight",
     "C3A": r"c3a_kernel",
     "AdaLoRA": r"lora_E",
+    "Tucker LoRA": r"lora_mid",
 }
 _NAMED = {
     kind: re.compile(rf"(?:^|\.){part}(?:\.[^.]+)?(?:\.weight)?$") for kind, part in _LISTED.items()

@@ -162,6 +162,7 @@ def compare(
             f"({_some(results[0])} against {_some(results[1])}); expected two checkpoints of one "
             "network"
         )
+    old, new = _under_aliases(old, new), _under_aliases(new, old)
     names = [*old, *(name for name in new if name not in old)]
     rows = {name for layer in (*results[0], *results[1]) for name in layer.tensors}
     reasons = {item.name: item.reason for item in (*results[0].skipped, *results[1].skipped)}
@@ -175,6 +176,14 @@ def compare(
             *_others(first, second, rows, reasons, chosen),
         ),
     )
+
+
+def _under_aliases(
+    rows: Mapping[str, LayerSpectrum], others: Mapping[str, LayerSpectrum]
+) -> dict[str, LayerSpectrum]:
+    """Return the rows, those that are tied here under both names where the other side has both."""
+    tied = {alias: row for row in rows.values() for alias in row.aliases if alias in others}
+    return {**rows, **{name: row for name, row in tied.items() if name not in rows}}
 
 
 def _explained(change: LayerChange, reasons: Mapping[str, str]) -> LayerChange:
@@ -192,9 +201,15 @@ def _others(
 ) -> list[LayerChange]:
     """Tensors without a spectrum that changed all the same: embeddings, biases, norms."""
     found, pairs = [], Pairs(first, second)
-    for info in first.infos():
-        name = info.name
-        if name in rows or name not in second or not options.asks_for(name):
+    sides = [{name for info in side.infos() for name in info.names} for side in (first, second)]
+    names = [info.name for side in (first, second) for info in side.infos()]
+    for name in dict.fromkeys(names):
+        if name in rows or not options.asks_for(name):
+            continue
+        note = f"no spectrum: {reasons.get(name, 'not examined')}"
+        if name not in sides[0] or name not in sides[1]:
+            state = "removed" if name in sides[0] else "added"
+            found.append(LayerChange(name=name, state=state, note=note))
             continue
         numbers = pairs.of_tensors(name)
         change = numbers.get("weight_change")
@@ -203,7 +218,6 @@ def _others(
         state = "weights" if numbers else "shape"
         if change is not None and not (math.isfinite(change) or _finite(first, second, name)):
             state = "unreadable"
-        note = f"no spectrum: {reasons.get(name, 'not examined')}"
         found.append(LayerChange(name=name, state=state, note=note, **numbers))
     return found
 
