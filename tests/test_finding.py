@@ -57,7 +57,7 @@ def test_the_answer_and_three_findings_are_printed_within_the_terminal(monkeypat
 def test_a_long_command_is_never_broken():
     command = "eigenscape checkup folder/of/a/model --text a/text/of/some/length.txt"
     found = Finding(text="fc reads so.", basis="measurement", todo="Measure", command=command)
-    assert finding_lines(found, 1, 40) == ["1. fc reads so.", "   -> Measure:", f"      {command}"]
+    assert finding_lines(found, 1, 40) == ["1. fc reads so. -> Measure:", f"      {command}"]
 
 
 def test_what_needs_nothing_says_so():

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from eigenscape.ablation import _answer as said
+from eigenscape.ablation._changes import CHANGES
 from eigenscape.errors import InputError
 from eigenscape.layers import LayerMatrix, Skipped, role
 from eigenscape.models import Unit
-from eigenscape.results import Result
+from eigenscape.results import Finding, Result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 NOTHING_NATS = 0.01
 #: Of another loss: within this share of its value.
 NOTHING_SHARE = 0.01
+_PLURAL: dict[Unit, str] = {"token": "tokens", "sample": "samples", "batch": "batches"}
 #: What an interval says: the loss grows, it falls, nothing happens, or none of these is certain.
 Reading = Literal["used", "better without", "unused", "not certain"]
 
@@ -172,6 +175,52 @@ class AblationResult(Result):
         for one in self.layers:
             found.setdefault(one.role, []).append(one)
         return found
+
+    def read_as(self, reading: Reading) -> tuple[AblatedLayer, ...]:
+        """Return the layers whose first change has a reading, the largest effect first."""
+        found = [one for one in self.layers if self.reading(self.first_effect(one)) == reading]
+        return tuple(sorted(found, key=lambda one: -self.first_effect(one).increase))
+
+    def first_effect(self, layer: AblatedLayer) -> Effect:
+        """Return the effect of the first of the changes, by which layers are read."""
+        return layer.effect(self.changes[0])
+
+    @property
+    def data_words(self) -> str:
+        """How many tokens, samples or batches there were."""
+        return f"{self.units:,} {self.unit if self.units == 1 else _PLURAL[self.unit]}"
+
+    @property
+    def loss_unit(self) -> str:
+        """What stands behind a number of the loss."""
+        return " nats" if self.in_nats else ""
+
+    @property
+    def changed_words(self) -> str:
+        """What the first of the changes did, as in ``with its entries shuffled``."""
+        return f"with {CHANGES[self.changes[0]].words}"
+
+    def increase_words(self, layer: AblatedLayer) -> str:
+        """Return a layer's first effect on the loss, with its interval where there is one."""
+        effect = self.first_effect(layer)
+        if not math.isfinite(effect.low):
+            return f"{effect.increase:+.2g}{self.loss_unit}"
+        return f"{effect.increase:+.2g} [{effect.low:.2g}, {effect.high:.2g}]{self.loss_unit}"
+
+    @property
+    def use(self) -> str:
+        """How many layers the network uses, of how many, on how many data, in words."""
+        return said.use(self)
+
+    @property
+    def answer(self) -> str:
+        """How many layers the network uses on the data."""
+        return f"{self.use[:1].upper()}{self.use[1:]}."
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What nothing depends on, what the loss is lower without, what is not certain."""
+        return tuple(said.findings(self))
 
     def frame(self) -> pd.DataFrame:
         """Return a row for each layer: the effect of each change with its interval and its rank."""

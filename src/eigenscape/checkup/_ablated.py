@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -22,11 +21,10 @@ from eigenscape.ablation import (
     ablate,
 )
 from eigenscape.checkup._around import attempted
-from eigenscape.checkup._sentences import named
 from eigenscape.errors import InputError
 from eigenscape.layers import LayerOptions
 from eigenscape.models import LanguageModel, Objective, Tokens
-from eigenscape.results import Finding
+from eigenscape.results import Finding, named
 from eigenscape.runs import ProgressCallback
 from eigenscape.spectra import LABELS, SpectraResult
 
@@ -154,23 +152,12 @@ def of_ablation(result: AblationResult, examined: SpectraResult) -> tuple[Findin
 
 
 def _overall(result: AblationResult) -> str:
-    in_all = len(result) + len(result.left_out)
-    layers = f"all {in_all}" if not result.left_out else f"{len(result)} of {in_all}"
-    counts = [_read(result, one) for one in result]
-    parts = [
-        f"{counts.count('used')} are used",
-        f"{counts.count('unused')} unused",
-        f"{counts.count('not certain')} not certain",
-    ]
-    if counts.count("better without"):
-        parts.append(f"{counts.count('better without')} lower the loss if shuffled")
     why = "; ".join(sorted({one.reason for one in result.left_out}))
     others = f" (the others: {why})" if why else ""
     return (
-        f"On {_data(result)} (loss {result.base_loss:.4g}) {layers} layers were changed, one at a "
-        f"time{others}: with {_words(result)} "
-        f"{', '.join(parts)}. This tells use, not training: a layer that was never trained is used "
-        "if what follows has adapted to it."
+        f"One layer changed at a time{others}: {result.use}, by the loss {result.changed_words}. "
+        "This tells use, not training: a layer that was never trained is used if what follows has "
+        "adapted to it."
     )
 
 
@@ -183,13 +170,17 @@ def _of_group(
     used = [one for one in group if _read(result, one) == "used"]
     if used:
         yield _of_used(result, used, group, others, words)
-    yield from _of_unused(result, [one for one in group if _read(result, one) == "unused"], words)
+    yield from _of_unused(
+        result,
+        [one for one in group if _read(result, one) == "unused"],
+        words,
+    )
     unsure = [one for one in group if _read(result, one) in ("not certain", "better without")]
     if unsure:
-        first = max(unsure, key=lambda one: _effect(result, one).increase)
+        first = max(unsure, key=lambda one: result.first_effect(one).increase)
         yield (
             f"{_capital(words)}: not certain that the network depends on {named(unsure)} "
-            f"({first.name}: {_interval(result, first)} with {_words(result)})."
+            f"({first.name}: {result.increase_words(first)} {result.changed_words})."
         )
 
 
@@ -200,20 +191,20 @@ def _of_used(
     others: Sequence[AblatedLayer],
     words: str,
 ) -> str:
-    most = max(used, key=lambda one: _effect(result, one).increase)
+    most = max(used, key=lambda one: result.first_effect(one).increase)
     more = "".join(f"; {one.increase:+.2g} {_done(one)}" for one in most.effects[1:])
-    detail = f"{_interval(result, most)} with {_words(result)}, {_ranked(result, most)}{more}"
+    detail = f"{result.increase_words(most)} {result.changed_words}, {_ranked(result, most)}{more}"
     if len(group) == 1:
         return f"{most.name}: {words}, yet the network depends on it: {detail}."
-    costs = [_effect(result, one).increase for one in used]
+    costs = [result.first_effect(one).increase for one in used]
     beside = ""
     if others:
-        usual = median(_effect(result, one).increase for one in others)
+        usual = median(result.first_effect(one).increase for one in others)
         beside = f", of the {len(others)} other layers {usual:.2g}"
     depends = "all" if len(used) == len(group) else f"{len(used)} of the"
     return (
         f"{_capital(words)}, yet the network depends on {depends} {len(group)} such layers that "
-        f"were measured: {min(costs):.2g} to {max(costs):.2g}{_unit(result)} each (median "
+        f"were measured: {min(costs):.2g} to {max(costs):.2g}{result.loss_unit} each (median "
         f"{median(costs):.2g}{beside}); most on {most.name}: {detail}."
     )
 
@@ -221,19 +212,15 @@ def _of_used(
 def _of_unused(result: AblationResult, unused: Sequence[AblatedLayer], words: str) -> Iterator[str]:
     if unused:
         one = len(unused) == 1
-        start = f"{_capital(words)}, and with" if words else "With"
+        text = f"{words}, and {result.changed_words}" if words else result.changed_words
         yield (
-            f"{start} {_words(result)} nothing changes (within {result.nothing:.2g}"
-            f"{_unit(result)}): {named(unused)} {'is' if one else 'are'} unused on "
-            f"{_data(result)}, {'a candidate' if one else 'candidates'} for pruning."
+            f"{_capital(text)} nothing changes (within {result.nothing:.2g}"
+            f"{result.loss_unit}): {named(unused)} {'is' if one else 'are'} unused on "
+            f"{result.data_words}, {'a candidate' if one else 'candidates'} for pruning."
         )
 
 
 # ------------------------------------------------------------------ words
-
-
-def _effect(result: AblationResult, one: AblatedLayer) -> Any:
-    return one.effect(result.changes[0])
 
 
 def _done(effect: Effect) -> str:
@@ -244,14 +231,7 @@ def _done(effect: Effect) -> str:
 
 
 def _read(result: AblationResult, one: AblatedLayer) -> str:
-    return result.reading(_effect(result, one))
-
-
-def _interval(result: AblationResult, one: AblatedLayer) -> str:
-    effect = _effect(result, one)
-    if not math.isfinite(effect.low):
-        return f"{effect.increase:+.2g}{_unit(result)}"
-    return f"{effect.increase:+.2g} [{effect.low:.2g}, {effect.high:.2g}]{_unit(result)}"
+    return result.reading(result.first_effect(one))
 
 
 def _ranked(result: AblationResult, one: AblatedLayer) -> str:
@@ -271,19 +251,6 @@ def _ordinal(number: int) -> str:
     """
     teens = 10 < number % 100 < 20
     return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
-
-
-def _unit(result: AblationResult) -> str:
-    return " nats" if result.in_nats else ""
-
-
-def _words(result: AblationResult) -> str:
-    return CHANGES[result.changes[0]].words
-
-
-def _data(result: AblationResult) -> str:
-    unit = {"token": "tokens", "sample": "samples", "batch": "batches"}[result.unit]
-    return f"{result.units:,} {unit if result.units > 1 else result.unit}"
 
 
 def _capital(text: str) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 #: Samples along each direction: enough to see one basin or many, in a quarter of the time of 41.
 _STEPS = 21
 _TRACE_PROBES = 50
+#: What to do about an examination that failed.
+AGAIN = "Correct what it names, and run the check-up again"
 _FoundT = TypeVar("_FoundT")
 
 
@@ -88,7 +90,7 @@ def attempted(
         kind = "" if isinstance(error, EigenscapeError) else f"{type(error).__name__}: "
         said = " ".join(str(error).split()).rstrip(".")
         text = f"Not examined: the {name}, because of: {kind}{said}."
-        return None, (Finding(text=text, basis="measurement"),)
+        return None, (Finding(text=text, basis="measurement", todo=AGAIN),)
 
 
 def _of_curvature(curvature: HessianResult) -> str:

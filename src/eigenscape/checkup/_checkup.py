@@ -17,16 +17,16 @@ from eigenscape.checkup._ablated import (
     ablation_of,
     language_model_and_tokens,
 )
-from eigenscape.checkup._around import attempted, look_around
+from eigenscape.checkup._around import AGAIN, attempted, look_around
 from eigenscape.checkup._diagnosed import diagnosed, diagnosed_twin, of_diagnosis
 from eigenscape.checkup._placed import AMONG, placed
 from eigenscape.checkup._reconciled import reconciled
 from eigenscape.checkup._result import CheckupResult
-from eigenscape.checkup._sentences import described, labelled, named, not_told, second_look
+from eigenscape.checkup._sentences import described, labelled, not_told, second_look
 from eigenscape.diagnosis import Population, Prescription
 from eigenscape.errors import InputError
 from eigenscape.models import LanguageModel, Objective, Tokens
-from eigenscape.results import Finding, Result
+from eigenscape.results import Finding, Result, named
 from eigenscape.runs import ProgressCallback
 from eigenscape.spectra import SpectraResult, analyze, precisions, reference
 from eigenscape.zoo import Twin
@@ -95,7 +95,7 @@ def checkup(
     found: tuple[Finding, ...] = described(result)
     if not_examined:
         why = f"Not examined: the loss around the model, because of: {not_examined.rstrip('.')}."
-        found = (*found, Finding(text=why, basis="measurement"))
+        found = (*found, Finding(text=why, basis="measurement", todo=AGAIN))
     if objective is not None:
         how = {name: options[name] for name in ("jobs", "engine", "address") if name in options}
         if how.get("engine") == "threads":  # for layers; a model in threads waits for Python

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
+from eigenscape.checkup import _answer as said
 from eigenscape.errors import InputError
 from eigenscape.results import Finding, Result
 from eigenscape.spectra import SpectraResult
@@ -37,6 +38,16 @@ class CheckupResult(Result):
     def __post_init__(self) -> None:
         if not self.examined:
             raise InputError("a check-up without an examination; expected one or more")
+
+    @property
+    def answer(self) -> str:
+        """What can be used at all, what the network uses on the data, and what the spectra are."""
+        return said.answer(self)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is broken, what failed and what is advised; then what was measured on data."""
+        return tuple(said.findings(self))
 
     @property
     def sentences(self) -> tuple[str, ...]:

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
-from eigenscape.results import Finding
+from eigenscape.results import Finding, counted, named
 from eigenscape.spectra import CERTAIN, LABELS, LayerSpectrum, SpectraResult, precisions
 from eigenscape.stats import Precision
-
-_NAMED = 3
-#: Dispersion beyond which entries were not drawn independently: of 16 rows of independent entries
-#: two matrices in ten thousand go so far, of 64 rows and more fewer than one.
-_DEPARTS = 5.0
-#: Dispersion below which layers were judged by the study ``verdicts`` as if at a random start.
-_INDEPENDENT = 3.0
 
 
 def described(
@@ -44,8 +35,8 @@ def _scope(result: SpectraResult) -> str:
         f"{summary['parameters_examined'] / total:.0%} of the parameters" if total else "nothing"
     )
     return (
-        f"{_count(len(result), 'layer')} examined, holding {share}; "
-        f"{_count(len(result.skipped), 'tensor')} not examined, each listed with its reason."
+        f"{counted(len(result), 'layer')} examined, holding {share}; "
+        f"{counted(len(result.skipped), 'tensor')} not examined, each listed with its reason."
     )
 
 
@@ -85,16 +76,16 @@ def second_look(result: SpectraResult, table: Sequence[Precision]) -> Iterator[F
     random_like = labelled(result, "random-like")
     if not random_like:
         return
-    moved = [layer for layer in random_like if _departure(layer) > _DEPARTS]
-    rest = [layer for layer in random_like if _departure(layer) < _INDEPENDENT]
+    moved = [layer for layer in random_like if layer.left_its_start]
+    rest = [layer for layer in random_like if layer.like_a_start]
     parts = []
     if moved:
-        most = max(moved, key=_departure)
+        most = max(moved, key=lambda layer: layer.norm_dispersion)
         one = len(moved) == 1
-        far = f"by {_departure(most):.0f} standard deviations"
+        far = f"by {most.norm_dispersion:.0f} standard deviations"
         far = far if one else f"most in {most.name}, {far}"
         parts.append(
-            f"{len(moved)} of {_count(len(random_like), 'random-like layer')} ({named(moved)}; "
+            f"{len(moved)} of {counted(len(random_like), 'random-like layer')} ({named(moved)}; "
             f"{far}) {'has' if one else 'have'} rows or columns whose norms do not vary as those "
             f"of independent entries would: {'it' if one else 'they'} did not keep such a start"
         )
@@ -110,12 +101,6 @@ def second_look(result: SpectraResult, table: Sequence[Precision]) -> Iterator[F
         )
     if parts:
         yield Finding(text=". ".join(parts) + ".", basis="measurement")
-
-
-def _departure(layer: LayerSpectrum) -> float:
-    """The larger of the two dispersions, either way; NaN where there is none."""
-    both = (abs(layer.row_dispersion), abs(layer.column_dispersion))
-    return max((value for value in both if math.isfinite(value)), default=math.nan)
 
 
 def not_told(table: Sequence[Precision]) -> str:
@@ -142,22 +127,3 @@ def not_told(table: Sequence[Precision]) -> str:
 def labelled(result: SpectraResult, label: str) -> list[LayerSpectrum]:
     """Return the layers with that label."""
     return [layer for layer in result if layer.label == label]
-
-
-class HasName(Protocol):
-    """What has a name."""
-
-    @property
-    def name(self) -> str:
-        """The name."""
-
-
-def named(layers: Sequence[HasName]) -> str:
-    """Name a few layers and count the rest."""
-    names = ", ".join(layer.name for layer in layers[:_NAMED])
-    rest = len(layers) - _NAMED
-    return f"{names} and {rest} more" if rest > 0 else names
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

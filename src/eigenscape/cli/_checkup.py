@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from eigenscape.cli._flags import add_probe
 from eigenscape.cli._verb import (
+    add_all,
     add_common,
     add_spectra_options,
     add_verb,
@@ -61,6 +62,7 @@ def add(verbs: Verbs) -> None:
     )
     _add_use(parser)
     parser.add_argument("--fail-on", metavar="LABELS", help="exit with status 1 on these labels")
+    add_all(parser)
     add_spectra_options(parser)
     add_common(parser)
 
@@ -105,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
             check_examined(examined)
     result.save(targets["result.json"])
     write_page(checkup_page(result), targets["report.html"])
-    _print(result, args.format)
+    _print(result, args.format, every=args.all)
     for path in targets.values():
         note(f"wrote {path} ({path.stat().st_size / 1e3:.0f} kB)", quiet=args.quiet)
     counts: dict[str, int] = {}
@@ -190,9 +192,9 @@ def _in_process(options: dict[str, Any]) -> dict[str, Any]:
     return {**options, "engine": "threads", "address": None, "run": None}
 
 
-def _print(result: CheckupResult, form: str) -> None:
-    from eigenscape.cli._tables import SPARE, layer_table, print_frame, print_json
-    from eigenscape.results import printable
+def _print(result: CheckupResult, form: str, *, every: bool) -> None:
+    from eigenscape.cli._layer_tables import print_layers
+    from eigenscape.cli._tables import print_answer, print_frame, print_json, print_statements
 
     if form == "json":
         print_json(result.to_dict())
@@ -200,13 +202,9 @@ def _print(result: CheckupResult, form: str) -> None:
     if form == "csv":
         print_frame(result.frame(), form)
         return
+    print_answer(result)
     for label, examined in result.examined.items():
         title = label if len(result.examined) > 1 else ""
-        print_frame(layer_table(examined), form, title, SPARE)
+        print_layers(examined, form, title=title, every=every)
         print()
-        roles = examined.by_role()
-        if len(roles) > 1 and form == "table":
-            print_frame(roles, form)
-            print()
-    for number, found in enumerate(result.statements, 1):
-        print(f"{number}. {printable(found.text)} ({found.grounds})")
+    print_statements([one for one in result.statements if one.text != result.answer])

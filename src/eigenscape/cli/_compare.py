@@ -57,7 +57,8 @@ def add(verbs: Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare, print, and check the changes against the limits."""
-    from eigenscape.cli._tables import change_table, print_frame, print_json
+    from eigenscape.cli._layer_tables import change_table
+    from eigenscape.cli._tables import print_frame, print_json
     from eigenscape.runs import progress_bar
     from eigenscape.spectra import compare
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eigenscape.cli._verb import (
+    add_all,
     add_common,
     add_spectra_options,
     add_verb,
@@ -47,6 +48,7 @@ def add(verbs: Verbs) -> None:
         action="store_true",
         help="say where each layer lies among those of real networks (see 'eigenscape reference')",
     )
+    add_all(parser)
     add_spectra_options(parser)
     add_common(parser)
 
@@ -118,18 +120,26 @@ def _write(
 
 
 def _print(result: SpectraResult, placement: Placement | None, args: argparse.Namespace) -> None:
-    from eigenscape.cli._tables import SPARE, layer_table, print_frame, print_json, with_places
+    from eigenscape.cli._layer_tables import print_layers, with_places
+    from eigenscape.cli._tables import print_answer, print_frame, print_json
 
     if args.format == "json":
         print_json(result.to_dict())
+    elif args.format == "csv":
+        table = result.frame(full=True)
+        print_frame(with_places(table, placement, short=False) if placement else table, "csv")
+    else:
+        print_answer(result)
+        print_layers(result, args.format, every=args.all, placement=placement)
+    _remarks(result, placement, args)
+
+
+def _remarks(result: SpectraResult, placement: Placement | None, args: argparse.Namespace) -> None:
+    """Note what was left out, and how the checkpoint was read."""
+    if args.format == "json":
         return
-    table = result.frame(full=True) if args.format == "csv" else layer_table(result)
-    if placement:
-        table = with_places(table, placement, short=args.format != "csv")
-    print_frame(table, args.format, spare=SPARE)
-    if placement:
-        for line in (placement.sentence(), *placement.notes):
-            note(line, quiet=args.quiet)
+    for line in (placement.sentence(), *placement.notes) if placement else ():
+        note(line, quiet=args.quiet)
     reasons = Counter(item.reason for item in result.skipped)
     if reasons and not args.quiet:
         note(f"not examined ({len(result.skipped)}; names with --format json):")

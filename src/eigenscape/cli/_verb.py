@@ -80,6 +80,15 @@ def add_common(parser: argparse.ArgumentParser, *, engine: bool = True) -> None:
     group.add_argument("--quiet", action="store_true", help="no notes, no progress")
 
 
+def add_all(parser: argparse.ArgumentParser) -> None:
+    """Add ``--all`` to a verb that prints layers."""
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="print a row for each layer [above 40 layers, one for each group of the same name]",
+    )
+
+
 def add_running(
     parser: argparse.ArgumentParser,
     what: str,

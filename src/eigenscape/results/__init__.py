@@ -21,6 +21,11 @@ from eigenscape.results._pictures import picture_of as picture_of
 from eigenscape.results._printable import printable as printable
 from eigenscape.results._result import Result as Result
 from eigenscape.results._result import load as load
+from eigenscape.results._words import as_argument as as_argument
+from eigenscape.results._words import counted as counted
+from eigenscape.results._words import is_file_name as is_file_name
+from eigenscape.results._words import named as named
+from eigenscape.results._words import rounded as rounded
 
 __all__ = [
     "BASES",
@@ -30,18 +35,23 @@ __all__ = [
     "Finding",
     "Result",
     "address",
+    "as_argument",
     "byte_words",
     "canonical",
     "content_hash",
+    "counted",
     "decode",
     "dumps",
     "encode",
+    "is_file_name",
     "label_text",
     "load",
+    "named",
     "new_figure",
     "picture_of",
     "printable",
     "read_object",
     "replacing",
+    "rounded",
     "write_text",
 ]

@@ -9,6 +9,8 @@ from eigenscape.spectra._compare import compare as compare
 from eigenscape.spectra._description import CERTAIN as CERTAIN
 from eigenscape.spectra._description import LABELS as LABELS
 from eigenscape.spectra._examine import examine as examine
+from eigenscape.spectra._groups import LayerGroup as LayerGroup
+from eigenscape.spectra._groups import name_numbers as name_numbers
 from eigenscape.spectra._layer import NUMBERS as NUMBERS
 from eigenscape.spectra._layer import LayerSpectrum as LayerSpectrum
 from eigenscape.spectra._monitor import SpectralMonitor as SpectralMonitor
@@ -45,6 +47,7 @@ __all__ = [
     "NUMBERS",
     "ComparisonResult",
     "LayerChange",
+    "LayerGroup",
     "LayerSpectrum",
     "MeasuredWith",
     "MetricContext",
@@ -68,6 +71,7 @@ __all__ = [
     "fit_power_law",
     "hill_numbers",
     "metric",
+    "name_numbers",
     "overlap",
     "precisions",
     "reference",

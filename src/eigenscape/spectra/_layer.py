@@ -16,6 +16,11 @@ from eigenscape.spectra._description import Description, dead, describe
 from eigenscape.spectra.metrics._registry import MetricContext, measure
 
 _FEWEST_BINS, _MOST_BINS = 12, 60
+#: Dispersion beyond which entries were not drawn independently: of 16 rows of independent entries
+#: two matrices in ten thousand go so far, of 64 rows and more fewer than one.
+_DEPARTS = 5.0
+#: Dispersion below which layers were judged by the study ``verdicts`` as if at a random start.
+_INDEPENDENT = 3.0
 
 
 @dataclass(frozen=True)
@@ -209,6 +214,22 @@ class LayerSpectrum:
     def label(self) -> str | None:
         """The description's label."""
         return self.description.label if self.description else None
+
+    @property
+    def norm_dispersion(self) -> float:
+        """The larger of the dispersions of rows and columns, either way; NaN without one."""
+        both = (abs(self.row_dispersion), abs(self.column_dispersion))
+        return max((value for value in both if math.isfinite(value)), default=math.nan)
+
+    @property
+    def left_its_start(self) -> bool:
+        """Whether its norms vary as those of independent entries do not: no start keeps so."""
+        return self.norm_dispersion > _DEPARTS
+
+    @property
+    def like_a_start(self) -> bool:
+        """Whether its norms vary as those of independent entries do."""
+        return self.norm_dispersion < _INDEPENDENT
 
     def number(self, name: str) -> float:
         """Return one number of the row by the name of its column.

@@ -13,7 +13,9 @@ import numpy as np
 
 from eigenscape.errors import InputError
 from eigenscape.layers import Skipped, role
-from eigenscape.results import Result, replacing
+from eigenscape.results import Finding, Result, replacing
+from eigenscape.spectra import _answer as said
+from eigenscape.spectra._groups import LayerGroup, groups_of
 from eigenscape.spectra._layer import LayerSpectrum
 
 if TYPE_CHECKING:
@@ -112,6 +114,26 @@ class SpectraResult(Result):
             **{name: _spread([row.number(name) for row in self.layers]) for name in _SUMMARIZED},
         }
 
+    @property
+    def scope(self) -> str:
+        """How many layers were examined, and what share of the parameters they hold, in words."""
+        return said.scope(self)
+
+    @property
+    def label_counts(self) -> str:
+        """How many layers have which label, in words."""
+        return said.counts(self)
+
+    @property
+    def answer(self) -> str:
+        """What the spectra are in all, and that they do not tell how well the network learned."""
+        return said.answer(self)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is certain, worst first; then what data can tell more of; then what is no fault."""
+        return tuple(said.findings(self))
+
     def _distinct(self) -> list[LayerSpectrum]:
         """Rows whose entries are counted: LoRA's merged matrices hold their base's again."""
         return [layer for layer in self.layers if layer.kind != "lora_merged"]
@@ -129,6 +151,10 @@ class SpectraResult(Result):
         if table.empty:
             return pd.DataFrame(columns=list(COLUMNS))
         return table if full else table[[*COLUMNS, *self.extra_columns]]
+
+    def groups(self) -> tuple[LayerGroup, ...]:
+        """Return the layers in groups of one name but for its numbers, as in every block."""
+        return groups_of(self.layers)
 
     def by_role(self) -> pd.DataFrame:
         """Return one row for each role of layers: how many, medians, how many of each label.
