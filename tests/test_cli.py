@@ -103,7 +103,7 @@ def test_checkup_of_a_path(capsys, model, tmp_path):
     assert "1. Random-like spectrum in 2 of 2 layers: " in out
     assert "- 2 layers examined" in out
     assert "- What the spectra are: 2 random-like" in out
-    assert "held-out loss does" in out
+    assert "held-out loss does" in " ".join(out.split())
     assert "report.html" in err
     data = json.loads((tmp_path / "out/result.json").read_text())
     assert data["schema"] == "eigenscape.checkup/1"
