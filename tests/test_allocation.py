@@ -492,7 +492,7 @@ def test_every_bad_layer_is_named():
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
-        ({"rule": "nope"}, ["unknown rule 'nope'", "alphapruning", "shuffled"]),
+        ({"rule": "nope"}, ["rule is 'nope'", "alphapruning", "shuffled"]),
         ({"kind": "nope"}, ["unknown kind 'nope'", "sparsity"]),
         ({"kind": "sparsity"}, ["needs a total"]),
         ({"kind": "sparsity", "total": 1.2}, ["1.2 is impossible; at most 1"]),
@@ -533,7 +533,7 @@ def test_rules_say_what_they_need():
         allocate({})
     with pytest.raises(InputError, match="expected a mapping"):
         allocate([1, 2])
-    with pytest.raises(InputError, match="no metric 'nope'; it has"):
+    with pytest.raises(InputError, match="column is 'nope'; the layer table has"):
         allocate(analyze({"w": torch.eye(32)}), column="nope")
 
 

@@ -340,24 +340,10 @@ def test_import_prints_nothing_and_is_lazy():
     assert (done.stdout, done.stderr) == ("False\n", "")
 
 
-def test_usage_errors_are_one_sentence_and_leave_with_two(capsys):
-    with pytest.raises(SystemExit) as leave:
-        main(["spectra"])
-    assert leave.value.code == 2
-    assert capsys.readouterr().err == (
-        "eigenscape spectra: the following arguments are required: path. "
-        "Try: eigenscape spectra --help\n"
-    )
+def test_a_diagnosis_without_a_population_says_what_it_needs(capsys):
     code, _, err = run(capsys, "diagnose", "probe.py:model")
     assert code == 2
     assert err.startswith("eigenscape: a diagnosis needs a population, --population POP")
-
-
-def test_without_a_verb_the_verbs_are_listed(capsys):
-    code, out, err = run(capsys)
-    assert (code, out) == (2, "")
-    assert "checkup" in err
-    assert "doctor" in err
 
 
 def test_version(capsys):
@@ -412,7 +398,7 @@ def test_an_unknown_fault_is_refused_before_anything_is_trained(tmp_path, capsys
 
     assert main(["checkup", "--fault", "flu", "--out", str(tmp_path / "out")]) == 2
     told = capsys.readouterr().err
-    assert "--fault is 'flu'; expected one of tiny_learning_rate" in told
+    assert "--fault is 'flu'; expected tiny_learning_rate, " in told
     assert "training" not in told
 
 

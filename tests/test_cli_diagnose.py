@@ -86,10 +86,13 @@ def test_baselines_without_their_columns_are_left_out(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--question", "depth"), "question is 'depth'"),
-        (("--search", "fast"), "search is 'fast'"),
+        (("--question", "depth"), "--question is 'depth'; expected temperature, width or data"),
+        (("--search", "fast"), "--search is 'fast'; expected paper or exact"),
         (("--cells", "99"), "cells is 99; grid has 6"),
-        (("--variant", "sharp"), "no tree for question 'temperature', variant 'sharp'"),
+        (
+            ("--question", "width", "--variant", "cka"),
+            "no tree for question 'width', variant 'cka'",
+        ),
         (("--max-width", "1"), "no configuration of grid is left"),
     ],
 )
@@ -154,8 +157,9 @@ def test_grow_takes_a_number_of_seeds_or_the_seeds(capsys, monkeypatch, words, s
 
 def test_seeds_and_a_list_of_them_exclude_each_other(capsys, table):
     words = ("evaluate", "--train", table, "--test", table, "--seeds", "2", "--seed-list", "1,2")
-    with pytest.raises(SystemExit):
-        run(capsys, *words)
+    code, _, err = run(capsys, *words)
+    assert code == 2
+    assert "--seed-list and --seeds exclude each other. Try: one of them" in err
     code, _, err = run(capsys, *words[:5], "--seed-list", "1,b")
     assert code == 2
-    assert "expected numbers by commas" in err
+    assert "--seed-list is '1,b'; expected whole numbers separated by commas" in err

@@ -239,13 +239,16 @@ def test_the_line_of_a_failure_is_named(capsys, probe):
         (("--probe", "probe.py"), "expects FILE.py:FUNCTION"),
         (("--steps", "100000", "--dim", "4"), "points; at most"),
         (("--time-budget", "1e-9"), "more than the budget"),
-        (("--directions", "pca"), "'random', 'hessian'"),
-        (("--normalize", "weights"), "filter, layer, model, none"),
-        (("--unit", "metre"), "absolute, relative, direction"),
+        (("--directions", "pca"), "--directions is 'pca'; expected random or hessian"),
+        (
+            ("--normalize", "weights"),
+            "--normalize is 'weights'; expected filter, layer, ",
+        ),
+        (("--unit", "metre"), "--unit is 'metre'; expected absolute, relative or direction"),
         (("--connectivity", "star"), "--connectivity is 'star'"),
         (("--include", "nope"), "no parameter matches"),
         (("--device", "nonsense"), "--device nonsense cannot be used"),
-        (("--radius", "-1"), "above 0"),
+        (("--radius", "-1"), "--radius is '-1'; expected a number above 0"),
     ],
 )
 def test_bad_options_leave_with_2(capsys, probe, words, message):

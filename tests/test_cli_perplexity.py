@@ -72,7 +72,7 @@ def test_ids_need_no_tokenizer_and_a_short_text_is_one_window(files, capsys):
         ("probe.py:absent", ["--text", "t.txt"], "absent"),
         ("probe.py:pair", ["--text", "none.txt"], "cannot read"),
         ("probe.py:pair", ["--text", "t.txt", "--length", "64"], "takes 32"),
-        ("probe.py:pair", ["--text", "t.txt", "--length", "1"], "length is 1"),
+        ("probe.py:pair", ["--text", "t.txt", "--length", "1"], "--length is '1'"),
         ("probe.py:pair", ["--text", "t.txt", "--windows", "999"], "expected 1 to"),
         ("probe.py:pair", ["--text", "t.txt", "--device", "warp"], "--device warp"),
         ("t.txt", ["--text", "t.txt"], "not a supported checkpoint"),

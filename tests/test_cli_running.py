@@ -45,7 +45,7 @@ def test_every_long_verb_has_the_same_options(verb, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--jobs", "0"], "--jobs is 0; expected 1 or more"),
+        (["--jobs", "0"], "--jobs is '0'; expected a whole number of 1 or more. Try: --jobs 2"),
         (["--address", "tcp://host:8786"], "--address is for clusters; --engine is local"),
     ],
 )

@@ -215,7 +215,7 @@ def test_a_layer_without_the_number():
 
 
 def test_unknown_metric():
-    with pytest.raises(InputError, match="no 'colour'; it has alpha_excess"):
+    with pytest.raises(InputError, match="metric is 'colour'; expected one of alpha_excess"):
         shipped().place(entry(0.5), "colour")
 
 

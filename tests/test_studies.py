@@ -1,6 +1,5 @@
 """What every study shares: the runner, the entry points, claims as data, the page, the command."""
 
-import argparse
 import json
 import re
 import subprocess
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 from eigenscape.cli import _study
+from eigenscape.cli._parser import VerbParser
 from eigenscape.errors import InputError, TaskError
 from eigenscape.results import load
 from eigenscape_studies import Claim, StudyResult, get_study, study_names
@@ -171,7 +171,7 @@ def test_what_is_offered_wrongly_is_refused(monkeypatch):
 
 
 def command(*words):
-    parser = argparse.ArgumentParser()
+    parser = VerbParser()
     _study.add(parser.add_subparsers())
     args = parser.parse_args(["study", *words])
     return args.verb(args)
@@ -238,7 +238,7 @@ def test_command_refuses_what_is_not_there():
         command("heavy")
     with pytest.raises(InputError, match="no study is named; installed: heavy_tails"):
         command()
-    with pytest.raises(InputError, match="--seed-list is '1;2'; expected numbers by commas"):
+    with pytest.raises(InputError, match="is '1;2'; expected whole numbers separated by"):
         command("md_tree", "--seed-list", "1;2")
 
 

@@ -272,7 +272,7 @@ def test_wrong_places_and_names(tmp_path):
     np.savez(tmp_path / "a.npz", first=VALUES, second=VALUES)
     with pytest.raises(InputError, match=r"first \(3, 4\), second \(3, 4\); which"):
         read_grid(tmp_path / "a.npz")
-    with pytest.raises(InputError, match="no array 'third'"):
+    with pytest.raises(InputError, match="value is 'third'"):
         read_grid(tmp_path / "a.npz", value="third")
     np.save(tmp_path / "a.npy", VALUES)
     with pytest.raises(InputError, match="without a name"):
@@ -606,7 +606,7 @@ def test_an_accuracy_is_never_taken_for_the_loss(tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("x,y,Train Acc\n0,0,1\n0,1,2\n1,0,3\n1,1,4\n")
     for path in (surface, archive, table):
-        with pytest.raises(InputError, match="--value NAME"):
+        with pytest.raises(InputError, match="Try: value=NAME"):
             read_grid(path)
     assert read_grid(surface, value="train_acc").values[2, 3] == 11.0
     assert read_grid(table, value="Train Acc").values[1, 1] == 4.0

@@ -142,7 +142,7 @@ def _from_spectra(result: SpectraResult, column: str) -> Metrics:
     rows = [row for row in result if row.kind != "lora_merged" and row.name not in thin]
     known = (*NUMBERS, *result.extra_columns)
     if rows and column not in known:
-        raise InputError(f"the layer table has no metric {column!r}; it has {', '.join(known)}")
+        raise InputError(f"column is {column!r}; the layer table has {', '.join(known)}")
     layers = tuple(
         LayerMetric(
             row.name,

@@ -203,7 +203,7 @@ def _formula(name: str) -> tuple[Rule, str | None, list[str]]:
     if formula in RULES:
         return RULES[formula], by, []
     known = ", ".join((*METHODS, *RULES, *CONTROLS))
-    return RULES["uniform"], None, [f"unknown rule {name!r}; known: {known}"]
+    return RULES["uniform"], None, [f"rule is {name!r}; expected one of {known}"]
 
 
 def _choices(group: str | None, weights: str | None) -> list[str]:

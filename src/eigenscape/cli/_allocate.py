@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eigenscape.cli._values import Number
 from eigenscape.cli._verb import (
     add_common,
     add_spectra_options,
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 
 _KINDS = ("lr", "sparsity", "experts", "ranks", "bits")
 _SETTINGS = {
-    "s1": "of tb_linear and tb_step: the smallest factor",
-    "s2": "of tb_linear and tb_step: the largest factor",
-    "tau": "of tb_sigmoid: how steep it is at the mean",
-    "epsilon": "of alphapruning, owl, multiplicative and additive: half of the range",
-    "beta": "of alphalora and power: the exponent",
+    "s1": "of tb_linear and tb_step: the smallest factor [0.5]",
+    "s2": "of tb_linear and tb_step: the largest factor [1.5]",
+    "tau": "of tb_sigmoid: how steep it is at the mean [10]",
+    "epsilon": "of alphapruning, owl, multiplicative and additive: half of the range [0.3; of owl "
+    "and additive 0.08]",
+    "beta": "of alphalora and power: the exponent [2.5]",
 }
 
 
@@ -60,10 +62,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--target",
         "--sparsity",
         dest="total",
-        type=float,
+        type=Number(),
         metavar="X",
-        help="the sparsity of all parameters, the sum of experts or ranks, the mean of bits or of "
-        "learning-rate factors",
+        help="the sparsity of all parameters (from 0 to 1), the sum of experts or ranks, the mean "
+        "of bits, or the mean of learning-rate factors [needed, but for lr]",
     )
     group.add_argument(
         "--rule",
@@ -71,16 +73,34 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "multiplicative, additive, power ...; or a control: uniform, reversed, shuffled, "
         "depth_ramp [the method made for the kind]",
     )
-    group.add_argument("--of", metavar="RULE", help="the rule whose budgets a control permutes")
+    group.add_argument(
+        "--of",
+        metavar="RULE",
+        help=(
+            "the rule whose values the controls reversed and shuffled rearrange [that of "
+            "the method]"
+        ),
+    )
     group.add_argument(
         "--column",
         metavar="NAME",
         help="the metric [alpha_hill, or alpha_excess with --noise-aware; alpha in JSON]",
     )
-    group.add_argument("--group", help="what shares a budget: matrix, block or kind [the method's]")
-    group.add_argument("--weights", help="what counts in the total: parameters or plain")
-    group.add_argument("--floor", type=float, metavar="X", help="the smallest budget")
-    group.add_argument("--cap", type=float, metavar="X", help="the largest budget")
+    group.add_argument(
+        "--group",
+        choices=("matrix", "block", "kind"),
+        help="what shares a budget: each matrix alone, all of a block, or all of a kind [the "
+        "method's]",
+    )
+    group.add_argument(
+        "--weights",
+        choices=("parameters", "plain"),
+        help="in the total each layer counts by its parameters, or as one [the kind's]",
+    )
+    group.add_argument(
+        "--floor", type=Number(), metavar="X", help="the smallest budget [the kind's]"
+    )
+    group.add_argument("--cap", type=Number(), metavar="X", help="the largest budget [the kind's]")
     group.add_argument(
         "--noise-aware", action="store_true", help="narrow the range by the share that can be noise"
     )
@@ -88,9 +108,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--reference", action="store_true", help="as the published code: no cap, its own rounding"
     )
     group = parser.add_argument_group("the rule's settings")
-    group.add_argument("--s", metavar="S", help="of tb_sigmoid: a number, or BELOW,ABOVE")
+    group.add_argument("--s", metavar="S", help="of tb_sigmoid: a number, or BELOW,ABOVE [1]")
     for name, text in _SETTINGS.items():
-        group.add_argument(f"--{name}", type=float, metavar="X", help=text)
+        group.add_argument(f"--{name}", type=Number(), metavar="X", help=text)
 
 
 def run(args: argparse.Namespace) -> int:

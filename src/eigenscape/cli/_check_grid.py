@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from eigenscape.cli._verb import FORMATS, add_verb, note, own_file
+from eigenscape.cli._verb import add_format, add_verb, note, own_file
 
 if TYPE_CHECKING:
     from eigenscape.cli._verb import Verbs
@@ -24,13 +24,17 @@ def add(verbs: Verbs) -> None:
         "  eigenscape check-grid samples.csv --fail-on-fault --format json\n",
     )
     parser.add_argument("grid", help="landscape.json, or .npy, .npz, .csv, .h5, .nc")
-    parser.add_argument("--value", metavar="NAME", help="which array or column holds the loss")
+    parser.add_argument(
+        "--value",
+        metavar="NAME",
+        help="the array or column that holds the loss [loss, or the only one]",
+    )
     parser.add_argument(
         "--fail-on-fault", action="store_true", help="exit with status 1 on a fault"
     )
     group = parser.add_argument_group("common options")
-    group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
-    group.add_argument("--out", metavar="DIR", help="write grid_report.json here")
+    add_format(group)
+    group.add_argument("--out", metavar="DIR", help="a folder for grid_report.json [not written]")
     group.add_argument("--quiet", action="store_true", help="no notes")
 
 

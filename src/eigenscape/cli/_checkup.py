@@ -8,10 +8,13 @@ from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from eigenscape.cli._flags import add_probe
+from eigenscape.cli._values import Whole
 from eigenscape.cli._verb import (
+    FAIL_ON,
     add_all,
     add_common,
     add_spectra_options,
+    add_time_budget,
     add_verb,
     check_examined,
     failing,
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     from eigenscape.models import Objective
 
 _FOLDER = "eigenscape-out"
+#: Those of eigenscape.zoo.PLANTED_FAULTS, which needs torch.
+FAULTS = ("tiny_learning_rate", "too_large_learning_rate", "label_noise")
 
 
 def add(verbs: Verbs) -> None:
@@ -50,21 +55,22 @@ def add(verbs: Verbs) -> None:
     parser.add_argument("path", nargs="?", help="a file, a Hugging Face folder, or a hub id")
     parser.add_argument(
         "--fault",
-        default="tiny_learning_rate",
-        help="the fault of the demonstration network: tiny_learning_rate, too_large_learning_rate, "
-        "label_noise [tiny_learning_rate]",
+        choices=FAULTS,
+        default=FAULTS[0],
+        help=f"of the second demonstration network [{FAULTS[0]}]",
     )
     add_probe(parser, required=False)
     parser.add_argument(
         "--population",
         metavar="POP",
-        help="with --probe: diagnose by this population (see 'eigenscape diagnose grow')",
+        help="with --probe: also diagnose the model by comparison with this population of trained "
+        "networks, a folder that 'eigenscape diagnose grow' wrote [no diagnosis]",
     )
     _add_use(parser)
-    parser.add_argument("--fail-on", metavar="LABELS", help="exit with status 1 on these labels")
+    parser.add_argument("--fail-on", metavar="LABELS", help=FAIL_ON)
     add_all(parser)
     add_spectra_options(parser)
-    add_common(parser)
+    add_common(parser, out=f"a folder for the page and the result [{_FOLDER}]")
 
 
 def _add_use(parser: argparse.ArgumentParser) -> None:
@@ -72,21 +78,24 @@ def _add_use(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--text",
         metavar="FILE",
-        help="of a language model: a text, a .jsonl file, or a .npy file of token ids",
+        help="a text for a language model to predict: a text file, a .jsonl file, or a .npy file "
+        "of token ids [none]",
     )
     group.add_argument(
         "--tokenizer", metavar="PATH", help="tokenizer.json or its folder [the model's folder]"
     )
     group.add_argument(
-        "--tokens", type=int, default=384, metavar="N", help="of the text that are taken [384]"
+        "--tokens",
+        type=Whole(2),
+        default=384,
+        metavar="N",
+        help="how many tokens of the text are taken [384]",
     )
-    group.add_argument(
-        "--time-budget",
-        type=float,
-        default=60.0,
-        metavar="SECONDS",
-        help="where it does not hold all layers, some of every kind and depth are changed; with "
-        "--run a second time measures further ones [60]",
+    add_time_budget(
+        group,
+        "time for this part; where it is too short for all layers, some of every kind and depth "
+        "are measured, and with --run a second time measures further ones [60s]",
+        60.0,
     )
 
 
@@ -123,17 +132,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_use(args: argparse.Namespace) -> None:
-    """Refuse a text without a language model, and a budget that is none.
+    """Refuse a text without a language model.
 
     Raises:
-        InputError: saying which.
+        InputError: it has none.
     """
     if args.text and not args.path:
         raise InputError(
             "--text needs a language model. Try: eigenscape checkup FOLDER --text FILE"
         )
-    if not args.time_budget > 0:
-        raise InputError(f"--time-budget is {args.time_budget:g}; expected more than 0 seconds")
 
 
 def _of_given(args: argparse.Namespace) -> CheckupResult:
@@ -173,10 +180,8 @@ def _of_given(args: argparse.Namespace) -> CheckupResult:
 def _of_twins(args: argparse.Namespace, folder: str) -> CheckupResult:
     from eigenscape.checkpoints import save_checkpoint
     from eigenscape.checkup import checkup_twins
-    from eigenscape.zoo import PLANTED_FAULTS, healthy_and_sick
+    from eigenscape.zoo import healthy_and_sick
 
-    if args.fault not in PLANTED_FAULTS:
-        raise InputError(f"--fault is {args.fault!r}; expected one of {', '.join(PLANTED_FAULTS)}")
     options = _in_process(spectra_options(args))
     names = {"healthy": "healthy.safetensors", "sick": "sick.safetensors"}
     places = {key: own_file(folder, name) for key, name in names.items()}

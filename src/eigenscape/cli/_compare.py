@@ -47,9 +47,9 @@ def add(verbs: Verbs) -> None:
     parser.add_argument(
         "--fail-on",
         metavar="GATES",
-        help="exit with status 1 if a layer's change is larger: weights=L, alpha_hill=L, "
-        "alpha_excess=L, alpha_ks=L, z=L; or when a layer is: spectrum, shape, removed, added, "
-        "unreadable; or on: label (any label that changed)",
+        help="exit with status 1 if a change is larger than a limit L (weights=L, alpha_hill=L, "
+        "alpha_excess=L, alpha_ks=L, z=L), if a layer is in a state (spectrum, shape, removed, "
+        "added, unreadable), or if any label changed (label); separated by commas [no gate]",
     )
     add_spectra_options(parser)
     add_common(parser, engine=False)

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eigenscape.cli import _diagnose_grow, _diagnose_model
+from eigenscape.cli._parser import near
+from eigenscape.cli._values import Number, Whole
 from eigenscape.cli._verb import (
-    FORMATS,
+    add_format,
+    add_search,
     add_seeds,
     add_verb,
     note,
     own_file,
-    read_seed_list,
     save_picture,
 )
 from eigenscape.errors import InputError
@@ -25,7 +27,12 @@ if TYPE_CHECKING:
     from eigenscape.results import Result
 
 _QUESTIONS = ("temperature", "width", "data")
+#: Those of eigenscape.diagnosis, which needs torch.
+VARIANTS = ("peak", "cka", "barrier", "one-checkpoint")
 _BASELINES = ("validation", "hyperparameters", "free landscape", "one checkpoint")
+
+
+_ACTIONS = ("model", "grow", "evaluate", "fit")
 
 
 def add(verbs: Verbs) -> None:
@@ -57,11 +64,13 @@ def with_action(words: Sequence[str]) -> list[str]:
     ['diagnose', 'model', 'probe.py:model']
     >>> with_action(["diagnose", "fit", "population.csv"])
     ['diagnose', 'fit', 'population.csv']
+    >>> with_action(["diagnose", "evalute"])  # a slip: the parser says what is near it
+    ['diagnose', 'evalute']
     """
-    known = ("model", "grow", "evaluate", "fit", "-h", "--help")
-    if len(words) > 1 and words[0] == "diagnose" and words[1] not in known:
-        return [words[0], "model", *words[1:]]
-    return list(words)
+    if len(words) < 2 or words[0] != "diagnose" or words[1] in (*_ACTIONS, "-h", "--help"):
+        return list(words)
+    meant = words[1].isalpha() and near(words[1], _ACTIONS) and not Path(words[1]).exists()
+    return list(words) if meant else [words[0], "model", *words[1:]]
 
 
 def _add_evaluate(actions: Verbs) -> None:
@@ -77,19 +86,24 @@ def _add_evaluate(actions: Verbs) -> None:
     parser.add_argument("--test", required=True, metavar="FILE", help="population to diagnose")
     _add_tree_options(parser)
     parser.add_argument(
-        "--cells", type=int, metavar="N", help="fit to N random cells of the grid [all]"
+        "--cells", type=Whole(), metavar="N", help="fit to N random cells of the grid [all]"
     )
     add_seeds(parser, "draws of cells, with the seeds 0 to N - 1 [42,90,38,18,72, the paper's]")
-    parser.add_argument("--max-data", type=float, metavar="X", help="fit only up to this much data")
-    parser.add_argument("--max-width", type=float, metavar="X", help="fit only up to this width")
+    size = Number(above=0, example="16")
+    parser.add_argument(
+        "--max-data", type=size, metavar="N", help="fit only up to this many samples [all]"
+    )
+    parser.add_argument(
+        "--max-width", type=size, metavar="W", help="fit only up to this width [all]"
+    )
     parser.add_argument(
         "--min-width",
-        type=float,
-        metavar="X",
-        help="leave out narrower networks (the paper: 32 for the question data)",
+        type=size,
+        metavar="W",
+        help="leave out narrower networks (the paper: 32 for the question data) [none left out]",
     )
     parser.add_argument("--no-baselines", action="store_true", help="without the baselines")
-    _add_output(parser, "write evaluation.json and evaluation.png here")
+    _add_output(parser, "a folder for evaluation.json and evaluation.png [not written]")
 
 
 def _add_fit(actions: Verbs) -> None:
@@ -102,30 +116,30 @@ def _add_fit(actions: Verbs) -> None:
     )
     parser.add_argument("population", help="what 'diagnose grow' made, or a CSV table")
     _add_tree_options(parser)
-    _add_output(parser, "write tree.json and tree.png here")
+    _add_output(parser, "a folder for tree.json and tree.png [not written]")
 
 
 def _add_tree_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--question",
+        choices=_QUESTIONS,
         default="temperature",
-        metavar="Q",
-        help=f"{', '.join(_QUESTIONS)} [temperature]",
+        help="what to decide: whether the temperature (learning rate / batch size) is too small, "
+        "the network too narrow, or the data too few [temperature]",
     )
-    parser.add_argument(
-        "--search", metavar="S", help="paper or exact [exact; paper for the question data]"
-    )
+    add_search(parser)
     parser.add_argument(
         "--variant",
+        choices=VARIANTS,
         default="peak",
-        metavar="V",
-        help="peak; for the temperature also cka, barrier, one-checkpoint [peak]",
+        help="which metrics the tree uses; those besides peak are for the question temperature "
+        "[peak]",
     )
 
 
 def _add_output(parser: argparse.ArgumentParser, out: str) -> None:
     group = parser.add_argument_group("common options")
-    group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
+    add_format(group)
     group.add_argument("--out", metavar="DIR", help=out)
     group.add_argument("--quiet", action="store_true", help="no notes")
 
@@ -168,7 +182,7 @@ def _seeds(args: argparse.Namespace) -> tuple[int, ...]:
 
     if args.seeds is not None:
         return tuple(range(args.seeds))
-    return read_seed_list(args.seed_list) or SEEDS
+    return args.seed_list or SEEDS
 
 
 def run_fit(args: argparse.Namespace) -> int:

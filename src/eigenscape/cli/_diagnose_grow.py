@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
+from eigenscape.cli._values import Number, Whole
 from eigenscape.cli._verb import (
-    FORMATS,
+    add_format,
     add_running,
     add_seeds,
+    add_time_budget,
     add_verb,
     note,
     own_file,
-    read_seed_list,
     running,
     save_picture,
 )
-from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
     from eigenscape.cli._verb import Verbs
@@ -72,36 +71,52 @@ def add(actions: Verbs) -> None:
     )
     group = parser.add_argument_group("the population")
     group.add_argument(
-        "--widths", type=int, nargs="+", metavar="W", help="widths of the networks [the task's]"
+        "--widths",
+        type=Whole(1, "8 16"),
+        nargs="+",
+        metavar="W",
+        help="widths of the networks [the task's]",
     )
     group.add_argument(
-        "--data", type=int, nargs="+", metavar="N", help="training samples [1/8, 1/4, 1/2 of all]"
+        "--data",
+        type=Whole(2, "500 1000"),
+        nargs="+",
+        metavar="N",
+        help="numbers of training samples [1/8, 1/4, 1/2 of all]",
     )
     group.add_argument(
         "--rates",
-        type=float,
+        type=Number(above=0, example="0.1 1"),
         nargs="+",
         metavar="LR",
         help="learning rates [1/9, 1/3, 1, 3, 9 times the task's]",
     )
     add_seeds(group, "networks of each configuration, with seeds from --seed on [2]")
-    group.add_argument("--epochs", type=int, metavar="N", help="of each training [the task's]")
-    group.add_argument("--batch-size", type=int, metavar="N", help="of each training [the task's]")
     group.add_argument(
-        "--label-noise", type=float, default=0.0, metavar="SHARE", help="share of wrong labels [0]"
+        "--epochs", type=Whole(), metavar="N", help="epochs of each training [the task's]"
     )
-    group.add_argument("--seed", type=int, default=0, help="the first of --seeds [0]")
+    group.add_argument(
+        "--batch-size", type=Whole(), metavar="N", help="samples in a batch [the task's]"
+    )
+    group.add_argument(
+        "--label-noise",
+        type=Number(least=0, most=1),
+        default=0.0,
+        metavar="SHARE",
+        help="share of the training labels that are made wrong, from 0 to 1 [0]",
+    )
+    group.add_argument(
+        "--seed", type=Whole(0), default=0, metavar="N", help="the first of --seeds [0]"
+    )
     group = add_running(parser, "cells (a width and an amount of data)")
     group.add_argument(
         "--estimate",
         action="store_true",
-        help="print the cost (with --budget: of the grid that fits it), and exit",
+        help="print the cost (with --time-budget: of the grid that fits it), and exit",
     )
-    group.add_argument(
-        "--budget", metavar="TIME", help="reduce the grid to fit this time, such as 90s, 10m, 2h"
-    )
+    add_time_budget(group, "reduce the grid so that it fits this time [no limit]")
     group = parser.add_argument_group("common options")
-    group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
+    add_format(group)
     group.add_argument("--quiet", action="store_true", help="no notes, no progress")
 
 
@@ -113,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
 
     how = running(args)
     jobs = 1 if args.engine == "threads" else args.jobs or usable_cores()
-    budget = None if args.budget is None else jobs * seconds_of(args.budget)
+    budget = None if args.time_budget is None else jobs * args.time_budget
     with redirect_stdout(sys.stderr):
         task = load_probe(args.probe, expected=Task)
         asked = _plan(args, task)
@@ -144,18 +159,6 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def seconds_of(text: str) -> float:
-    """Return a duration in seconds.
-
-    >>> seconds_of("90s"), seconds_of("10m"), seconds_of("2h"), seconds_of("45")
-    (90.0, 600.0, 7200.0, 45.0)
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
-    if not found or float(found[1]) == 0:
-        raise InputError(f"--budget is {text!r}; expected a time such as 90s, 10m or 2h")
-    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
-
-
 def _plan(args: argparse.Namespace, task: Task) -> GrowPlan:
     from eigenscape.diagnosis import GrowPlan
 
@@ -174,7 +177,7 @@ def _plan(args: argparse.Namespace, task: Task) -> GrowPlan:
 
 def _seeds(args: argparse.Namespace) -> tuple[int, ...]:
     count = 2 if args.seeds is None else args.seeds
-    return read_seed_list(args.seed_list) or tuple(range(args.seed, args.seed + count))
+    return args.seed_list or tuple(range(args.seed, args.seed + count))
 
 
 def _estimate(task: Task, plan: GrowPlan, jobs: int, budget: float | None) -> int:

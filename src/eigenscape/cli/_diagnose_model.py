@@ -8,7 +8,8 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eigenscape.cli._verb import FORMATS, add_verb, note, own_file, save_picture
+from eigenscape.cli._values import Number, Whole
+from eigenscape.cli._verb import add_format, add_search, add_verb, note, own_file, save_picture
 from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,29 +40,45 @@ def add(actions: Verbs) -> None:
         "--probe and --width; or the model's metrics as a JSON file",
     )
     parser.add_argument(
-        "--population", metavar="POP", help="what 'diagnose grow' made, or a table; needed"
+        "--population",
+        metavar="POP",
+        help="the trained networks to compare with: a folder that 'diagnose grow' wrote, or a "
+        "table [needed]",
     )
     parser.add_argument(
-        "--probe", metavar="FILE.py:FUNCTION", help="the family of networks, for checkpoints"
+        "--probe",
+        metavar="FILE.py:FUNCTION",
+        help=(
+            "for checkpoints: your function that returns an eigenscape.models.Task, the "
+            "family of networks and its data [none]"
+        ),
     )
-    parser.add_argument("--width", type=int, metavar="W", help="width of the checkpoints' network")
+    parser.add_argument(
+        "--width",
+        type=Whole(1, "64"),
+        metavar="W",
+        help=("for checkpoints: the width of their network [none]"),
+    )
     parser.add_argument(
         "--data",
-        type=int,
+        type=Whole(2, "5000"),
         metavar="N",
         help="they were trained on the first N samples of the family's training data [all]",
     )
     parser.add_argument(
         "--rate",
-        type=float,
+        type=Number(above=0),
         metavar="LR",
-        help="learning rate that it was trained with, where it is known: held against the "
-        "population's, and no advice leads out of them",
+        help="learning rate that the model was trained with, if you know it: it is compared with "
+        "the population's rates, and no advice goes beyond these [not known]",
     )
     parser.add_argument(
-        "--batch-size", type=int, metavar="B", help="and its batch size; needed with --rate"
+        "--batch-size",
+        type=Whole(1, "64"),
+        metavar="B",
+        help="batch size that it was trained with; needed with --rate [not known]",
     )
-    parser.add_argument("--search", metavar="S", help="paper or exact [exact; paper for data]")
+    add_search(parser)
     parser.add_argument(
         "--on-mismatch",
         choices=("refuse", "warn"),
@@ -69,8 +86,10 @@ def add(actions: Verbs) -> None:
         help="what to do if metrics.json was measured in another way than the population [refuse]",
     )
     group = parser.add_argument_group("common options")
-    group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
-    group.add_argument("--out", metavar="DIR", help="write prescription.json and .png here")
+    add_format(group)
+    group.add_argument(
+        "--out", metavar="DIR", help=("a folder for prescription.json and .png [not written]")
+    )
     group.add_argument("--quiet", action="store_true", help="no notes")
 
 

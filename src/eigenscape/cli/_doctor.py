@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from eigenscape.cli._verb import add_verb
+from eigenscape.cli._verb import add_format, add_verb
 
 if TYPE_CHECKING:
     from eigenscape.cli._verb import Verbs
@@ -31,8 +31,7 @@ def add(verbs: Verbs) -> None:
         help="check this installation",
         examples="  eigenscape doctor\n  eigenscape doctor --format json\n",
     )
-    form = "what goes to stdout"
-    parser.add_argument("--format", choices=("table", "json"), default="table", help=form)
+    add_format(parser, ("table", "json"))
 
 
 def run(args: argparse.Namespace) -> int:

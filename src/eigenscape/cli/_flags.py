@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, fields
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from eigenscape.cli._values import Number, Whole
 from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 #: What a value is called in the help, by its type.
 _METAVAR = {int: "N", float: "X", str: "WORD"}
+_READ: dict[type, Any] = {int: Whole(0), float: Number(), str: str}
 
 
 def add_flags(
@@ -24,6 +26,7 @@ def add_flags(
     names: Iterable[str],
     spelled: Mapping[str, str] | None = None,
     metavars: Mapping[str, str] | None = None,
+    unset: Mapping[str, str] | None = None,
 ) -> None:
     """Add one flag for each named field of a dataclass.
 
@@ -38,6 +41,7 @@ def add_flags(
         names: its fields, in the order of the help.
         spelled: field to flag where that is not the field's name with dashes.
         metavars: field to what the help calls its value.
+        unset: field to what its empty default means, in words.
     """
     hints, texts = get_type_hints(options), described(options)
     known = {field.name: field for field in fields(options)}
@@ -46,7 +50,7 @@ def add_flags(
         kind = _kind(hints[name], known[name])
         if metavars and name in metavars:
             kind["metavar"] = metavars[name]
-        text = _help(texts.get(name, ""), known[name])
+        text = _help(texts.get(name, ""), known[name], (unset or {}).get(name))
         group.add_argument(flag, dest=name, default=argparse.SUPPRESS, help=text, **kind)
 
 
@@ -100,11 +104,11 @@ def _kind(hint: Any, field: Field[Any]) -> dict[str, Any]:
         return {"action": "append", "metavar": "KEY=VALUE"}
     if get_origin(hint) is tuple:
         inner = get_args(hint)[0]
-        return {"action": "append", "type": inner, "metavar": _METAVAR[inner]}
+        return {"action": "append", "type": _READ[inner], "metavar": _METAVAR[inner]}
     if get_origin(hint) is Literal:
         return {"choices": get_args(hint)}
     if hint in _METAVAR:
-        return {"type": hint, "metavar": _METAVAR[hint]}
+        return {"type": _READ[hint], "metavar": _METAVAR[hint]}
     return {"metavar": "WORD"}  # such as "median, or a fraction": the dataclass checks it
 
 
@@ -121,8 +125,8 @@ def _is_mapping(hint: Any) -> bool:
     return isinstance(origin, type) and issubclass(origin, Mapping)
 
 
-def _help(text: str, field: Field[Any]) -> str:
-    default = field.default
+def _help(text: str, field: Field[Any], unset: str | None) -> str:
+    default = unset or field.default
     shown = default is not MISSING and not isinstance(default, bool) and default not in (None, ())
     value = f"{default:g}" if isinstance(default, float) else str(default)
     return (f"{text} [{value}]" if shown else text).replace("%", "%%")
@@ -137,12 +141,14 @@ def _pair(text: str, name: str) -> tuple[str, str]:
 
 _FORM = "FILE.py:FUNCTION"
 PROBE_HELP = (
-    "your function, called without arguments; it returns an eigenscape.models.Objective, or "
-    "(model, loss, batches), where model may be a list of two, of two seeds. Your file is run, "
-    "with all that it does: name only files you trust"
+    "a Python file of yours and a function in it. The function is called without arguments and "
+    "returns (model, loss, batches) or an eigenscape.models.Objective; model may be a list of two "
+    "models, trained from two seeds. The file is run, with all that it does: name only one you "
+    "trust"
 )
 
 
 def add_probe(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add ``--probe`` to a verb."""
-    parser.add_argument("--probe", metavar=_FORM, required=required, help=PROBE_HELP)
+    text = PROBE_HELP if required else f"{PROBE_HELP} [none]"
+    parser.add_argument("--probe", metavar=_FORM, required=required, help=text)

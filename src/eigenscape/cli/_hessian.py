@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eigenscape.cli._flags import add_probe
+from eigenscape.cli._values import Number, Whole
 from eigenscape.cli._verb import (
-    FORMATS,
+    add_device,
+    add_format,
     add_running,
+    add_seed,
+    add_time_budget,
     add_verb,
     note,
     own_file,
@@ -38,48 +42,73 @@ def add(verbs: Verbs) -> None:
     )
     add_probe(parser)
     group = parser.add_argument_group("what to measure")
-    group.add_argument("--top", type=int, default=5, metavar="K", help="eigenvalues [5]")
-    group.add_argument("--ends", choices=("largest", "both"), default="largest", help="[largest]")
+    group.add_argument(
+        "--top", type=Whole(0), default=5, metavar="K", help="number of eigenvalues [5]"
+    )
+    group.add_argument(
+        "--ends",
+        choices=("largest", "both"),
+        default="largest",
+        help="the largest eigenvalues, or also the smallest ones [largest]",
+    )
     group.add_argument(
         "--tolerance",
-        type=float,
+        type=Number(above=0),
         default=1e-3,
         metavar="T",
-        help="relative tolerance of the residuals [0.001]",
+        help="stop when the residual of each eigenvalue, relative to it, is below this [0.001]",
     )
     group.add_argument(
         "--checks",
-        type=int,
+        type=Whole(0),
         metavar="N",
         help="products at most to look for missed and repeated eigenvalues, each time "
         "[as many as the search took; none without a stored basis]",
     )
     group.add_argument(
-        "--trace-samples", type=int, default=100, metavar="N", help="0: no trace [100]"
+        "--trace-samples",
+        type=Whole(0),
+        default=100,
+        metavar="N",
+        help="random vectors that estimate the trace; 0: no trace [100]",
     )
     group.add_argument(
         "--trace-method",
         choices=("hutchinson", "hutch++"),
         default="hutchinson",
-        help="[hutchinson]",
+        help="estimator of the trace; hutch++ has less spread where few eigenvalues are large "
+        "[hutchinson]",
+    )
+    add_time_budget(group, "time for the eigenvalues; then the best so far are written [no limit]")
+    group.add_argument(
+        "--groups",
+        choices=("layer", "block"),
+        default="layer",
+        help="the trace is split by layer or by repeated block [layer]",
     )
     group.add_argument(
-        "--time-budget",
-        type=float,
-        metavar="SECONDS",
-        help="for the eigenvalues; the best so far is written",
+        "--density",
+        action="store_true",
+        help="also estimate the density of all eigenvalues (400 products with the matrix)",
     )
-    group.add_argument("--groups", choices=("layer", "block"), default="layer", help="[layer]")
-    group.add_argument("--density", action="store_true", help="the spectral density, 400 products")
-    group.add_argument("--matrix", choices=("hessian", "ggn"), default="hessian", help="[hessian]")
+    group.add_argument(
+        "--matrix",
+        choices=("hessian", "ggn"),
+        default="hessian",
+        help="the Hessian, or the Gauss-Newton matrix (ggn), which has no negative eigenvalue "
+        "[hessian]",
+    )
     group.add_argument(
         "--include",
         action="append",
         metavar="GLOB",
-        help="parameters of the diagonal block, as globs [all]",
+        help="glob patterns of the parameters whose curvature is measured [all]",
     )
     group.add_argument(
-        "--exclude", action="append", metavar="GLOB", help="parameters that stay fixed, as globs"
+        "--exclude",
+        action="append",
+        metavar="GLOB",
+        help=("glob patterns of parameters that stay fixed [none]"),
     )
     add_running(
         parser,
@@ -87,10 +116,12 @@ def add(verbs: Verbs) -> None:
         jobs="1: this process, with all its threads",
     )
     group = parser.add_argument_group("common options")
-    group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
-    group.add_argument("--out", metavar="DIR", help="a folder for result.json and hessian.png")
-    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... [auto]")
-    group.add_argument("--seed", type=int, default=0, help="random seed [0]")
+    add_format(group)
+    group.add_argument(
+        "--out", metavar="DIR", help=("a folder for result.json and hessian.png [not written]")
+    )
+    add_device(group)
+    add_seed(group)
     group.add_argument("--quiet", action="store_true", help="no notes, no progress")
 
 

@@ -10,9 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eigenscape.cli._flags import add_probe
+from eigenscape.cli._topology import NEIGHBOR_WORDS, NEIGHBORHOODS
+from eigenscape.cli._values import Number, Whole
 from eigenscape.cli._verb import (
-    FORMATS,
+    add_device,
+    add_format,
     add_running,
+    add_seed,
+    add_time_budget,
     add_verb,
     note,
     own_file,
@@ -24,6 +29,9 @@ if TYPE_CHECKING:
     from eigenscape.cli._verb import Verbs
     from eigenscape.landscape import Landscape
 
+#: Those of eigenscape.landscape, which needs torch.
+UNITS = ("absolute", "relative", "direction")
+NORMALIZATIONS = ("filter", "layer", "model", "none")
 _FILES = ("landscape.json", "landscape.nc", "report.html")
 _PICTURES = ("landscape", "surface")  # each as PNG, SVG and PDF
 
@@ -43,30 +51,53 @@ def add(verbs: Verbs) -> None:
     )
     add_probe(parser)
     group = parser.add_argument_group("what to sample")
-    group.add_argument("--directions", default="random", help="random or hessian [random]")
-    group.add_argument("--dim", type=int, default=2, metavar="N", help="directions [2]")
-    group.add_argument("--steps", type=int, default=41, metavar="N", help="along each axis [41]")
     group.add_argument(
-        "--radius", type=float, metavar="R", help="half-width [random: 1, hessian: 0.1]"
+        "--directions",
+        choices=("random", "hessian"),
+        default="random",
+        help="random ones, or the eigenvectors of the Hessian's largest eigenvalues [random]",
+    )
+    group.add_argument(
+        "--dim", type=Whole(), default=2, metavar="N", help="number of directions [2]"
+    )
+    group.add_argument(
+        "--steps", type=Whole(2), default=41, metavar="N", help="points along each direction [41]"
+    )
+    group.add_argument(
+        "--radius",
+        type=Number(above=0, example="1"),
+        metavar="R",
+        help="from the model to the edge of the grid, in the unit [random: 1, hessian: 0.1]",
     )
     group.add_argument(
         "--unit",
-        help="of the radius: absolute (parameter units), relative (to the parameters' norm), "
-        "direction (multiples) [random: direction, hessian: relative]",
+        choices=UNITS,
+        help="of the radius: absolute (of the parameters), relative (shares of the parameters' "
+        "norm), direction (lengths of the direction) [random: direction, hessian: relative]",
     )
     group.add_argument(
-        "--normalize", help="filter, layer, model or none [random: filter, hessian: none]"
+        "--normalize",
+        choices=NORMALIZATIONS,
+        help="scale each direction to the parameters' norm: of each filter, each layer, the whole "
+        "model, or not at all [random: filter, hessian: none]",
     )
     group.add_argument(
-        "--include", action="append", metavar="GLOB", help="parameters that move, as globs [all]"
+        "--include",
+        action="append",
+        metavar="GLOB",
+        help=("glob patterns of the parameters that are moved [all]"),
     )
     group.add_argument(
-        "--exclude", action="append", metavar="GLOB", help="parameters that stay fixed, as globs"
+        "--exclude",
+        action="append",
+        metavar="GLOB",
+        help=("glob patterns of parameters that stay fixed [none]"),
     )
     group.add_argument(
         "--connectivity",
+        choices=NEIGHBORHOODS,
         default="full",
-        help="which points are neighbours: full, freudenthal or cross [full]",
+        help=f"which points are neighbours: {NEIGHBOR_WORDS} [full]",
     )
     group = add_running(
         parser,
@@ -74,21 +105,17 @@ def add(verbs: Verbs) -> None:
         jobs="one for each core, if the grid is costly",
         run=True,
     )
-    group.add_argument(
-        "--time-budget",
-        type=float,
-        metavar="S",
-        help="stop with an error if it would take more seconds",
-    )
+    add_time_budget(group, "stop with an error at the start if it would take longer [no limit]")
     group = parser.add_argument_group("common options")
-    group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
+    add_format(group)
     group.add_argument(
         "--out",
         metavar="DIR",
-        help=f"a folder for {', '.join(_FILES)}, {' and '.join(_PICTURES)} as PNG, SVG and PDF",
+        help=f"a folder for {', '.join(_FILES)}, and for {' and '.join(_PICTURES)} as PNG, SVG and "
+        "PDF [not written]",
     )
-    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... [auto]")
-    group.add_argument("--seed", type=int, default=0, help="random seed [0]")
+    add_device(group)
+    add_seed(group)
     group.add_argument("--quiet", action="store_true", help="no notes, no progress")
 
 
@@ -97,7 +124,6 @@ def run(args: argparse.Namespace) -> int:
     pictures = _PICTURES[: 1 if args.dim == 1 else 2]
     files = [own_file(args.out, name) for name in _FILES] if args.out else []
     drawn = {name: _forms(args.out, name) for name in pictures} if args.out else {}
-    _check_connectivity(args.connectivity)
     landscape = _sampled(args)
     summary = _summary(landscape, args.connectivity)
     if files:
@@ -140,14 +166,6 @@ def _sampled(args: argparse.Namespace) -> Landscape:
             on_estimate=lambda cost: note(f"to do: {cost}", quiet=args.quiet),
             progress=progress,
         )
-
-
-def _check_connectivity(word: str) -> None:
-    from eigenscape.errors import InputError
-    from eigenscape.topology import NEIGHBORHOODS
-
-    if word not in NEIGHBORHOODS:
-        raise InputError(f"--connectivity is {word!r}; expected one of {', '.join(NEIGHBORHOODS)}")
 
 
 def _summary(landscape: Landscape, connectivity: Any) -> dict[str, Any]:

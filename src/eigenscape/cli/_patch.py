@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from eigenscape.cli._verb import FORMATS, add_verb, note
+from eigenscape.cli._verb import add_format, add_verb, note
 
 if TYPE_CHECKING:
     from eigenscape.checkpoints import Checkpoint, Patch
@@ -41,10 +41,17 @@ def add(verbs: Verbs) -> None:
     revert = actions.add_parser("revert", help="write a model as it was before the patch")
     revert.add_argument("patch", help="as the first")
     revert.add_argument("model", help=f"{_MODEL}, with the patch in it")
-    revert.add_argument("--base", metavar="MODEL", help="the model that the patch was made for")
+    revert.add_argument(
+        "--base",
+        metavar="MODEL",
+        help=(
+            "the model that the patch was made for; needed if the patch was saved with "
+            "--small [none]"
+        ),
+    )
     show = actions.add_parser("show", help="list what a patch changes")
     show.add_argument("patch", help="as the first")
-    show.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
+    add_format(show)
     for action in (diff, apply, revert):
         action.add_argument(
             "--out",

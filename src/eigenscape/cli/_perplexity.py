@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eigenscape.cli._verb import FORMATS, add_verb, note, own_file, save_picture
+from eigenscape.cli._values import Whole
+from eigenscape.cli._verb import add_format, add_verb, note, own_file, save_picture
 from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,19 +46,23 @@ def add(verbs: Verbs) -> None:
         "--field", default="text", help="the field of each .jsonl line that holds the text [text]"
     )
     parser.add_argument(
-        "--length", type=int, metavar="N", help="tokens in a window [the model's context, or 2048]"
+        "--length",
+        type=Whole(2, "256"),
+        metavar="N",
+        help="tokens in a window [the model's context, or 2048]",
     )
     parser.add_argument(
         "--stride",
-        type=int,
+        type=Whole(1, "255"),
         metavar="N",
-        help="from one window to the next; --length itself counts as papers on pruning do "
-        "[length - 1: every token is scored]",
+        help="tokens from the start of one window to that of the next; papers on pruning take "
+        "--length itself, which leaves the first token of each window out [length - 1: every "
+        "token is scored]",
     )
-    parser.add_argument("--windows", type=int, metavar="N", help="take N windows only [all]")
+    parser.add_argument("--windows", type=Whole(), metavar="N", help="take N windows only [all]")
     parser.add_argument(
         "--seed",
-        type=int,
+        type=Whole(0),
         metavar="N",
         help="draw the windows at random with this seed [the first N]",
     )
@@ -65,9 +70,13 @@ def add(verbs: Verbs) -> None:
         "--dtype", choices=_TYPES, default="float32", help="type of the weights [float32]"
     )
     group = parser.add_argument_group("common options")
-    group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
-    group.add_argument("--out", metavar="DIR", help="write perplexity.json and .png here")
-    group.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 ... [cpu]")
+    add_format(group)
+    group.add_argument(
+        "--out", metavar="DIR", help=("a folder for perplexity.json and .png [not written]")
+    )
+    group.add_argument(
+        "--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1 ... [cpu]"
+    )
     group.add_argument("--quiet", action="store_true", help="no notes")
 
 
@@ -87,15 +96,10 @@ def run(args: argparse.Namespace) -> int:
 def _model(args: argparse.Namespace) -> tuple[LanguageModel, Any]:
     import torch
 
-    from eigenscape.models import LanguageModel, load_probe
+    from eigenscape.models import LanguageModel, load_probe, usable_device
 
     dtype = None if args.dtype == "stored" else getattr(torch, args.dtype)
-    try:
-        device = torch.device(args.device)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        said = str(error).splitlines()[0]
-        raise InputError(f"--device {args.device} cannot be used: {said}") from error
+    device = usable_device(args.device)
     source, tokenizer = args.model, args.tokenizer
     file, _, function = str(source).rpartition(":")
     if file.endswith(".py") and function:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from eigenscape.cli._verb import FORMATS, add_running, add_verb, note, running
+from eigenscape.cli._verb import add_format, add_running, add_verb, note, running
 
 if TYPE_CHECKING:
     from eigenscape.cli._verb import Verbs
@@ -33,7 +33,7 @@ def add(verbs: Verbs) -> None:
         help="alpha_excess, stable_rank, spikes, log_norm, alpha_hill, alpha_ks, row_dispersion "
         "or column_dispersion [alpha_excess]",
     )
-    parser.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
+    add_format(parser)
     parser.add_argument("--file", metavar="FILE.json", help=_FILE)
     parser.add_argument("--quiet", action="store_true", help="no notes, no progress")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action")
@@ -47,7 +47,9 @@ def add(verbs: Verbs) -> None:
         help="how the weights were read, such as 'dequantized from Q4_1'; only networks that were "
         "read alike are pooled [original]",
     )
-    new.add_argument("--note", default="", metavar="TEXT", help="a remark that is kept with it")
+    new.add_argument(
+        "--note", default="", metavar="TEXT", help=("a remark that is kept with it [none]")
+    )
     add_running(new, "layers", engine="threads")
     old = actions.add_parser("remove", help="remove a network that you added")
     old.add_argument("name", help="as it was added")

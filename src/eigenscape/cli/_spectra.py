@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eigenscape.cli._verb import (
+    FAIL_ON,
     add_all,
     add_common,
     add_spectra_options,
@@ -41,12 +42,17 @@ def add(verbs: Verbs) -> None:
         "  eigenscape spectra folder/ --reference\n",
     )
     parser.add_argument("path", help="a file, a Hugging Face folder, or a hub id")
-    parser.add_argument("--fail-on", metavar="LABELS", help="exit with status 1 on these labels")
-    parser.add_argument("--save-eigenvalues", metavar="FILE.npz", help="write every spectrum")
+    parser.add_argument("--fail-on", metavar="LABELS", help=FAIL_ON)
+    parser.add_argument(
+        "--save-eigenvalues",
+        metavar="FILE.npz",
+        help=("write all eigenvalues of each layer to this file [not written]"),
+    )
     parser.add_argument(
         "--reference",
         action="store_true",
-        help="say where each layer lies among those of real networks (see 'eigenscape reference')",
+        help="also say where each layer lies among the layers of real, trained networks (see "
+        "'eigenscape reference')",
     )
     add_all(parser)
     add_spectra_options(parser)

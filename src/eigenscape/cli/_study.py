@@ -8,14 +8,14 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from eigenscape.cli._parser import near
 from eigenscape.cli._verb import (
-    FORMATS,
+    add_format,
     add_running,
     add_seeds,
     add_verb,
     note,
     own_file,
-    read_seed_list,
     running,
 )
 from eigenscape.errors import InputError
@@ -50,12 +50,12 @@ def add(verbs: Verbs) -> None:
     add_seeds(parser, "the number of repeats [the scale's own number]")
     add_running(parser, "tasks")
     group = parser.add_argument_group("common options")
-    group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
+    add_format(group)
     group.add_argument(
         "--out",
         metavar="DIR",
-        help="write report.html and result.json here, and keep finished tasks in run/: an "
-        "interrupted study resumes from them",
+        help="a folder for report.html and result.json; finished tasks are kept in its folder run, "
+        "and an interrupted study continues from them [not written]",
     )
     group.add_argument("--quiet", action="store_true", help="no notes, no progress")
 
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         result = study.run(
             args.scale,
             seeds=args.seeds,
-            seed_list=read_seed_list(args.seed_list),
+            seed_list=args.seed_list,
             folder=f"{args.out}/run" if args.out else None,
             **running(args),
             progress=progress,
@@ -110,7 +110,8 @@ def _load(name: str | None) -> Any:
     if not points:
         known = ", ".join(_offered()) or "none"
         asked = f"no study {name!r}" if name else "no study is named"
-        raise InputError(f"{asked}; installed: {known}. Try: eigenscape study --list")
+        close = near(name or "", _offered()) or ["--list"]
+        raise InputError(f"{asked}; installed: {known}. Try: eigenscape study {close[0]}")
     if len(points) > 1:
         places = ", ".join(point.value for point in points)
         raise InputError(f"study {name!r} is offered more than once: {places}. Try: keep one")

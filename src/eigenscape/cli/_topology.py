@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from eigenscape.cli._verb import FORMATS, add_verb, note, own_file, save_picture
+from eigenscape.cli._verb import add_format, add_verb, note, own_file, save_picture
 from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from eigenscape.topology import TopologyResult
 
 _SHOWN = 10
+#: Those of eigenscape.topology, which need not be imported to show the help.
+NEIGHBORHOODS = ("full", "freudenthal", "cross")
+NEIGHBOR_WORDS = "full (diagonals too), freudenthal (as in TTK), cross (along the axes)"
 
 
 def add(verbs: Verbs) -> None:
@@ -30,12 +33,16 @@ def add(verbs: Verbs) -> None:
         "  eigenscape topology samples.csv --format json > topology.json\n",
     )
     parser.add_argument("grid", help="landscape.json, or .npy, .npz, .csv, .h5, .nc")
-    parser.add_argument("--value", metavar="NAME", help="which array or column holds the loss")
+    parser.add_argument(
+        "--value",
+        metavar="NAME",
+        help="the array or column that holds the loss [loss, or the only one]",
+    )
     parser.add_argument(
         "--connectivity",
+        choices=NEIGHBORHOODS,
         default="full",
-        help="which samples are neighbours: full (diagonals too), freudenthal (as in TTK), cross "
-        "(along the axes) [full]",
+        help=f"which samples are neighbours: {NEIGHBOR_WORDS} [full]",
     )
     parser.add_argument(
         "--simplify",
@@ -50,8 +57,10 @@ def add(verbs: Verbs) -> None:
         help="count under all connectivities also on a grid of more than 200,000 samples",
     )
     group = parser.add_argument_group("common options")
-    group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
-    group.add_argument("--out", metavar="DIR", help="write topology.json and topology.png here")
+    add_format(group)
+    group.add_argument(
+        "--out", metavar="DIR", help=("a folder for topology.json and topology.png [not written]")
+    )
     group.add_argument("--quiet", action="store_true", help="no notes")
 
 

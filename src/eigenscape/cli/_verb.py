@@ -7,48 +7,28 @@ import os
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from eigenscape.cli._flags import add_flags, read_flags
+from eigenscape.cli._parser import VerbParser, near
+from eigenscape.cli._values import Listed, Whole, duration
 from eigenscape.errors import InputError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from eigenscape.results import Result
     from eigenscape.spectra import SpectraResult
 
-    Verbs = argparse._SubParsersAction["VerbParser"]
+    Verbs = argparse._SubParsersAction[VerbParser]
 
 _REASONS = 3
+#: The help of a gate on labels.
+FAIL_ON = (
+    "exit with status 1 if a layer has one of these labels, separated by commas, such as "
+    "not-finite,dead [no gate]"
+)
 FORMATS = ("table", "json", "csv", "md")
-
-
-class VerbParser(argparse.ArgumentParser):
-    """A parser that adds some options only when it is used: their defaults need torch."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._later: list[Callable[[], None]] = []
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one sentence, and end with status 2."""
-        self.exit(2, f"{self.prog}: {message}. Try: {self.prog} --help\n")
-
-    def fill_later(self, fill: Callable[[], None]) -> None:
-        """Call a function once, before words are parsed or the help is written."""
-        self._later.append(fill)
-
-    def fill(self) -> None:
-        """Add the deferred options."""
-        later, self._later = self._later, []
-        for fill in later:
-            fill()
-
-    def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
-        """Parse, with every option."""
-        self.fill()
-        return super().parse_known_args(*args, **kwargs)
 
 
 def add_verb(
@@ -66,17 +46,29 @@ def add_verb(
     return parser
 
 
-def add_common(parser: argparse.ArgumentParser, *, engine: bool = True) -> None:
-    """Add the options that every verb that examines layers has."""
+def add_common(
+    parser: argparse.ArgumentParser,
+    *,
+    engine: bool = True,
+    out: str = "a folder for the files that are written [none are written]",
+) -> None:
+    """Add the options that every verb that examines layers has.
+
+    Args:
+        parser: of the verb.
+        engine: its tasks can be done by several processes or machines.
+        out: the help of ``--out``.
+    """
     group = parser.add_argument_group("common options")
-    group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
-    group.add_argument("--out", metavar="DIR", help="a folder for the files that are written")
-    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ... [auto]")
-    group.add_argument("--seed", type=int, default=0, help="random seed [0]")
+    add_format(group)
+    group.add_argument("--out", metavar="DIR", help=out)
+    add_device(group)
+    add_seed(group)
     if engine:
         add_running(parser, "layers", engine="threads", run=True)
     else:
-        group.add_argument("--jobs", type=int, help="layers at a time [one for each core]")
+        known = "layers at a time [one for each core]"
+        group.add_argument("--jobs", type=Whole(), metavar="N", help=known)
     group.add_argument("--quiet", action="store_true", help="no notes, no progress")
 
 
@@ -86,6 +78,38 @@ def add_all(parser: argparse.ArgumentParser) -> None:
         "--all",
         action="store_true",
         help="print a row for each layer [above 40 layers, one for each group of the same name]",
+    )
+
+
+def add_format(group: argparse._ActionsContainer, choices: Sequence[str] = FORMATS) -> None:
+    """Add ``--format``."""
+    words = "how the answer is printed on standard output [table]"
+    group.add_argument("--format", choices=choices, default="table", help=words)
+
+
+def add_device(group: argparse._ActionsContainer, default: str = "auto") -> None:
+    """Add ``--device``."""
+    words = "auto (the first GPU, or the CPU), cpu, cuda, cuda:1 ..."
+    group.add_argument("--device", default=default, metavar="DEVICE", help=f"{words} [{default}]")
+
+
+def add_seed(group: argparse._ActionsContainer) -> None:
+    """Add ``--seed``."""
+    words = "start of the random numbers [0]"
+    group.add_argument("--seed", type=Whole(0), default=0, metavar="N", help=words)
+
+
+def add_time_budget(
+    group: argparse._ActionsContainer, help: str, default: float | None = None
+) -> None:
+    """Add ``--time-budget``, which is also spelled ``--budget``: 60s, 2m, 1h, or seconds."""
+    group.add_argument(
+        "--time-budget",
+        "--budget",
+        type=duration,
+        default=default,
+        metavar="TIME",
+        help=f"{help}; such as 90s, 10m, 2h, or a number of seconds",
     )
 
 
@@ -110,22 +134,22 @@ def add_running(
         The group of options, for more of them.
     """
     group = parser.add_argument_group("how to run")
-    group.add_argument("--jobs", type=int, metavar="N", help=f"{what} at a time [{jobs}]")
+    group.add_argument("--jobs", type=Whole(), metavar="N", help=f"{what} at a time [{jobs}]")
     group.add_argument(
         "--engine",
         choices=("threads", "local", "dask", "ray"),
         default=engine,
         help="threads of this process, processes of this machine (local), or a Dask or Ray "
-        f"cluster [{engine}]",
+        f"cluster, where the work is done [{engine}]",
     )
     group.add_argument(
         "--address",
         metavar="HOST:PORT",
-        help="of the cluster to join [DASK_SCHEDULER_ADDRESS or RAY_ADDRESS; else one is started "
-        "on this machine]",
+        help="address of the cluster to join [that of the environment variable "
+        "DASK_SCHEDULER_ADDRESS or RAY_ADDRESS; if there is none, a cluster on this machine]",
     )
     if run:
-        kept = f"keep finished {what} here; an interrupted run resumes from them"
+        kept = f"keep finished {what} here; an interrupted run continues from them [not kept]"
         group.add_argument("--run", metavar="DIR", help=kept)
     return group
 
@@ -134,10 +158,8 @@ def running(args: argparse.Namespace) -> dict[str, Any]:
     """Return how the tasks of a verb are to run.
 
     Raises:
-        InputError: fewer than one job, or an address for an engine without a cluster.
+        InputError: an address for an engine without a cluster.
     """
-    if args.jobs is not None and args.jobs < 1:
-        raise InputError(f"--jobs is {args.jobs}; expected 1 or more")
     if args.address and args.engine not in ("dask", "ray"):
         raise InputError(
             f"--address is for clusters; --engine is {args.engine}. Try: --engine dask or ray"
@@ -153,6 +175,16 @@ _WHAT = (
 _HOW = ("conv", "xmin", "hill", "fit", "precision", "windows", "window_steps")
 
 
+#: What the empty defaults of SpectraOptions mean.
+_UNSET = {
+    "include": "all",
+    "exclude": "none",
+    "kinds": "as recognised",
+    "lora_scale": "alpha / rank, of the adapter's file",
+    "windows": "whole matrices",
+}
+
+
 def add_spectra_options(parser: VerbParser) -> None:
     """Add the options of a spectral examination: the fields of SpectraOptions."""
     what = parser.add_argument_group("what to examine")
@@ -162,9 +194,13 @@ def add_spectra_options(parser: VerbParser) -> None:
         from eigenscape.spectra import SpectraOptions
 
         values = {"include": "GLOB", "exclude": "GLOB", "kinds": "GLOB=KIND"}
-        add_flags(what, SpectraOptions, _WHAT, {"kinds": "--kind"}, values)
-        add_flags(how, SpectraOptions, _HOW)
-        known = "costly additions, by commas: shuffle, tpl, bottom, or all"
+        add_flags(what, SpectraOptions, _WHAT, {"kinds": "--kind"}, values, _UNSET)
+        add_flags(how, SpectraOptions, _HOW, unset=_UNSET)
+        known = (
+            "further metrics, which take longer, separated by commas: shuffle (alpha of the same "
+            "entries in random places), tpl (a power law with a cutoff), bottom (the smallest "
+            "eigenvalues), or all [none]"
+        )
         how.add_argument("--metrics", default="", metavar="LIST", help=known)
 
     parser.fill_later(fill)
@@ -172,8 +208,10 @@ def add_spectra_options(parser: VerbParser) -> None:
 
 def spectra_options(args: argparse.Namespace, *, engine: bool = True) -> dict[str, Any]:
     """Return the arguments of ``analyze`` from the command line."""
+    from eigenscape.models import usable_device
     from eigenscape.spectra import SpectraOptions, costly_metrics
 
+    usable_device(args.device)  # a wrong one costs no work
     metrics = tuple(name.strip() for name in args.metrics.split(",") if name.strip())
     given = argparse.Namespace(**{**vars(args), "metrics": metrics})
     if metrics == ("all",):
@@ -272,25 +310,26 @@ def _written_here(path: Path) -> bool:
     )
 
 
+def add_search(parser: argparse.ArgumentParser) -> None:
+    """Add ``--search``: how the thresholds of an MD tree are found."""
+    parser.add_argument(
+        "--search",
+        choices=("paper", "exact"),
+        help="how the tree's thresholds are found: over the paper's grid, or over all values that "
+        "occur [exact; paper for the question data]",
+    )
+
+
 def add_seeds(parser: argparse._ActionsContainer, number: str) -> None:
     """Add ``--seeds N``, the number of seeds, and ``--seed-list``, the seeds themselves."""
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--seeds", type=int, metavar="N", help=number)
-    group.add_argument("--seed-list", metavar="LIST", help="the seeds themselves, such as 3,5,8")
-
-
-def read_seed_list(text: str | None) -> tuple[int, ...] | None:
-    """Read the numbers of ``--seed-list``.
-
-    Raises:
-        InputError: the text is not a list of whole numbers, separated by commas.
-    """
-    if text is None:
-        return None
-    try:
-        return tuple(int(word) for word in text.split(","))
-    except ValueError:
-        raise InputError(f"--seed-list is {text!r}; expected numbers by commas: 3,5,8") from None
+    group.add_argument("--seeds", type=Whole(), metavar="N", help=number)
+    group.add_argument(
+        "--seed-list",
+        type=Listed(Whole(0), "whole numbers", "3,5,8"),
+        metavar="LIST",
+        help="the seeds themselves, such as 3,5,8 [those of --seeds]",
+    )
 
 
 def gate_labels(fail_on: str | None) -> set[str]:
@@ -299,17 +338,15 @@ def gate_labels(fail_on: str | None) -> set[str]:
     Raises:
         InputError: naming every word that is not a label, and those that are near it.
     """
-    from difflib import get_close_matches
-
     from eigenscape.spectra import LABELS
 
     wanted = {name.strip() for name in (fail_on or "").split(",") if name.strip()}
     unknown = sorted(wanted - set(LABELS))
     if unknown:
-        near = dict.fromkeys(one for name in unknown for one in get_close_matches(name, LABELS))
+        close = dict.fromkeys(one for name in unknown for one in near(name, LABELS))
         raise InputError(
             f"--fail-on cannot read {', '.join(unknown)}; labels are {', '.join(LABELS)}"
-            + (f". Try: {', '.join(near)}" if near else "")
+            + (f". Try: {', '.join(close)}" if close else "")
         )
     return wanted
 

@@ -24,12 +24,13 @@ class LayerOptions:
         split_qkv: read fused query-key-value layers as three matrices.
         split_experts: one row for each expert of a 3-D stack, instead of one pooled row.
         embeddings: read embeddings too.
-        lora_scale: the factor on B A; by default alpha over rank, as the adapter's own file has it.
-        include: glob patterns of layer names to read, or the names themselves; empty means all.
+        lora_scale: the factor on the product B A of a LoRA adapter. None for alpha over rank, as
+            the adapter's own file has it.
+        include: glob patterns of layer names to read, or the names themselves. Empty for all.
         exclude: glob patterns or names of layers to leave out.
         kinds: glob pattern of a tensor name to the kind that it is read as.
-        min_eigenvalues: layers with fewer are listed, not read. Power-law fits to fewer than
-            about 16 values are meaningless.
+        min_eigenvalues: layers with fewer eigenvalues are listed, not read. Power-law
+            fits to fewer than about 16 values are meaningless.
 
     Raises:
         InputError: naming every option out of its range, at once.

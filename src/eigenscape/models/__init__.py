@@ -47,6 +47,7 @@ from eigenscape.models._perplexity import Perplexity as Perplexity
 from eigenscape.models._probe import RefusedObjectiveError as RefusedObjectiveError
 from eigenscape.models._probe import load_objective as load_objective
 from eigenscape.models._probe import load_probe as load_probe
+from eigenscape.models._probe import usable_device as usable_device
 from eigenscape.models._random import build as build
 from eigenscape.models._random import seeded as seeded
 from eigenscape.models._recipe import Recipe as Recipe
@@ -95,5 +96,6 @@ __all__ = [
     "seeded",
     "tensors_of",
     "twice_differentiable",
+    "usable_device",
     "weight_normed",
 ]

@@ -190,7 +190,7 @@ def _objective(
     found: Any, name: str, device: str, option: str
 ) -> tuple[Objective, list[nn.Module]]:
     if isinstance(found, Objective):
-        if device != "auto" and _device(device).type != found.device.type:
+        if device != "auto" and usable_device(device).type != found.device.type:
             raise InputError(
                 f"--device {device}, but the Objective that {name}() returns lies on "
                 f"{found.device}. Try: build it there, or return (model, loss, batches)"
@@ -205,7 +205,7 @@ def _objective(
     given, loss, batches = found
     models = list(given) if isinstance(given, list | tuple) else [given]
     models = [
-        model.to(_device(device))
+        model.to(usable_device(device))
         if callable(getattr(model, "to", None)) and not _spread(model)
         else model
         for model in models
@@ -226,13 +226,18 @@ def _spread(model: Any) -> bool:
     return "meta" in devices or len({tensor.device for tensor in model.parameters()}) > 1
 
 
-def _device(name: str) -> torch.device:
+def usable_device(name: str) -> torch.device:
+    """Return a device of this machine: ``"auto"`` is the first GPU, or the CPU.
+
+    Raises:
+        InputError: no such device here.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         said = str(error).splitlines()[0]
-        raise InputError(f"--device {name} cannot be used: {said}") from error
+        raise InputError(f"--device {name} cannot be used: {said}. Try: --device cpu") from error
     return device

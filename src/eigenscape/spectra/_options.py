@@ -30,8 +30,9 @@ class SpectraOptions(LayerOptions):
             the histogram's peak; ``"peak-reference"``: the window of the published code, whose
             lower end is a logarithm by mistake; ``"small"``: bias-corrected, tails of at least 8.
         precision: ``"float64"``, or ``"float32"`` with the a-posteriori check and fallback.
-        windows: None, or the width of square windows to pool (FARMS, Hu et al. 2025).
-        window_steps: how many windows along each dimension.
+        windows: width of square windows, cut from each matrix and pooled (FARMS, Hu et al. 2025).
+            None for whole matrices.
+        window_steps: how many such windows along each dimension.
         metrics: costly additions by name: ``"shuffle"``, ``"tpl"``, ``"bottom"``, and those that
             were registered with ``on_request=True``.
         device: where the eigenvalues are computed; ``"auto"`` is the first GPU, or the CPU.

@@ -270,7 +270,7 @@ def shipped() -> Reference:
 
 def _check(metric: str) -> None:
     if metric not in METRICS:
-        raise InputError(f"the reference has no {metric!r:.40}; it has {', '.join(METRICS)}")
+        raise InputError(f"metric is {metric!r:.40}; expected one of {', '.join(METRICS)}")
 
 
 class _Seen(NamedTuple):

@@ -65,7 +65,7 @@ def offsets(connectivity: str, dim: int) -> list[tuple[int, ...]]:
             raise InputError(
                 f"the grid has {dim} axes: {3.0**dim - 1:,.0f} neighbours of each sample under "
                 f"full connectivity, which is followed up to {MOST_FULL_AXES} axes. "
-                "Try: --connectivity freudenthal or cross (connectivity=... in Python)"
+                "Try: connectivity=freudenthal"
             )
         steps = list(product((-1, 0, 1), repeat=dim))
         return steps[len(steps) // 2 + 1 :]

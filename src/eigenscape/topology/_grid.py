@@ -124,8 +124,8 @@ def refuse_long_axis(shape: tuple[int, ...], samples: int, source: str) -> None:
     if math.prod(shape) > max(samples, 2):
         raise InputError(
             f"{source} holds coordinates of shape {shape} for a grid of {samples:,} samples; "
-            "expected at most one along an axis for each sample. Try: name the loss with "
-            "--value NAME (value=... in Python)"
+            "expected at most one along an axis for each sample. Try: value=NAME, the "
+            "name of the loss"
         )
 
 

@@ -50,7 +50,7 @@ def choose_value(shapes: Mapping[str, tuple[int, ...]], value: str | None, sourc
     listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "nothing"
     if value is not None:
         if value not in shapes:
-            raise InputError(f"{source} has no array {value!r}; it holds: {listed}")
+            raise InputError(f"value is {value!r}; {source} holds the arrays {listed}")
         return value
     lower = {name.lower(): name for name in shapes}
     for name in LOSS_NAMES:
@@ -61,8 +61,7 @@ def choose_value(shapes: Mapping[str, tuple[int, ...]], value: str | None, sourc
         if len(candidates) == 1 and not is_accuracy(candidates[0]):
             return candidates[0]
     raise InputError(
-        f"{source} holds {listed}; which of them is the loss? An accuracy is none. Try: name it "
-        "with --value NAME (value=... in Python)"
+        f"{source} holds {listed}; which of them is the loss? An accuracy is none. Try: value=NAME"
     )
 
 

@@ -44,7 +44,7 @@ def read_text(path: Path, value: str | None) -> Grid:
         if len(named) == table.shape[1] > 1 and {name.lower() for name in named} & _KNOWN:
             return _long(path, table, named, value)
     if value is not None:
-        raise InputError(f"{path} has no column {value!r}: its columns have no names")
+        raise InputError(f"{path} has no names of columns; value is {value!r}")
     if table.shape[1] >= 3 and _is_complete_grid(table[:, :-1]):
         names = [*(f"column {k + 1}" for k in range(table.shape[1] - 1)), "loss"]
         grid = _long(path, table, names, "loss")
@@ -88,7 +88,7 @@ def _long(path: Path, table: FloatArray, columns: list[str], value: str | None) 
 def _loss_column(path: Path, columns: list[str], lower: list[str], value: str | None) -> int:
     if value is not None:
         if value not in columns:
-            raise InputError(f"{path} has no column {value!r}; it has: {', '.join(columns)}")
+            raise InputError(f"{path} has the columns {', '.join(columns)}; value is {value!r}")
         return columns.index(value)
     for name in LOSS_NAMES:
         if name in lower:
@@ -97,8 +97,7 @@ def _loss_column(path: Path, columns: list[str], lower: list[str], value: str | 
     if (len(rest) == 1 or len(rest) == len(columns)) and not is_accuracy(columns[rest[-1]]):
         return rest[-1]
     raise InputError(
-        f"{path} has the columns {', '.join(columns)}; which is the loss? "
-        "Try: name it with --value NAME"
+        f"{path} has the columns {', '.join(columns)}; which is the loss? Try: value=NAME"
     )
 
 
