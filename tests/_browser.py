@@ -44,7 +44,7 @@ class Tab:
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         attached = self.send("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
-        for domain in ("Page", "Network", "Runtime"):
+        for domain in ("Page", "Network", "Runtime", "Log"):
             self.send(f"{domain}.enable")
 
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -110,9 +110,34 @@ class Tab:
         self.send("Input.insertText", text=text)
 
     def requests(self) -> list[str]:
-        """Return the addresses that were asked for since the page was opened."""
+        """Return the addresses that were asked for since the page was opened; data is none."""
         sent = (e for e in self.events if e["method"] == "Network.requestWillBeSent")
-        return [event["params"]["request"]["url"] for event in sent]
+        urls = [event["params"]["request"]["url"] for event in sent]
+        return [url for url in urls if not url.startswith("data:")]
+
+    def errors(self) -> list[str]:
+        """Return what the page's console says is wrong since it was opened."""
+        thrown = [e["params"] for e in self.events if e["method"] == "Runtime.exceptionThrown"]
+        logged = [e["params"]["entry"] for e in self.events if e["method"] == "Log.entryAdded"]
+        wrong = [entry for entry in logged if entry["level"] == "error"]
+        return [json.dumps(item) for item in (*thrown, *wrong)]
+
+    def grow(self) -> None:
+        """Make the window as high as the whole page with all that it folds."""
+        self.value("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+        width, height = self.value("[innerWidth, document.documentElement.scrollHeight]")
+        self.send(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+
+    def settle(self) -> None:
+        """Wait until the page has drawn twice: events of what was done before are over."""
+        expression = "new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))"
+        self.send("Runtime.evaluate", expression=expression, awaitPromise=True)
 
     def picture(self, path: Path, *, whole: bool = True) -> None:
         """Write what is seen, or the whole page, as PNG."""

@@ -13,6 +13,8 @@ from eigenscape.report._colours import Scale, step_class
 
 #: Beyond so many kinds, numbers in a kind's name (of experts, of heads) are put together.
 _MOST_KINDS = 40
+#: Columns up to which the cells have their numbers in them.
+_NUMBERED = 12
 #: Columns of one table, and layers in no block; the page says how many layers are not shown.
 _MOST = 400
 
@@ -64,6 +66,11 @@ class GridTable:
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[GridCell | None, ...]], ...]
+
+    @property
+    def numbered(self) -> bool:
+        """Whether there is room for the numbers in the cells."""
+        return len(self.columns) <= _NUMBERED
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Quantity:
     Args:
         name: of the number.
         meaning: what it is, in a sentence.
-        middle: the number with the neutral colour, from all numbers.
+        middle: the number with the neutral colour, from all numbers; None of a logarithmic scale.
         least: the ends are at least so far from it.
         low: what a number below the middle means; empty where there are none.
         high: what one above it means.
@@ -35,7 +35,7 @@ class Quantity:
 
     name: str
     meaning: str
-    middle: Callable[[Sequence[float]], float]
+    middle: Callable[[Sequence[float]], float] | None
     least: float
     low: str
     high: str
@@ -83,8 +83,7 @@ def picture_of_layers(
     if quantity is None or not any(rows.values()):
         return None
     values = [value for found in rows.values() for _, value, _, _ in found]
-    middle = quantity.middle([value for value in values if math.isfinite(value)])
-    scale = Scale.of(values, middle, quantity.least)
+    scale = _scale(quantity, [value for value in values if math.isfinite(value)])
     grids = {}
     for label, found in rows.items():
         numbers = [
@@ -93,6 +92,12 @@ def picture_of_layers(
         ]
         grids[label] = layer_grid(numbers, scale)
     return Picture(quantity, scale, grids)
+
+
+def _scale(quantity: Quantity, values: Sequence[float]) -> Scale:
+    if quantity.middle is None:
+        return Scale.log_of(values)
+    return Scale.of(values, quantity.middle(values), quantity.least)
 
 
 def layer_rows(result: Result) -> list[_Row]:
@@ -152,11 +157,12 @@ def _quantity(result: Result) -> Quantity | None:
     if isinstance(result, ComparisonResult):
         return Quantity(
             "weights moved",
-            "The norm of the difference over the norm before; 1 is as much as all of it.",
-            lambda _: 0.0,
+            "The norm of the difference over the norm before: at 1, they moved by as much as "
+            "they were. The colours are logarithmic.",
+            None,
             0.0,
+            "unchanged",
             "",
-            "moved more",
         )
     if isinstance(result, Allocation):
         return Quantity(

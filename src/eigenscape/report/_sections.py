@@ -51,6 +51,7 @@ class Section:
         result: of which.
         said: its findings, where they do not stand first on the page.
         picture: of the whole result; empty where the picture of all layers has it.
+        folded: whether the picture is folded, since one picture of all layers says it in less.
         tables: heading to table.
         notes: remarks of the result.
     """
@@ -60,6 +61,7 @@ class Section:
     result: Result
     said: tuple[Said, ...]
     picture: Markup
+    folded: bool
     tables: Mapping[str, Table]
     notes: tuple[str, ...]
 
@@ -133,6 +135,7 @@ def section(page: Page, label: str, places: Places) -> Section:
         result=result,
         said=() if result is page.leading else places.said(result),
         picture=picture,
+        folded=len(rows) > _OPEN,
         tables=tables,
         notes=tuple(getattr(result, "notes", ())),
     )

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 MOST_ROWS = 600
 #: Of a table that is not of layers.
 MOST_OTHER_ROWS = 200
-#: Columns of a frame that name a layer.
-_NAMES = ("name", "layer")
+#: Rows beyond which a table that is not of layers is folded.
+_FOLDED = 12
 _LONGEST = 300
 
 
@@ -50,11 +50,13 @@ class Table:
         columns: of each row.
         rows: those that are shown.
         left_out: how many are not.
+        folded: it is long, and of numbers that a picture shows.
     """
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     left_out: int = 0
+    folded: bool = False
 
 
 def number(value: Any, digits: int = 2) -> str:
@@ -237,6 +239,7 @@ def frame_table(frame: pd.DataFrame, rows: Sequence[str] = ()) -> Table:
             for row, anchor in zip(shown, anchors, strict=False)
         ),
         max(0, len(frame) - most),
+        folded=not rows and len(frame) > _FOLDED,
     )
 
 
@@ -250,6 +253,8 @@ def _foreign(value: Any) -> Markup:
         return Markup("–")
     if isinstance(value, float):
         return Markup(escape(f"{value:.4g}"))
+    if type(value) is int and abs(value) >= 10_000:
+        return Markup(escape(number(value)))
     if isinstance(value, tuple | list):
         value = (
             shape(value) if all(isinstance(v, int) for v in value) else ", ".join(map(str, value))

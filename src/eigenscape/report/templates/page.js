@@ -59,7 +59,7 @@
 
   const filters = [];
   const filter = (before, items, what, folds = []) => {
-    if (items.length < 6) return;
+    if (items.length < 10) return;
     const line = make("div", "", { className: "find" });
     const input = make("input", "", { type: "search", placeholder: `Filter ${what}` });
     input.setAttribute("aria-label", `Filter ${what}`);
