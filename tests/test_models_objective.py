@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.func import functional_call
+from torch.nn.utils.parametrizations import orthogonal, weight_norm
 from torch.utils.data import DataLoader, TensorDataset
 
 from eigenscape.errors import InputError
@@ -98,6 +99,30 @@ def test_loaders_mappings_and_the_loss_of_the_model_itself():
     assert Objective(classifier(), CE, loader).value() == pytest.approx(wanted, rel=1e-14)
     keywords = Objective(Keywords(), None, [{"x": inputs, "labels": targets}])
     assert keywords.value() == pytest.approx(wanted, rel=1e-14)
+
+
+@pytest.mark.parametrize("wrap", [lambda layer: layer, weight_norm, orthogonal])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_module_in_two_places_is_evaluated_at_both_and_stays_as_found(wrap, dtype):
+    """torch.func.functional_call puts such a module back only under the first of its names."""
+    layer = wrap(nn.Linear(4, 4))
+    model = nn.Sequential(nn.Sequential(layer, nn.Tanh()), layer, nn.Linear(4, 3))
+    inputs, targets = data(dtype=torch.float32)
+    before = {name: (id(p), p.detach().clone()) for name, p in model.named_parameters()}
+    objective = Objective(model, CE, (inputs, targets), dtype=dtype)
+    point = objective.center + 0.1
+    moved = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in moved.parameters():
+            parameter += 0.1
+        expected = float(CE(moved(inputs), targets))
+    assert float(objective.value(point)) == pytest.approx(expected, rel=1e-5)
+    objective.hvp(torch.ones_like(objective.center))
+    after = {name: (id(p), p) for name, p in model.named_parameters()}
+    assert {name: one for name, (one, _) in after.items()} == {
+        name: one for name, (one, _) in before.items()
+    }
+    assert all(torch.equal(after[name][1], value) for name, (_, value) in before.items())
 
 
 def test_the_model_stays_as_found():

@@ -112,8 +112,9 @@ def run(args: argparse.Namespace) -> int:
     given = args.path or args.probe
     result = _of_given(args) if given else _of_twins(args, folder)
     if not result.around:
+        also = [text for text in result.sentences if text.startswith("Not examined: ")]
         for examined in result.examined.values():
-            check_examined(examined)
+            check_examined(examined, " ".join(also))
     result.save(targets["result.json"])
     write_page(checkup_page(result), targets["report.html"])
     _print(result, args.format, every=args.all)

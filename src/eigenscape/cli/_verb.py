@@ -351,8 +351,12 @@ def gate_labels(fail_on: str | None) -> set[str]:
     return wanted
 
 
-def check_examined(result: SpectraResult) -> None:
+def check_examined(result: SpectraResult, also: str = "") -> None:
     """Refuse a source without one layer that could be examined.
+
+    Args:
+        result: its examination.
+        also: what else could not be examined, in a sentence.
 
     Raises:
         InputError: with the reasons.
@@ -362,8 +366,8 @@ def check_examined(result: SpectraResult) -> None:
     reasons = Counter(item.reason for item in result.skipped).most_common(_REASONS)
     words = "; ".join(f"{count} × {reason}" for reason, count in reasons)
     raise InputError(
-        f"{result.source} has no layer that can be examined: {words}. "
-        "Try: the file that holds the weights"
+        f"{result.source} has no layer that can be examined: {words}. {also} ".rstrip()
+        + " Try: the file that holds the weights"
     )
 
 

@@ -47,7 +47,30 @@ def call_with(module: nn.Module, tensors: Mapping[str, Tensor], *args: Any, **kw
     >>> call_with(linear, {"weight": torch.tensor([[2.0]])}, torch.tensor([[3.0]]))
     tensor([[6.]])
     """
-    return functional_call(module, dict(tensors), args, kwargs)
+    return functional_call(module, _at_each_place(module, tensors), args, kwargs, tie_weights=False)
+
+
+def _at_each_place(module: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Name tensors once for every place that holds them: for each of two tied weights.
+
+    A module that is reached under two names is one place. torch's own ``tie_weights`` replaces it
+    once for each name and puts back only the first, so that the module stays changed.
+    """
+    groups: dict[str, list[str]] = {}  # name -> one name of each place that holds its tensor
+    places: dict[tuple[int, str], list[str]] = {}
+    tied: dict[int, list[str]] = {}
+    for path, owner in module.named_modules(remove_duplicate=False):
+        for leaf, held in (*owner._parameters.items(), *owner._buffers.items()):
+            if held is None:
+                continue
+            name, place = f"{path}.{leaf}" if path else leaf, (id(owner), leaf)
+            if place not in places:
+                places[place] = tied.setdefault(id(held), [])
+                places[place].append(name)
+            groups[name] = places[place]
+    return {
+        place: tensor for name, tensor in tensors.items() for place in groups.get(name, (name,))
+    }
 
 
 def check_arguments(
