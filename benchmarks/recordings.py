@@ -390,7 +390,7 @@ def allocation() -> Arrays:
     }
     found: dict[str, Any] = {}
     for name, options in asked.items():
-        result = allocate(spectrum, **options)
+        result = allocate(spectrum, **{"noise_aware": False, **options})
         found |= {f"{name}.budgets": list(result.layers.values()), f"{name}.total": result.total}
         if options["kind"] == "sparsity":
             found[f"{name}.pruned"] = list(result.entries_to_prune().values())

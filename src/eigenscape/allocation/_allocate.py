@@ -49,7 +49,7 @@ def allocate(
     weights: str | None = None,
     floor: float | None = None,
     cap: float | None = None,
-    noise_aware: bool = False,
+    noise_aware: bool | None = None,
     reference: bool = False,
     seed: int = 0,
     checkpoint: CheckpointLike | None = None,
@@ -71,16 +71,16 @@ def allocate(
             ``alphapruning``, ``alphalora``, ``owl``), or a control (``uniform``, ``reversed``,
             ``shuffled``, ``depth_ramp``). By default the method made for the kind.
         of: the rule whose scores a control assigns to other groups; by default that of the kind.
-        column: the field that is the metric; of a SpectraResult ``alpha_hill``, and with
-            ``noise_aware`` ``alpha_excess``, whose error alone was found both large enough for
-            layers that are equal and small enough to tell others apart; else ``alpha``.
+        column: the field that is the metric; of a SpectraResult ``alpha_excess``, whose error alone
+            was found both large enough for layers that are equal and small enough to tell others
+            apart (``alpha_hill`` without ``noise_aware``, and for ``log2``); else ``alpha``.
         group: what shares a budget: each ``matrix`` alone, a ``block`` by the mean of its metrics,
             or a ``kind``. By default as the method has it.
         weights: what counts in the total: ``"parameters"`` or, ``"plain"``, each group once.
         floor: the smallest budget (0 for sparsity, 1 for experts and ranks, 2 for bits).
         cap: the largest budget (0.99 for sparsity, 8 for bits).
         noise_aware: narrow the range by the share of the spread that the errors of the metric can
-            explain.
+            explain. None does so where every layer has an error, and not with ``reference``.
         reference: as the published code does it: sparsities not held below 1, experts rounded as in
             AlphaLoRA's repository, 1.5 for all layers that are equal under ``tb_linear``.
         seed: of the control ``shuffled``.
@@ -109,21 +109,24 @@ def allocate(
         seed=seed,
         settings=settings,
     )
-    metrics = read_metrics(metric, column, noise_aware=noise_aware)
+    metrics = read_metrics(metric, column, exponent=request.exponent)
     groups, notes = group_layers(metrics.layers, request.group)
     work = _Work(request, metrics, groups, [*metrics.notes, *notes])
     budgets, held, reached = work.budgets()
+    whole = request.kind.whole
     digest = weights_digest(open_checkpoint(checkpoint)) if checkpoint is not None else ""
     return Allocation(
         environment=Environment.capture(seed=seed if request.control == "shuffled" else None),
         kind=kind,
         metric=metrics.column,
         rule=request.asked,
-        settings=request.as_settings(),
-        rows=_rows(metrics, groups, budgets, held, whole=request.kind.whole),
+        settings=request.as_settings(noise_aware=work.share is not None),
+        rows=_rows(metrics, groups, budgets, held, whole=whole),
         target=work.target,
         total=reached,
         noise_share=work.share,
+        wide=work.wide(),
+        parameters_total=metrics.parameters_total,
         source=metrics.source,
         metric_hash=metric_digest(metrics.layers),
         weights_hash=digest,
@@ -141,24 +144,46 @@ class _Work:
         self.names = [group.name for group in groups]
         self.values = np.array([group.value for group in groups])
         self.share: float | None = None
+        self.unnarrowed: Array | None = None
         self.target = request.total
         self.weights = self._weights()
 
     def budgets(self) -> tuple[Array, Held, float]:
         """Return the budgets, which of them a limit holds back, and their total."""
-        scores = self._scores()
+        raw = self._scores()
+        self._see_noise()
+        if self.share is not None:
+            rule = self.request.rule
+            narrow = shrink(raw, rule.form, self.share) if self.share else neutral(rule, len(raw))
+            self.unnarrowed, raw = raw, narrow
+        found = self._shared(self._handed_out(raw))
+        if self.request.total is not None:
+            self._warn_beyond(found[0])
+        return found
+
+    def wide(self) -> tuple[float, float] | None:
+        """Return the ends of the budgets as they would be with noise left out of account."""
+        if self.unnarrowed is None:
+            return None
+        try:
+            budgets, _, _ = self._shared(self._handed_out(self.unnarrowed))
+        except InputError:  # scores of 0 reach less than the narrowed ones
+            return None
+        low, high = float(budgets.min()), float(budgets.max())
+        return (round(low), round(high)) if self.request.kind.whole else (low, high)
+
+    def _shared(self, scores: Array) -> tuple[Array, Held, float]:
+        """Share the total by some scores."""
         kind, asked = self.request.kind, self.request.total
         if asked is None:
             return self._without_total(scores)
         if self.request.reference and kind.adds_up:
             counts = reference_counts(scores, int(asked)).astype(float)
-            self._warn_beyond(counts)
             return counts, np.zeros(len(counts), bool), round(counts.sum())
         mean = asked / len(scores) if self._sums else asked
         budgets, held = self._filled(scores, mean)
         if kind.whole:
             budgets = self._whole(budgets, asked)
-        self._warn_beyond(budgets)
         reached = round(budgets.sum()) if self._sums else mean_of(budgets, self.weights)
         return budgets, held, reached
 
@@ -173,25 +198,25 @@ class _Work:
             [f"{n}: the rule {rule.name} needs {self.column} above {rule.above:g}" for n in low]
         )
         equal = all_equal(values)
-        self._see_noise()
         if equal and self.request.reference and rule.name == "linear":
             scores = np.full(len(values), self.request.settings["s2"])
-        elif equal or self.share == 0:
+        elif equal:
             scores = neutral(rule, len(values))
         else:
-            scores = shrink(
-                rule.scores(values, **self.request.settings), rule.form, self.share or 1
-            )
+            scores = rule.scores(values, **self.request.settings)
         if not np.isfinite(scores).all() or (rule.form != "shift" and not _steady(scores)):
             raise InputError(f"the rule {rule.name} overflows here. Try: choose smaller settings")
         if equal and len(values) > 1:
             self.notes.append(f"{self.column} is the same everywhere: budgets are equal")
-        if self.request.control is None:
-            return scores
-        return handed_out(scores, values, self.names, self.request.control, self.request.seed)
+        return scores
+
+    def _handed_out(self, scores: Array) -> Array:
+        control, seed = self.request.control, self.request.seed
+        return handed_out(scores, self.values, self.names, control, seed) if control else scores
 
     def _see_noise(self) -> None:
-        if not self.request.noise_aware:
+        wanted = self.request.noise_aware
+        if wanted is False:
             return
         unknown = [
             f"{group.name}: its {self.column} has no standard error, which noise_aware needs. "
@@ -199,6 +224,8 @@ class _Work:
             for group in self.groups
             if group.error is None
         ]
+        if unknown and wanted is None:
+            return
         raise_all(unknown)
         errors = np.array([group.error for group in self.groups], dtype=float)
         self.share = real_share(self.values, errors)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from eigenscape.allocation._allocation_findings import allocation_answer, allocation_findings
 from eigenscape.allocation._fill import largest_remainder
-from eigenscape.allocation._layers import LayerMetric, raise_all
+from eigenscape.allocation._layers import Group, LayerMetric, raise_all
 from eigenscape.allocation._request import KINDS
+from eigenscape.allocation._rules import beyond_noise
 from eigenscape.checkpoints import named_tensors
 from eigenscape.errors import InputError
 from eigenscape.results import Result
@@ -20,6 +22,8 @@ from eigenscape.results import Result
 if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
+
+    from eigenscape.results import Finding
 
 #: The parameter group of all parameters without a budget.
 _BASE = "base"
@@ -67,6 +71,8 @@ class Allocation(Result):
         target: the total that was asked for; None for factors without one.
         total: total of the budgets: their sum (experts, ranks), or their mean.
         noise_share: what the range was narrowed to; None if noise was not considered.
+        wide: the smallest and the largest budget without that; None if noise was not considered.
+        parameters_total: entries of all tensors of the network; None if they are not known.
         notes: remarks on the allocation.
         metric_hash: of the metric.
         weights_hash: of the checkpoint; empty if none was given.
@@ -74,7 +80,13 @@ class Allocation(Result):
     """
 
     schema: ClassVar[str] = "eigenscape.allocation/1"
-    also_written: ClassVar[tuple[str, ...]] = ("layers", "groups", "clipped")
+    also_written: ClassVar[tuple[str, ...]] = (
+        "layers",
+        "groups",
+        "clipped",
+        "told_apart",
+        "parameters_covered",
+    )
     kind: str
     rule: str
     settings: Mapping[str, bool | int | float | str | tuple[float, float] | None]
@@ -83,6 +95,8 @@ class Allocation(Result):
     target: int | float | None
     total: int | float
     noise_share: float | None = None
+    wide: tuple[int | float, int | float] | None = None
+    parameters_total: int | None = None
     notes: tuple[str, ...] = field(default=())
     metric_hash: str = ""
     weights_hash: str = ""
@@ -110,6 +124,42 @@ class Allocation(Result):
     def parameters(self) -> dict[str, int | None]:
         """The entries of each layer's weight, by name."""
         return {row.name: row.parameters for row in self.rows}
+
+    @property
+    def parameters_covered(self) -> int | None:
+        """The parameters that have a budget; None if a layer's are not known."""
+        sizes = [row.parameters for row in self.rows if row.parameters is not None]
+        return sum(sizes) if len(sizes) == len(self.rows) else None
+
+    @property
+    def told_apart(self) -> tuple[str, ...] | None:
+        """The groups whose metric differs from the mean of all by more than noise.
+
+        None where a layer has no standard error. Where all groups are equal, and their errors are
+        right, none is named in 95 % of the networks.
+        """
+        groups = self._metric_groups()
+        errors = [group.error for group in groups if group.error is not None]
+        if len(errors) < len(groups):
+            return None
+        apart = beyond_noise(np.array([group.value for group in groups]), np.array(errors))
+        return tuple(group.name for group, far in zip(groups, apart, strict=True) if far)
+
+    def _metric_groups(self) -> list[Group]:
+        members: dict[str, list[LayerMetric]] = {}
+        for row in self.rows:
+            members.setdefault(row.group, []).append(row.layer)
+        return [Group(name, tuple(layers)) for name, layers in members.items()]
+
+    @property
+    def answer(self) -> str:
+        """What was achieved, over which range and share, and whether noise explains the spread."""
+        return allocation_answer(self)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the metric tells apart, which limits hold, and what has no budget."""
+        return allocation_findings(self)
 
     def __getitem__(self, name: str) -> float:
         return self.layers[name]
@@ -250,6 +300,9 @@ def _out_of_range(allocation: Allocation) -> list[str]:
         for name, value in totals.items()
         if value is not None and not 0 <= value < math.inf
     ]
+    whole, held = allocation.parameters_total, allocation.parameters_covered
+    if whole is not None and whole < (held or 0):
+        problems.append(f"{held} parameters have a budget, of {whole} in all; expected no more")
     if allocation.noise_share is not None and not 0 <= allocation.noise_share <= 1:
         problems.append(f"noise_share is {allocation.noise_share:g}; expected 0 to 1")
     return problems

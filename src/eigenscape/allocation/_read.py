@@ -28,18 +28,25 @@ class Metrics:
         layers: one for each layer.
         source: where they come from.
         notes: what was left out, and where the errors come from.
+        parameters_total: entries of all tensors of the network; None if they are not known.
     """
 
     column: str
     layers: tuple[LayerMetric, ...]
     source: str = "a mapping"
     notes: tuple[str, ...] = ()
+    parameters_total: int | None = None
 
 
 def read_metrics(
-    source: MetricSource, column: str | None = None, *, noise_aware: bool = False
+    source: MetricSource, column: str | None = None, *, exponent: str = "alpha_hill"
 ) -> Metrics:
     """Return the metric of every layer, or raise an error that lists every problem.
+
+    Args:
+        source: the layers.
+        column: the field that is the metric; None for ``alpha`` of a table.
+        exponent: the metric of a SpectraResult, where ``column`` is None.
 
     Raises:
         InputError: no layers, a name twice, a layer without the metric, a value that is not a
@@ -49,7 +56,7 @@ def read_metrics(
     ['blocks.0', None]
     """
     if isinstance(source, SpectraResult):
-        metrics = _from_spectra(source, column or ("alpha_excess" if noise_aware else "alpha_hill"))
+        metrics = _from_spectra(source, column or exponent)
     elif isinstance(source, Mapping):
         metrics = _from_table({str(key): entry for key, entry in source.items()}, column or "alpha")
     else:
@@ -156,7 +163,9 @@ def _from_spectra(result: SpectraResult, column: str) -> Metrics:
         )
         for row in rows
     )
-    return Metrics(column, layers, result.source, tuple(notes))
+    held = sum(row.parameters for row in rows)  # a table may have been made without the total
+    whole = result.parameters_total if result.parameters_total >= held else None
+    return Metrics(column, layers, result.source, tuple(notes), whole)
 
 
 def _rank_of(row: LayerSpectrum) -> int:

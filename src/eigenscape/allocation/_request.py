@@ -105,7 +105,7 @@ class Request:
         floor: the smallest budget; minus infinity where there is none.
         cap: the largest; infinity where there is none.
         reference: as the published code does it.
-        noise_aware: narrow the range by the share of noise.
+        noise_aware: narrow the range by the share of noise; None where errors are known.
         seed: of the control ``shuffled``.
     """
 
@@ -120,10 +120,19 @@ class Request:
     floor: float
     cap: float
     reference: bool
-    noise_aware: bool
+    noise_aware: bool | None
     seed: int
 
-    def as_settings(self) -> dict[str, Any]:
+    @property
+    def exponent(self) -> str:
+        """The metric of a spectral examination, where none is named.
+
+        ``alpha_excess``, the one whose errors tell layers apart; ``alpha_hill`` where noise is not
+        considered, as the papers have it, or where the rule needs numbers above 1.
+        """
+        return "alpha_hill" if self.noise_aware is False or self.rule.above >= 1 else "alpha_excess"
+
+    def as_settings(self, *, noise_aware: bool) -> dict[str, Any]:
         """Return the request as the settings of a result; infinite limits are None."""
         control = {"of": self.rule.name} if self.control else {}
         seed = {"seed": self.seed} if self.control == "shuffled" else {}
@@ -134,7 +143,7 @@ class Request:
             "weights": self.weights,
             "floor": self.floor if math.isfinite(self.floor) else None,
             "cap": self.cap if math.isfinite(self.cap) else None,
-            "noise_aware": self.noise_aware,
+            "noise_aware": noise_aware,
             "reference": self.reference,
             **seed,
             "source": self.rule.source,
@@ -152,7 +161,7 @@ def make_request(
     floor: float | None,
     cap: float | None,
     reference: bool,
-    noise_aware: bool,
+    noise_aware: bool | None,
     seed: int,
     settings: Mapping[str, Any],
 ) -> Request:
@@ -193,7 +202,7 @@ def make_request(
         floor=-math.inf if low is None else float(low),
         cap=math.inf if high is None else float(high),
         reference=reference,
-        noise_aware=noise_aware,
+        noise_aware=False if reference and noise_aware is None else noise_aware,
         seed=seed,
     )
 

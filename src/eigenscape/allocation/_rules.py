@@ -90,6 +90,31 @@ def real_share(values: Array, errors: Array) -> float:
     return math.sqrt(max(0.0, 1 - quantile * float(np.mean(errors**2)) / variance))
 
 
+def beyond_noise(values: Array, errors: Array) -> NDArray[np.bool_]:
+    r"""Tell which estimates differ from the mean of all by more than their errors explain.
+
+    .. math:: |x_i - \bar x| > z \sqrt{e_i^2 (1 - 2 / n) + \textstyle\sum_j e_j^2 / n^2}
+
+    z is the normal quantile at which, of n equal ones, none is told apart with a probability of
+    95 % (Sidak 1967): 1.96 for one, 3.1 for thirty.
+
+    Args:
+        values: (n,) the estimates.
+        errors: (n,) their standard errors.
+
+    >>> beyond_noise(np.array([2.0, 2.1, 1.9, 4.0]), np.full(4, 0.2)).tolist()
+    [False, False, False, True]
+    """
+    from scipy.special import ndtri
+
+    count = len(values)
+    quantile = float(ndtri((1 + CONFIDENCE ** (1 / count)) / 2))
+    variance = errors**2 * (1 - 2 / count) + float((errors**2).sum()) / count**2
+    away = np.abs(values - values.mean())
+    rounding = _EQUAL * np.abs(values).max(initial=0.0)
+    return np.asarray(away > quantile * np.sqrt(np.maximum(variance, 0.0)) + rounding)
+
+
 def all_equal(values: Array) -> bool:
     """Tell whether a metric says nothing: one group, or values equal to rounding."""
     return bool(np.ptp(values) <= _EQUAL * np.abs(values).max())

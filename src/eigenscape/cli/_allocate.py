@@ -84,7 +84,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--column",
         metavar="NAME",
-        help="the metric [alpha_hill, or alpha_excess with --noise-aware; alpha in JSON]",
+        help="the metric [alpha_excess, or alpha_hill with --no-noise-aware; alpha in JSON]",
     )
     group.add_argument(
         "--group",
@@ -102,7 +102,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--cap", type=Number(), metavar="X", help="the largest budget [the kind's]")
     group.add_argument(
-        "--noise-aware", action="store_true", help="narrow the range by the share that can be noise"
+        "--noise-aware",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="narrow the range by the share that can be noise [where errors are known]",
     )
     group.add_argument(
         "--reference", action="store_true", help="as the published code: no cap, its own rounding"

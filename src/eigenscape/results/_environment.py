@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 
+#: The options whose values are folders that a command writes to.
+_FOLDERS = ("--out", "--run")
 _PACKAGES = ("eigenscape", "torch", "numpy", "scipy")
 
 
@@ -48,6 +51,27 @@ class Environment:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
+    def again(self, *words: str) -> str:
+        """Return the command with other words at its end, and without its folders.
+
+        Of a word that is given twice the last one counts, so that ``again("--radius", "0.3")`` is
+        the same work at another radius. Folders stay as they are: neither results (``--out``) nor
+        finished parts (``--run``) are mixed. Empty if it was called as a library.
+
+        >>> Environment(command="eigenscape landscape --out here --steps 9").again("--radius", "1")
+        'eigenscape landscape --steps 9 --radius 1'
+        """
+        if self.command == "python":
+            return ""
+        kept: list[str] = []
+        given = iter(shlex.split(self.command))
+        for word in given:
+            if word in _FOLDERS:
+                next(given, None)
+            elif not word.startswith(tuple(f"{name}=" for name in _FOLDERS)):
+                kept.append(word)
+        return shlex.join([*kept, *words])
+
 
 @lru_cache(maxsize=1)  # reading package metadata takes milliseconds
 def _versions() -> dict[str, str]:
@@ -62,4 +86,4 @@ def _versions() -> dict[str, str]:
 
 def _command() -> str:
     name = sys.argv[0].replace("\\", "/").rsplit("/", 1)[-1] if sys.argv else ""
-    return " ".join(["eigenscape", *sys.argv[1:]]) if name.startswith("eigenscape") else "python"
+    return shlex.join(["eigenscape", *sys.argv[1:]]) if name.startswith("eigenscape") else "python"
