@@ -438,7 +438,7 @@ def test_an_examination_with_its_weights():
     weights = {f"{n}.weight": torch.randn(32, w) for n, w in (("a", 32), ("b", 64), ("c", 48))}
     spectra = analyze(weights)
     result = allocate(spectra, kind="sparsity", total=0.5, checkpoint=weights)
-    assert result.metric == "alpha_hill"
+    assert result.metric == "alpha_excess"
     assert result.parameters == {"a": 1024, "b": 2048, "c": 1536}
     assert len(result.weights_hash) == 32
     again = allocate(
@@ -449,8 +449,8 @@ def test_an_examination_with_its_weights():
     other = allocate(spectra, kind="sparsity", total=0.5, checkpoint=weights)
     assert other.weights_hash != result.weights_hash
     assert other.metric_hash == result.metric_hash
-    excess = allocate(spectra, column="alpha_excess")
-    assert excess.metric_hash != result.metric_hash
+    hill = allocate(spectra, column="alpha_hill")
+    assert hill.metric_hash != result.metric_hash
 
 
 @pytest.mark.parametrize("count", [3, 60])

@@ -52,9 +52,13 @@ def test_sparsity_as_json(capsys, metric):
 
 def test_experts_as_a_table(capsys, metric):
     code, out, err = run(capsys, "experts", metric, "--total", "160", "--beta", "2.5")
-    assert code == 0
+    assert (code, err) == (0, "")
     assert "blocks.2.fc" in out
-    assert "160, 160 asked for" in err
+    words = " ".join(out.split())
+    assert words.startswith(
+        "Experts by alphalora: achieved 160 (target 160) in sum, 17 to 96 over 3 blocks, in 300 "
+        "parameters; alpha has no standard errors, so whether its spread is noise is not known."
+    )
 
 
 @pytest.mark.parametrize("kind", ["ranks", "bits"])
@@ -75,8 +79,12 @@ def test_learning_rates_of_a_checkpoint(capsys, model, tmp_path):
     assert data["layers"].keys() == {"a", "b"}
     assert len(data["weights_hash"]) == 32
     assert json.loads((tmp_path / "out" / "allocation.json").read_text()) == data
-    assert "wrote" in err
-    assert run(capsys, *words)[0] == 0  # its own file may be written again
+    assert data["answer"].startswith("Learning-rate factors by tb_sigmoid: achieved ")
+    assert "in 7,168 of 7,232 parameters (99.1 %)" in data["answer"]
+    assert err.count("wrote") == 3
+    assert "alpha_excess" in (tmp_path / "out" / "allocation.svg").read_text()
+    assert "<svg" in (tmp_path / "out" / "report.html").read_text()
+    assert run(capsys, *words)[0] == 0  # its own files may be written again
 
 
 @pytest.mark.parametrize("form", ["csv", "md", "table"])
@@ -114,9 +122,26 @@ def test_options_reach_the_allocation(capsys, metric):
 
 
 def test_noise_of_a_checkpoint(capsys, model):
-    code, _, err = run(capsys, "lr", model, "--noise-aware", "--column", "alpha_excess")
+    code, out, err = run(capsys, "lr", model)
     assert code == 0
-    assert "the range is narrowed to" in err
+    assert "the range is narrowed to 0 of its width" in err
+    assert "noise can explain all of the spread of alpha_excess" in " ".join(out.split())
+    code, out, err = run(capsys, "lr", model, "--no-noise-aware")
+    assert (code, err.count("narrowed")) == (0, 0)
+    assert "alpha_hill tells 0 of 2 layers apart" in " ".join(out.split())
+
+
+def test_a_layer_that_is_not_finite_is_named_and_can_be_left_out(capsys, tmp_path):
+    torch.manual_seed(0)
+    weights = {f"{name}.weight": torch.randn(48, 48) for name in "abc"}
+    weights["b.weight"][3, 3] = torch.nan
+    path = save_checkpoint(weights, tmp_path / "nan.safetensors")
+    code, out, err = run(capsys, "lr", path)
+    assert (code, out) == (2, "")
+    assert "b: alpha_excess is missing or not a finite number. Try: leave the layer out" in err
+    code, out, _ = run(capsys, "lr", path, "--exclude", "b", "--format", "json")
+    assert (code, list(json.loads(out)["layers"])) == (0, ["a", "c"])
+    assert json.loads(out)["parameters_total"] == 3 * 48 * 48
 
 
 @pytest.mark.parametrize(
@@ -125,7 +150,7 @@ def test_noise_of_a_checkpoint(capsys, model):
         (("sparsity", "METRIC", "--sparsity", "1.2"), "at most 1"),
         (("sparsity", "METRIC"), "needs a total"),
         (("experts", "METRIC", "--total", "2"), "cannot be reached"),
-        (("lr", "METRIC", "--rule", "nope"), "known: tb_linear"),
+        (("lr", "METRIC", "--rule", "nope"), "expected one of tb_linear"),
         (("lr", "METRIC", "--s", "high"), "--s expects a number"),
         (("lr", "METRIC", "--rule", "tb_sigmoid", "--s", "1,2,3"), "a pair of them"),
         (("lr", "nowhere.json"), "cannot read nowhere.json"),

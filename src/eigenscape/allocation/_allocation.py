@@ -136,7 +136,7 @@ class Allocation(Result):
         """The groups whose metric differs from the mean of all by more than noise.
 
         None where a layer has no standard error. Where all groups are equal, and their errors are
-        right, none is named in 95 % of the networks.
+        right, none is named in 95 % of the networks or more.
         """
         groups = self._metric_groups()
         errors = [group.error for group in groups if group.error is not None]

@@ -91,8 +91,8 @@ def _noise(allocation: Allocation) -> str:
     if allocation.noise_share == 1:
         return f"noise explains nothing of the spread of {metric}"
     return (
-        f"the spread of {metric} is beyond noise, and the range is narrowed to "
-        f"{100 * allocation.noise_share:.3g} % for what can be"
+        f"noise can explain a part of the spread of {metric}, so the range is narrowed to "
+        f"{100 * allocation.noise_share:.3g} %"
     )
 
 
@@ -105,8 +105,8 @@ def _told_apart(allocation: Allocation) -> Finding | None:
             text=f"{metric} has no standard errors: budgets spread over their full range, also "
             "where layers differ by nothing but noise.",
             basis="measurement",
-            todo='Give "error" fields (the standard deviation over training seeds), or allocate '
-            "from the checkpoint itself",
+            todo='Give "error" fields (the standard deviation over training seeds), or use '
+            "alpha_excess of a checkpoint",
         )
     count, groups = len(allocation.groups), _groups(allocation)
     text = f"{metric} tells {len(apart)} of {count} {groups} apart from their mean"
@@ -118,16 +118,15 @@ def _told_apart(allocation: Allocation) -> Finding | None:
             todo="Narrow the range by what can be noise" if len(apart) < count else "",
             command=_again(allocation, "--noise-aware") if len(apart) < count else "",
         )
-    if allocation.wide is None:
+    if allocation.wide is None or allocation.noise_share == 1:
         return Finding(text=f"{text}.", basis="measurement")
     wide = " to ".join(map(_figure, allocation.wide))
-    again = _again(allocation, "--no-noise-aware", "--column", metric)
+    now = "they are equal now" if low == high else f"now they spread from {low} to {high}"
     return Finding(
-        text=f"{text}; with noise_aware=False the budgets would spread from {wide}, now from {low} "
-        f"to {high}.",
+        text=f"{text}; with noise_aware=False the budgets would spread from {wide}, {now}.",
         basis="measurement",
-        todo="Compare both on held-out data, if a spread is wanted" if wide else "",
-        command=again,
+        todo="Compare both on held-out data before you rely on either",
+        command=_again(allocation, "--no-noise-aware", "--column", metric),
     )
 
 

@@ -211,7 +211,7 @@ def _problems(metrics: Metrics) -> list[str]:
         if not math.isfinite(layer.value):
             problems.append(
                 f"{layer.name}: {column} is missing or not a finite number. "
-                "Try: leave the layer out, or measure it"
+                "Try: leave the layer out (--exclude), or measure it"
             )
         elif layer.value <= 0 and _is_exponent(column):
             problems.append(f"{layer.name}: {column} is {layer.value:g}; expected more than 0")

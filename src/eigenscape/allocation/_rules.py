@@ -96,7 +96,7 @@ def beyond_noise(values: Array, errors: Array) -> NDArray[np.bool_]:
     .. math:: |x_i - \bar x| > z \sqrt{e_i^2 (1 - 2 / n) + \textstyle\sum_j e_j^2 / n^2}
 
     z is the normal quantile at which, of n equal ones, none is told apart with a probability of
-    95 % (Sidak 1967): 1.96 for one, 3.1 for thirty.
+    95 % or more (Sidak 1967): 1.96 for one, 3.1 for thirty.
 
     Args:
         values: (n,) the estimates.

@@ -13,6 +13,7 @@ from eigenscape.cli._verb import (
     add_verb,
     note,
     own_file,
+    save_picture,
     spectra_options,
 )
 from eigenscape.errors import InputError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from eigenscape.allocation import Allocation
     from eigenscape.cli._verb import Verbs
 
+_FILES = ("allocation.json", "allocation.svg", "report.html")
 _KINDS = ("lr", "sparsity", "experts", "ranks", "bits")
 _SETTINGS = {
     "s1": "of tb_linear and tb_step: the smallest factor [0.5]",
@@ -117,14 +119,24 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Allocate and print; with ``--out`` write ``allocation.json`` too."""
-    target = own_file(args.out, "allocation.json", args.path) if args.out else None
+    """Allocate and print; with ``--out`` write the allocation, its page and its picture."""
+    files = [own_file(args.out, name, args.path) for name in _FILES] if args.out else []
     allocation = _allocate_table(args) if _is_table(args.path) else _allocate_checkpoint(args)
-    if target is not None:
-        allocation.save(target)
-        note(f"wrote {target}", quiet=args.quiet)
+    if files:
+        _write(allocation, *files)
     _print(allocation, args)
+    for path in files:
+        note(f"wrote {path} ({path.stat().st_size / 1e3:.0f} kB)", quiet=args.quiet)
     return 0
+
+
+def _write(allocation: Allocation, json_file: Path, picture: Path, page: Path) -> None:
+    from eigenscape.report import Page, write_page
+
+    allocation.save(json_file)
+    save_picture(allocation, picture)
+    title = f"Allocation of {allocation.kind} for {allocation.source}"
+    write_page(Page(title, {"allocation": allocation}), page)
 
 
 def _is_table(path: str) -> bool:
@@ -177,21 +189,17 @@ def _strength(text: str) -> float | tuple[float, ...]:
 
 
 def _print(allocation: Allocation, args: argparse.Namespace) -> None:
-    from eigenscape.cli._tables import print_frame, print_json
+    from eigenscape.cli._tables import print_answer, print_frame, print_json
 
     if args.format == "json":
         print_json(allocation.to_dict())
         return
+    if args.format != "csv":
+        print_answer(allocation)
     table = allocation.frame()
     if args.format != "csv":
         idle = ["block"] if table["clipped"].any() else ["block", "clipped"]
         table = table.drop(columns=idle).dropna(axis="columns", how="all")
     print_frame(table, args.format)
-    asked = "" if allocation.target is None else f", {allocation.target:g} asked for"
-    meaning = "sum" if allocation.kind in ("experts", "ranks") else "mean"
-    note(
-        f"{allocation.kind} by {allocation.rule}: {meaning} {allocation.total:.10g}{asked}",
-        quiet=args.quiet,
-    )
     for line in allocation.notes:
         note(f"note: {line}", quiet=args.quiet)
