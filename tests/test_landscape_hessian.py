@@ -214,16 +214,18 @@ def test_the_rest_lies_within_its_bounds(which):
 def test_the_recurrence_says_whether_its_eigenvalue_is_repeated(which, copies):
     sign = -1 if which == "smallest" else 1
     values = sign * np.concatenate([np.ones(copies), np.linspace(-0.5, 0.9, 2000)])
+    excluded = 0
     for seed in range(10):
         how = {"which": which, "method": "recurrence", "seed": seed}
         found = top_eigenpairs(diagonal(values), checks=60, **how)
         assert found.settled or copies == 2  # then it ends as soon as the copy shows
         ends = [sign * end for end in found.rest]
-        assert (max(ends) < 1 - 1e-3) == (copies == 1)
-        assert max(ends) >= 0.9 or copies == 2
+        excluded += max(ends) < 1 - 1e-3
+        assert max(ends) >= 0.9
         blind = top_eigenpairs(diagonal(values), **how)
         assert max(sign * end for end in blind.rest) >= 1
         assert blind.products < found.products
+    assert excluded == 10 if copies == 1 else excluded <= 1  # wrongly, in 1 % of all cases
 
 
 def test_bounds_hold_as_often_as_they_say():

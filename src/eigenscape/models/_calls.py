@@ -136,7 +136,7 @@ def _integer(tensor: Tensor) -> bool:
 
 def default_forward(loss: Loss | None) -> Forward:
     """Return how a batch is evaluated by default."""
-    return _forward_keywords if loss is None else _forward_pair
+    return forward_keywords if loss is None else _forward_pair
 
 
 def _forward_pair(model: nn.Module, batch: Batch) -> Any:
@@ -149,7 +149,17 @@ def _forward_pair(model: nn.Module, batch: Batch) -> Any:
     return model(batch[0]), batch[1]
 
 
-def _forward_keywords(model: nn.Module, batch: Batch) -> Any:
+def forward_keywords(model: nn.Module, batch: Batch) -> Any:
+    """Return the loss that a model answers with to keywords, as in transformers."""
+    return own_answer(model, batch)[0]
+
+
+def own_answer(model: nn.Module, batch: Batch) -> tuple[Any, Any]:
+    """Return the loss and the logits (None without any) that a model answers with to keywords.
+
+    Raises:
+        InputError: the batch is no mapping, or the answer has no loss.
+    """
     if not isinstance(batch, Mapping):
         raise InputError(
             f"there is no loss and a batch is a {type(batch).__name__}; expected a mapping that "
@@ -163,14 +173,16 @@ def _forward_keywords(model: nn.Module, batch: Batch) -> Any:
             f"the model answered with a {type(answer).__name__} that has no loss. Try: put the "
             "labels into the batch, or give forward=lambda model, batch: the scalar loss"
         )
-    return loss
+    return loss, _part(answer, "logits")
 
 
 def loss_part(answer: Any) -> Any:
     """Return the loss that a model answers with, an entry or an attribute; None without one."""
-    if isinstance(answer, Mapping):
-        return answer.get("loss")
-    return getattr(answer, "loss", None)
+    return _part(answer, "loss")
+
+
+def _part(answer: Any, name: str) -> Any:
+    return answer.get(name) if isinstance(answer, Mapping) else getattr(answer, name, None)
 
 
 def next_tokens(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -10,7 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from eigenscape.errors import EigenscapeError, InputError
-from eigenscape.models._calls import Bound, Loss, call_with, doubled, fresh, scalar
+from eigenscape.models._calls import (
+    Bound,
+    Loss,
+    call_with,
+    doubled,
+    forward_keywords,
+    fresh,
+    own_answer,
+    scalar,
+)
 from eigenscape.models._data import Data
 from eigenscape.models._modes import BatchNormPolicy, batch_norms, evaluating
 from eigenscape.models._nested import Batch
@@ -78,21 +87,41 @@ class Evaluation:
         """Return the parameters at points, as :meth:`tensors` names them."""
         return {f"model.{name}": part for name, part in self.space.split(points).items()}
 
+    def tensors_of(self, parts: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Return :meth:`tensors` of points that are cut into the parts of each parameter."""
+        shaped = {f"model.{name}": part for name, part in self.space.shaped(parts).items()}
+        return self._unwritten({**self.fixed, **shaped})
+
     def answer(self, tensors: Mapping[str, Tensor], batch: Batch, index: int = 0) -> Any:
         """Return what ``forward`` gives for one batch and one model's tensors.
 
         Raises:
             InputError: the model failed; its own error is the cause.
         """
+        return self._answer(self._bound, tensors, batch, index)
+
+    @property
+    def answers_itself(self) -> bool:
+        """Whether the loss is the one that the model answers with."""
+        return self._bound.answer is forward_keywords
+
+    def own_answer(
+        self, tensors: Mapping[str, Tensor], batch: Batch, index: int = 0
+    ) -> tuple[Tensor, Any]:
+        """Return the loss and the logits of a model that :attr:`answers_itself`."""
+        loss, logits = self._answer(Bound(self.model, own_answer), tensors, batch, index)
+        return scalar(loss, index), logits
+
+    def _answer(self, bound: Bound, tensors: Mapping[str, Tensor], batch: Batch, index: int) -> Any:
         try:
-            return call_with(self._bound, dict(tensors), batch)
+            return call_with(bound, dict(tensors), batch)
         except EigenscapeError:
             raise
         except Exception as error:
             if "does not require grad" in str(error) and not torch.is_grad_enabled():
                 self._graph = True  # such as a loss with derivatives in its inputs
                 with torch.enable_grad():
-                    return self.answer(tensors, batch, index)
+                    return self._answer(bound, tensors, batch, index)
             said = " ".join(str(error).split())
             raise InputError(
                 f"the model failed on batch {index} with {type(error).__name__}: {said[:400]}. "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import Any, Literal, TypeVar, get_args
 
 import torch
@@ -254,12 +253,11 @@ class Objective(Views):
                 f"k = {len(rows)} and P = {self.space.count}"
             )
         spread = vectors.to(self.device, self.dtype).expand(len(rows), *vectors.shape[-2:])
-        product = _derivatives.PRODUCTS[kind]
         own = iter(spread)
         return self._each(
             rows,
-            lambda: product(self, list(spread.unbind(dim=1)), rows),
-            lambda network, row: product(network, list(next(own)), row).T,
+            lambda: _derivatives.products(self, list(spread.unbind(dim=1)), rows, kind),
+            lambda network, row: _derivatives.products(network, list(next(own)), row, kind).T,
         )
 
     def slopes(
@@ -293,7 +291,7 @@ class Objective(Views):
         losses, slopes = zip(*found, strict=True)
         return torch.stack(losses), torch.stack(slopes)
 
-    def operator(self, kind: Matrix = "hessian") -> Callable[[Tensor], Tensor]:
+    def operator(self, kind: Matrix = "hessian") -> _derivatives.Operator:
         """Return a function that multiplies vectors of one model, as :meth:`hvp` does.
 
         Many products at the center: on a single batch they share one forward and one first backward
@@ -308,9 +306,7 @@ class Objective(Views):
         if kind not in MATRICES:
             raise InputError(f"matrix is {kind!r}; expected one of {', '.join(MATRICES)}")
         self._point(None)
-        if self.data.batches == 1 and self.batch_norm != "recompute":
-            return _derivatives.HeldGraph(self, kind)
-        return partial(self.hvp, kind=kind)
+        return _derivatives.Operator(self, kind)
 
     # ------------------------------------------------------------------ one model
 
@@ -350,8 +346,9 @@ class Objective(Views):
                 convex in the outputs.
 
         Raises:
-            InputError: vectors of another shape; or, for ``"ggn"``, ``forward`` returns the loss
-                alone, so that the outputs are not known.
+            InputError: vectors of another shape; or, for ``"ggn"``, the loss is no known function
+                of outputs: ``forward`` returns the loss alone, or the model answers with a loss
+                that is not the mean cross-entropy of its labels.
         """
         count = self.space.count
         if vectors.ndim not in (1, 2) or vectors.shape[0] != count:
@@ -360,7 +357,7 @@ class Objective(Views):
                 f"({count}, m)"
             )
         columns = list(vectors.reshape(count, -1).to(self.device, self.dtype).T)
-        found = _derivatives.PRODUCTS[kind](self, columns, self._point(point))
+        found = _derivatives.products(self, columns, self._point(point), kind)
         return found.reshape(vectors.shape)
 
     # ------------------------------------------------------------------ inside

@@ -111,10 +111,13 @@ class ParameterSpace:
                 f"a point has the shape {tuple(points.shape)}; expected (..., {self.count}), one "
                 "coordinate for each number in the parameters that are moved"
             )
-        lead, parts = points.shape[:-1], {}
-        for name, shape, part in zip(
-            self.names, self.shapes, torch.split(points, list(self.sizes), dim=-1), strict=True
-        ):
+        return self.shaped(torch.split(points, list(self.sizes), dim=-1))
+
+    def shaped(self, cut: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Return the parts ``(..., size)`` of each parameter, each ``(..., *shape)``."""
+        parts = {}
+        for name, shape, part in zip(self.names, self.shapes, cut, strict=True):
+            lead = part.shape[:-1]
             if name in self.complex_names:
                 odd = part.storage_offset() % 2 or any(step % 2 for step in part.stride()[:-1])
                 aligned = part.clone() if odd else part

@@ -35,6 +35,7 @@ class Curvature:
     Attributes:
         count: the number of rows P.
         dtype: in which the model is evaluated.
+        batches: how many there are.
         products: matrix-vector products so far.
 
     Raises:
@@ -52,6 +53,7 @@ class Curvature:
             objective.dtype,
         )
         self.precision = torch.finfo(objective.dtype).eps
+        self.batches = objective.data.batches
         self.products = 0
         if checked and objective not in _SYMMETRIC[matrix]:
             generator = torch.Generator().manual_seed(0)
@@ -71,15 +73,18 @@ class Curvature:
         self.products += 1 if vectors.ndim == 1 else vectors.shape[1]
         return _finite(answer)
 
-    def plain(self, vector: Tensor) -> Tensor:
-        """Return the product with one vector ``(P,)`` in the precision of the model.
+    def parts(self, vector: Tensor) -> list[Tensor]:
+        """Return the product with one vector ``(P,)`` in pieces, in the precision of the model.
 
         Raises:
             InputError: a product that is not finite.
         """
         self.products += 1
-        direct = getattr(self._product, "plain", None)
-        return _finite(direct(vector) if direct else self._product(vector).to(self.dtype))
+        return [_finite(part) for part in self._product.parts(vector)]
+
+    def slope(self) -> list[Tensor]:
+        """Return the gradient at the center in such pieces; it is not counted."""
+        return self._product.slope()
 
     def dense(self) -> Tensor:
         """Return the whole matrix ``(P, P)``, symmetric to rounding; P products."""

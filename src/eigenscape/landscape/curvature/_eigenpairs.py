@@ -83,10 +83,12 @@ def top_eigenpairs(
     whole matrix is diagonalised.
 
     Where such a basis of 2k + 12 vectors in float64 would take more than 2 GiB (P above 19 million
-    for one eigenvalue) and one eigenvalue is wanted, the three-term recurrence finds it without a
-    basis: nine vectors in the model's precision, each product made twice, and a search for
-    repeated eigenvalues only if ``checks`` asks for it. Several eigenvalues keep their basis, if
-    memory holds it.
+    for one eigenvalue) and one eigenvalue is wanted, locally optimal conjugate gradients (Knyazev
+    2001) find it by a three-term recurrence without a basis: four vectors in the model's precision,
+    the gradient and a random vector for a start, one product a step and one for the residual, and a
+    search for repeated eigenvalues only if ``checks`` asks for it. For an eigenvalue close to
+    others it takes more products than a basis does. Several eigenvalues keep their basis, if memory
+    holds it.
 
     Args:
         objective: the loss around its center.
