@@ -11,6 +11,7 @@ ones, twenty times as many.
 
 import os
 import random
+from importlib.util import find_spec
 
 import pytest
 from hypothesis import settings
@@ -21,6 +22,19 @@ for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB_MAXIMUM"):
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=100)
 settings.register_profile("explore", deadline=None, max_examples=2000, print_blob=True)
 settings.load_profile("repeatable")
+
+
+#: Pages whose examples need an extra, and those that train for more than a few seconds.
+collect_ignore = [] if find_spec("gguf") else ["docs/gguf.md"]
+SLOW_PAGES = ("gallery.md",)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Pages have no place for marks."""
+    for item in items:
+        if item.path.name in SLOW_PAGES:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)

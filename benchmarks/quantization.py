@@ -1,7 +1,7 @@
 """What quantization to GGUF does to the metrics of a layer table, and what reading a file costs.
 
     python benchmarks/quantization.py metrics DATA [SMOLLM2]   # DATA: the folder of real data
-    python benchmarks/quantization.py file OUT.gguf FOLDER     # the file, and the folder made from it
+    python benchmarks/quantization.py file OUT.gguf FOLDER     # the folder was made from the file
 
 ``metrics`` quantizes networks that are stored in float32 with the package gguf, reads the files
 back, and prints how far each metric moved, beside the metric's own interval. SMOLLM2 is a folder
@@ -113,19 +113,19 @@ def metrics(data, smollm2=None):
             kind: sum(bool(row.layer.encoding) for row in after)
             for kind, (_, after) in found.items()
         }
-        print(f"{'':<24}" + "".join(f"{kind:>18}" for kind in KINDS))
-        print(f"{'layers quantized':<24}" + "".join(f"{layers[kind]:>18}" for kind in KINDS))
+        print(f"{'':<24}" + "".join(f"{kind:>20}" for kind in KINDS))
+        print(f"{'layers quantized':<24}" + "".join(f"{layers[kind]:>20}" for kind in KINDS))
         for metric, how in METRICS.items():
             line = f"{metric + (', share' if how == 'share' else ''):<24}"
             for old, new in found.values():
                 moved = changed(old, new, metric)
-                line += f"{f'{np.median(moved):.3g} ({max(moved):.3g})' if moved else '-':>18}"
+                line += f"{f'{np.median(moved):.2g} ({max(moved):.2g})' if moved else '-':>20}"
             print(line)
         for what in ("alpha_hill", "alpha_ks", "label"):
             line = f"{what + (' kept' if what == 'label' else ' in interval'):<24}"
             for old, new in found.values():
                 kept = within(old, new)[what]
-                line += f"{f'{sum(kept)} of {len(kept)}' if kept else '-':>18}"
+                line += f"{f'{sum(kept)} of {len(kept)}' if kept else '-':>20}"
             print(line)
 
 
@@ -151,7 +151,7 @@ def file(path, folder):
     print(f"{len(same)} of {len(theirs)} tensors of {folder} are equal to the bit")
     start = time.perf_counter()
     states = compare(path, folder).summary["states"]
-    print(f"compare: {states}, {time.perf_counter() - start:.0f} s, peak {_peak()}")
+    print(f"compare: {states}, {time.perf_counter() - start:.0f} s")
 
 
 def _bits(tensor):
