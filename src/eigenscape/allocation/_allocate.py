@@ -67,7 +67,8 @@ def allocate(
         total: total of the budgets: the mean factor, the sparsity of all parameters, the sum of
             the experts or ranks, the mean bits of a parameter. Groups count once.
         rule: a formula (``linear``, ``sqrt``, ``log2``, ``step``, ``sigmoid``, ``multiplicative``,
-            ``additive``, ``power``), the method of a paper (``tb_linear`` ... ``tb_sigmoid``,
+            ``additive``, ``power``; of sparsities also ``density``, whose metric is what stays, and
+            ``given``, whose metric is the budget), the method of a paper (``tb_linear`` ... ``tb_sigmoid``,
             ``alphapruning``, ``alphalora``, ``owl``), or a control (``uniform``, ``reversed``,
             ``shuffled``, ``depth_ramp``). By default the method made for the kind.
         of: the rule whose scores a control assigns to other groups; by default that of the kind.
@@ -262,10 +263,10 @@ class _Work:
         return budgets, held, mean_of(budgets, self.weights)
 
     def _filled(self, scores: Array, mean: float) -> tuple[Array, Held]:
-        request, bits = self.request, self.request.kind.name == "bits"
+        request, whole = self.request, self._whole_share
         low, high = request.floor, self._caps()
-        if bits:  # the rule sets the share of the bits that is saved
-            low, high, mean = (1 - end / FULL_BITS for end in (request.cap, low, mean))
+        if whole:  # the rule sets the share that is the rest of it
+            low, high, mean = (1 - end / whole for end in (request.cap, low, mean))
         additive = request.rule.form == "shift"
         weights = self.weights
         if request.reference and additive:  # OWL's code takes the plain mean over blocks
@@ -274,7 +275,14 @@ class _Work:
         if not ends[0] - _ROUNDING <= mean <= ends[1] + _ROUNDING:
             raise self._unreachable(ends)
         budgets, held = fill(scores, weights, mean, additive=additive, floor=low, cap=high)
-        return (FULL_BITS * (1 - budgets) if bits else budgets), held
+        return (whole * (1 - budgets) if whole else budgets), held
+
+    @property
+    def _whole_share(self) -> float | None:
+        """What budget and score share between them: bits kept and saved, zeros and density."""
+        if self.request.kind.name == "bits":
+            return FULL_BITS
+        return 1.0 if self.request.rule.kept else None
 
     def _caps(self) -> float | Array:
         """The largest budgets: of ranks, no more than a layer's own matrix can have."""
@@ -294,8 +302,9 @@ class _Work:
 
     def _unreachable(self, ends: tuple[float, float]) -> InputError:
         request, count = self.request, len(self.names)
-        if request.kind.name == "bits":
-            ends = (FULL_BITS * (1 - ends[1]), FULL_BITS * (1 - ends[0]))
+        whole = self._whole_share
+        if whole:
+            ends = (whole * (1 - ends[1]), whole * (1 - ends[0]))
         low, high = (max(0.0, end) * count for end in ends) if self._sums else ends
         upto = f"from {low:g} to {high:g}" if math.isfinite(high) else f"from {low:g} upwards"
         own = " and the layers' own sizes" if isinstance(self._caps(), np.ndarray) else ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from eigenscape.allocation._allocation_findings import allocation_answer, allocation_findings
-from eigenscape.allocation._fill import largest_remainder
+from eigenscape.allocation._fill import largest_remainder, weighted_remainder
 from eigenscape.allocation._layers import Group, LayerMetric, raise_all
 from eigenscape.allocation._request import KINDS
 from eigenscape.allocation._rules import beyond_noise
@@ -197,6 +197,34 @@ class Allocation(Result):
         total = self.target * sum(sizes) if exact else math.fsum(quotas)  # type: ignore[operator]
         counts = largest_remainder(quotas, round(total), names)
         return dict(zip(names, counts.tolist(), strict=True))
+
+    def zeros_in_groups(self, of: int) -> dict[str, int]:
+        """Return how many of every ``of`` neighbouring entries of each layer to prune.
+
+        Whole numbers from 1 to ``of - 1``, the same for layers that share a budget, whose mean over
+        all parameters comes as close to the total as it can without exceeding it.
+
+        Args:
+            of: M of an N:M pattern.
+
+        Raises:
+            InputError: not an allocation of sparsity, or no parameter counts.
+
+        >>> from eigenscape.allocation import allocate
+        >>> table = {n: {"alpha": a, "parameters": 16} for n, a in (("a", 2.0), ("b", 4.0))}
+        >>> allocate(table, kind="sparsity", total=0.5, epsilon=0.3).zeros_in_groups(8)
+        {'a': 3, 'b': 5}
+        """
+        self.entries_to_prune()  # refuses what has no counts
+        sizes: dict[str, int] = {}
+        for row in self.rows:
+            sizes[row.group] = sizes.get(row.group, 0) + (row.parameters or 0)
+        names = list(sizes)
+        quotas = np.clip([of * self.groups[name] for name in names], 1, of - 1)
+        weights = np.array([sizes[name] for name in names], dtype=np.int64)
+        counts = weighted_remainder(quotas, weights, of * self.total, names)
+        found = dict(zip(names, counts.tolist(), strict=True))
+        return {row.name: found[row.group] for row in self.rows}
 
     def param_groups(
         self, model: nn.Module, base_lr: float, **options: Any

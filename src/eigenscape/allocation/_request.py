@@ -183,6 +183,8 @@ def make_request(
     problems += _choices(group, weights)
     problems += _total_problems(what, total, weights or what.weights)
     problems += _limit_problems(what, floor, cap, reference)
+    if formula.kept and what.name != "sparsity":
+        problems.append(f"the rule {formula.name} is for sparsities; got {what.name}")
     if reference and what.adds_up and formula.form == "shift":
         problems.append("AlphaLoRA's rounding needs shares, which the additive rule does not give")
     raise_all(problems)

@@ -33,6 +33,7 @@ class Rule:
         defaults: the settings, with the values of the paper.
         fixed: whether the scores are budgets as they are, where no total is asked for.
         above: the metric must be larger than this.
+        kept: the scores are of what is kept: of sparsities, the density.
         source: where the formula and its defaults come from.
     """
 
@@ -43,6 +44,7 @@ class Rule:
     defaults: Mapping[str, Setting] = field(default_factory=dict)
     fixed: bool = False
     above: float = -np.inf
+    kept: bool = False
 
 
 def shrink(scores: Array, form: str, share: float) -> Array:
@@ -133,6 +135,10 @@ def _uniform(values: Array) -> Array:
     return np.ones(len(values))
 
 
+def _as_given(values: Array) -> Array:
+    return values
+
+
 def _linear(values: Array, *, s1: float, s2: float) -> Array:
     return s1 + (s2 - s1) * _unit(values)
 
@@ -208,6 +214,20 @@ _RULES = (
         form="range",
         defaults={"epsilon": 0.3},
         source="AlphaPruning (Lu et al. 2024, section 3)",
+    ),
+    Rule(
+        name="density",
+        scores=_as_given,
+        form="power",
+        above=0.0,
+        kept=True,
+        source="Erdos-Renyi (Evci et al. 2020, section 3): the density, where the metric is it",
+    ),
+    Rule(
+        name="given",
+        scores=_as_given,
+        form="shift",
+        source="the metric is the budget already, and meets the total by one addend",
     ),
     Rule(
         name="power",

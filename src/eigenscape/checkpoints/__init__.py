@@ -11,6 +11,7 @@ Modules
     :func:`is_sharded` over processes.
 Writing
     :func:`save_checkpoint` writes tensors to a new ``.safetensors`` file, atomically.
+    :class:`FolderCopy` is a copy of a model's folder in which tensors are replaced one by one.
 Editing
     :class:`Patch` is what an edit changed, to the bit: made by comparing, applied without touching
     the original, reverted exactly, saved by itself.
@@ -20,6 +21,7 @@ No file is ever allowed to run code: pickles are read with ``weights_only=True``
 
 from eigenscape.checkpoints._checkpoint import Checkpoint as Checkpoint
 from eigenscape.checkpoints._effective import effective_weights as effective_weights
+from eigenscape.checkpoints._folder_copy import FolderCopy as FolderCopy
 from eigenscape.checkpoints._open import CheckpointLike as CheckpointLike
 from eigenscape.checkpoints._open import open_checkpoint as open_checkpoint
 from eigenscape.checkpoints._patch import Patch as Patch
@@ -33,6 +35,7 @@ from eigenscape.checkpoints._wrappers import named_tensors as named_tensors
 __all__ = [
     "Checkpoint",
     "CheckpointLike",
+    "FolderCopy",
     "Patch",
     "TensorInfo",
     "effective_weights",
