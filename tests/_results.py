@@ -36,6 +36,7 @@ from eigenscape.landscape.curvature._density import SpectralDensity
 from eigenscape.landscape.curvature._trace import GroupTrace
 from eigenscape.landscape.paths._path_result import PathValues
 from eigenscape.models import Objective, Perplexity
+from eigenscape.pruning import prune
 from eigenscape.results import Environment, Finding, Result
 from eigenscape.spectra import (
     ComparisonResult,
@@ -267,6 +268,11 @@ def allocation() -> Result:
     return allocate(spectra(), kind="sparsity", total=0.5, checkpoint=weights(0))
 
 
+def pruning() -> Result:
+    model = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    return prune(model, torch.eye(8), sparsity=0.5)
+
+
 def trace() -> BalancingTrace:
     rows = (
         TraceRow(0, "fc", "fc", math.nan, math.nan, 1.0, note="no exponent"),
@@ -352,6 +358,7 @@ EXAMPLES: dict[str, Callable[[], Result]] = {
     "Placement": placement,
     "Population": population,
     "Prescription": prescription,
+    "Pruning": pruning,
     "Reference": small_reference,
     "SpectraResult": spectra,
     "StudyResult": study,

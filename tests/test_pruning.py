@@ -271,7 +271,9 @@ def test_masks_for_torch_and_as_a_patch() -> None:
     assert all(torch.equal(patch.apply(dense)[n], t) for n, t in model.state_dict().items())
     masked = found.to_torch(gpt())
     name = found.rows[0].name
-    assert torch.equal(dict(masked.named_modules())[name].weight, model.get_parameter(f"{name}.weight"))
+    assert torch.equal(
+        dict(masked.named_modules())[name].weight, model.get_parameter(f"{name}.weight")
+    )
 
 
 def test_patterns_of_a_network() -> None:
@@ -291,7 +293,7 @@ CASES: list[tuple[str, Callable[[], object]]] = [
     ("more than 0 and less than 1", lambda: prune(gpt(), IDS, sparsity=1.0)),
     ("Try: --sparsity 0.7", lambda: prune(gpt(), IDS, sparsity=70.0)),
     ("needs calibration data", lambda: prune(gpt(), sparsity=0.5)),
-    ("needs calibration data", lambda: prune(gpt(), sparsity=0.5, criterion="magnitude", allocation="owl")),
+    ("the allocation owl needs", lambda: prune(gpt(), sparsity=0.5, allocation="owl")),
     ("unknown criterion 'wander'", lambda: prune(gpt(), IDS, sparsity=0.5, criterion="wander")),
     ("unknown allocation 'beta'", lambda: prune(gpt(), IDS, sparsity=0.5, allocation="beta")),
     ("has no epsilon", lambda: prune(gpt(), IDS, sparsity=0.5, epsilon=0.1)),

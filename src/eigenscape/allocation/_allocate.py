@@ -67,10 +67,10 @@ def allocate(
         total: total of the budgets: the mean factor, the sparsity of all parameters, the sum of
             the experts or ranks, the mean bits of a parameter. Groups count once.
         rule: a formula (``linear``, ``sqrt``, ``log2``, ``step``, ``sigmoid``, ``multiplicative``,
-            ``additive``, ``power``; of sparsities also ``density``, whose metric is what stays, and
-            ``given``, whose metric is the budget), the method of a paper (``tb_linear`` ... ``tb_sigmoid``,
-            ``alphapruning``, ``alphalora``, ``owl``), or a control (``uniform``, ``reversed``,
-            ``shuffled``, ``depth_ramp``). By default the method made for the kind.
+            ``additive``, ``power``; of sparsities ``density``, whose metric is what stays, and
+            ``given``, whose metric is the budget), the method of a paper (``tb_linear`` ...
+            ``tb_sigmoid``, ``alphapruning``, ``alphalora``, ``owl``), or a control (``uniform``,
+            ``reversed``, ``shuffled``, ``depth_ramp``). By default the method made for the kind.
         of: the rule whose scores a control assigns to other groups; by default that of the kind.
         column: the field that is the metric; of a SpectraResult ``alpha_excess``, whose error alone
             was found both large enough for layers that are equal and small enough to tell others

@@ -22,9 +22,9 @@ from eigenscape.results import byte_words, content_hash
 
 _JOURNAL = "progress.jsonl"
 #: Other copies of the weights, which would stay as they were.
-_OTHER_WEIGHTS = (
-    ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx", ".ot", ".tflite", ".pdparams"
-)  # fmt: skip
+_OTHER_WEIGHTS = frozenset(
+    (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf", ".onnx", ".ot", ".tflite")
+)
 
 
 class FolderCopy:

@@ -21,6 +21,7 @@ from eigenscape.cli import (
     _landscape,
     _patch,
     _perplexity,
+    _prune,
     _reference,
     _report,
     _spectra,
@@ -35,7 +36,7 @@ _GROUPS = {
     "look at the weights of a checkpoint": (_checkup, _spectra, _compare, _reference),
     "measure with your model and data": (_landscape, _hessian, _diagnose, _perplexity),
     "examine a grid of losses": (_topology, _check_grid),
-    "change the network": (_allocate, _patch),
+    "change the network": (_allocate, _prune, _patch),
     "results, studies, and this installation": (_report, _study, _doctor, _completion),
 }
 _EXAMPLES = """\

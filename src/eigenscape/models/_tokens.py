@@ -151,6 +151,17 @@ class Tokens:
         """Of the ids and of what is scored."""
         return content_hash([(ids, scored) for ids, scored in self])
 
+    def only_whole(self) -> Tokens:
+        """Return the windows of the largest length alone.
+
+        >>> tokens = Tokens.of([torch.arange(9), torch.arange(3)], length=4, stride=4)
+        >>> len(tokens), len(tokens.only_whole())
+        (4, 3)
+        """
+        longest = max(window.stop - window.start for window in self.windows)
+        whole = [w for w in self.windows if w.stop - w.start == longest]
+        return replace(self, windows=tuple(whole))
+
     def take(self, n: int, seed: int | None = None) -> Tokens:
         """Return n of the windows, in their order.
 

@@ -1,4 +1,4 @@
-"""Pruning: weights set to zero, as many as asked for, where an allocation says and a criterion chooses.
+"""Pruning: an allocation says how many weights of each matrix become zero, a criterion which.
 
 :func:`prune` takes a module with calibration data and :class:`PruneOptions`, and returns a
 :class:`Pruning` with a :class:`PrunedLayer` for each matrix; :func:`prune_folder` takes a Hugging

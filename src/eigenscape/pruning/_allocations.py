@@ -6,7 +6,7 @@ the sizes of all weights, or the inputs of the layers of the dense network.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -308,12 +308,8 @@ ALLOCATIONS: dict[str, NamedAllocation] = {
     "alphapruning_mixed": NamedAllocation(
         _alpha_mixed, "alphapruning", "matrix", f"{_LU}; the mixture is our reading", _EPSILON
     ),
-    "reversed": NamedAllocation(
-        _alpha, "reversed", "block", "a control", _EPSILON, "alphapruning"
-    ),
-    "shuffled": NamedAllocation(
-        _alpha, "shuffled", "block", "a control", _EPSILON, "alphapruning"
-    ),
+    "reversed": NamedAllocation(_alpha, "reversed", "block", "a control", _EPSILON, "alphapruning"),
+    "shuffled": NamedAllocation(_alpha, "shuffled", "block", "a control", _EPSILON, "alphapruning"),
     "depth_ramp": NamedAllocation(
         _depth, "alphapruning", "block", "a control: equal steps over depth", _EPSILON
     ),
@@ -325,12 +321,8 @@ ALLOCATIONS: dict[str, NamedAllocation] = {
     "global": NamedAllocation(
         _under_one_threshold(_sizes_of), "given", "matrix", "one threshold on the size of weights"
     ),
-    "owl": NamedAllocation(
-        _outliers, "owl", "block", "Yin et al. 2024", _LAMBDA, inputs=True
-    ),
-    "dlp": NamedAllocation(
-        _medians, "owl", "block", "Chen et al. 2025", _LAMBDA, inputs=True
-    ),
+    "owl": NamedAllocation(_outliers, "owl", "block", "Yin et al. 2024", _LAMBDA, inputs=True),
+    "dlp": NamedAllocation(_medians, "owl", "block", "Chen et al. 2025", _LAMBDA, inputs=True),
     "layer_error": NamedAllocation(
         _layer_errors, "given", "matrix", "one relative output error for all", inputs=True
     ),

@@ -8,7 +8,7 @@ alone. Otherwise the whole network runs up to the block, once for each block.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import Any
 
 import torch
@@ -101,11 +101,8 @@ class BlockByBlock:
         self._extras: tuple[None, ...] | None = None
         self.hidden: list[Tensor] = []
         for place, batch in enumerate(batches):
-            with self._handing_on(place) as order:
-                try:
-                    call(batch)
-                except _EnoughError:
-                    pass
+            with self._handing_on(place) as order, suppress(_EnoughError):
+                call(batch)
             if order != list(self._blocks):
                 raise NotSequentialError("the blocks are not called once each, in their order")
 

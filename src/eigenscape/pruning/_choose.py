@@ -74,7 +74,7 @@ def smallest_in_rows(scores: Tensor, count: int) -> Tensor:
     >>> smallest_in_rows(torch.tensor([[1.0, 2.0, 9.0], [5.0, 6.0, 7.0]]), 3).tolist()
     [[True, True, False], [True, False, False]]
     """
-    rows, columns = scores.shape
+    rows, _columns = scores.shape
     each, left = divmod(count, rows)
     order = scores.argsort(dim=1, stable=True)
     mask = torch.zeros_like(scores, dtype=torch.bool)

@@ -15,7 +15,7 @@ from eigenscape.allocation import Allocation
 from eigenscape.checkpoints import Checkpoint, FolderCopy, named_modules, open_checkpoint
 from eigenscape.errors import InputError, MissingExtraError
 from eigenscape.layers import blocks
-from eigenscape.models import Tokens
+from eigenscape.models import LanguageModel, Tokens
 from eigenscape.pruning._calibrate import Batch
 from eigenscape.pruning._prune import (
     Network,
@@ -31,7 +31,9 @@ from eigenscape.runs import ProgressCallback
 from eigenscape.spectra import SpectraResult, analyze
 
 _SHOWN = 4
-_ALTERNATIVE = "Try: in Python, prune(LanguageModel.of(folder), ...), which holds all of it in memory"
+_ALTERNATIVE = (
+    "Try: in Python, prune(LanguageModel.of(folder), ...), which holds all of it in memory"
+)
 
 
 def prune_folder(
@@ -40,9 +42,11 @@ def prune_folder(
     calibration: Tokens | None = None,
     *,
     options: PruneOptions | None = None,
-    device: str = "cpu",
+    device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
+    evaluation: Tokens | None = None,
     overwrite: bool = False,
+    announce: Callable[[str], None] | None = None,
     progress: ProgressCallback | None = None,
     **fields: Any,
 ) -> Pruning:
@@ -60,12 +64,12 @@ def prune_folder(
         options: see :class:`PruneOptions`.
         device: where a block is computed.
         dtype: what it is computed in; weights are stored in their own type.
+        evaluation: windows to measure the perplexity on, before and after; the whole model is then
+            in memory at once, after the pruning.
         overwrite: replace a folder that is there.
+        announce: told what was recognised before anything is pruned.
         progress: called after each block.
         **fields: single fields of :class:`PruneOptions`.
-
-    Returns:
-        The result, without perplexities.
 
     Raises:
         InputError: no causal language model that can go block by block, quantized weights, or what
@@ -80,14 +84,32 @@ def prune_folder(
     network = Streamed(folder, batches, place, dtype)
     network.copy = copy = FolderCopy(folder, out, about, overwrite=overwrite)
     with torch.no_grad():
-        work = prune_network(network, chosen, progress)
+        work = prune_network(network, chosen, progress, announce)
     if copy.left_out:
         work.notes.append(f"not copied: {', '.join(copy.left_out)}")
-    found = work.result(str(folder), words, digest)
+    found = work.result(
+        str(folder),
+        words,
+        digest,
+        perplexity_dense=_perplexity(folder, evaluation, place, dtype),
+        perplexity_pruned=_perplexity(copy.part, evaluation, place, dtype),
+        evaluation="" if evaluation is None else repr(evaluation).strip("<>"),
+    )
     found.save(copy.part / "pruning.json")
     work.plan.save(copy.part / "allocation.json")
     copy.finish()
     return replace(found, masks={})
+
+
+def _perplexity(
+    folder: str | os.PathLike[str],
+    evaluation: Tokens | None,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> float | None:
+    if evaluation is None:
+        return None
+    return LanguageModel.of(folder, device=device, dtype=dtype).perplexity(evaluation).value
 
 
 class Streamed(Network):

@@ -76,9 +76,7 @@ class PruneOptions:
 
     def __post_init__(self) -> None:
         if self.criterion not in CRITERIA:
-            raise InputError(
-                f"unknown criterion {self.criterion!r}; known: {', '.join(CRITERIA)}"
-            )
+            raise InputError(f"unknown criterion {self.criterion!r}; known: {', '.join(CRITERIA)}")
         named(self.allocation)
         fixed = self.fixed
         if fixed is not None and self.allocation != "uniform":
@@ -270,11 +268,16 @@ class Work:
 
 
 def prune_network(
-    network: Network, options: PruneOptions, progress: ProgressCallback | None = None
+    network: Network,
+    options: PruneOptions,
+    progress: ProgressCallback | None = None,
+    announce: Callable[[str], None] | None = None,
 ) -> Work:
     """Prune a network that is in evaluation mode, without gradients."""
     started = time.perf_counter()
     targets = find_targets(network.model, include=options.include, exclude=options.exclude)
+    if announce is not None:
+        announce(targets.words())
     notes: list[str] = []
     if not network.batches and (
         CRITERIA[options.criterion].needs != "nothing" or named(options.allocation).inputs

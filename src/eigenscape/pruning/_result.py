@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from eigenscape.allocation import Allocation
 from eigenscape.checkpoints import CheckpointLike, Patch, named_modules
 from eigenscape.errors import InputError
-from eigenscape.results import Result
+from eigenscape.results import Finding, Result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,8 @@ class Pruning(Result):
         calibration_hash: of it; empty where none was needed.
         rows: one for each matrix, in the order of the network.
         left_out: weights that stay, with the reason.
-        perplexity_dense: before, on the evaluation text; None where none was given.
+        evaluation: the text that perplexities are of; empty where none was given.
+        perplexity_dense: before; None where no text was given.
         perplexity_pruned: after.
         notes: remarks.
         seconds: what it took.
@@ -98,6 +99,7 @@ class Pruning(Result):
     calibration_hash: str = ""
     rows: tuple[PrunedLayer, ...]
     left_out: tuple[tuple[str, str], ...] = ()
+    evaluation: str = ""
     perplexity_dense: float | None = None
     perplexity_pruned: float | None = None
     notes: tuple[str, ...] = ()
@@ -139,6 +141,61 @@ class Pruning(Result):
                 return row
         raise InputError(f"no matrix {name!r} was pruned; the first is {self.rows[0].name}")
 
+    @property
+    def answer(self) -> str:
+        """What went, and what it cost."""
+        what = (
+            f"{self.zeros:,} of {self.parameters:,} weights in {len(self.rows)} matrices are zero "
+            f"({100 * self.sparsity:.4g} %)"
+        )
+        if self.perplexity_dense is None or self.perplexity_pruned is None:
+            return f"{what}; what it costs was not measured."
+        return (
+            f"{what}; the perplexity on the evaluation text went from {self.perplexity_dense:.4g} "
+            f"to {self.perplexity_pruned:.4g}."
+        )
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What to do next."""
+        found = []
+        if self.perplexity_pruned is None:
+            found.append(
+                Finding(
+                    text="No text was given to measure the loss of quality on.",
+                    basis="description",
+                    todo="Measure the perplexity of both folders on a text of your own",
+                    command="eigenscape perplexity MODEL --text FILE",
+                )
+            )
+        worst = max((row for row in self.rows if row.error is not None), key=_error, default=None)
+        if worst is not None:
+            found.append(
+                Finding(
+                    text=f"The outputs of {worst.name} changed most: by "
+                    f"{100 * _error(worst):.3g} % of their squared norm over the calibration text.",
+                    basis="measurement",
+                    layers=(worst.name,),
+                )
+            )
+        found.append(
+            Finding(
+                text="The files are as large as before, and a dense kernel multiplies by zeros as "
+                "well: no time and no space is saved until the zeros are stored as such.",
+                basis="description",
+            )
+        )
+        return tuple(found)
+
+    def by_block(self) -> pd.DataFrame:
+        """Return one row for each block."""
+        import pandas as pd
+
+        rows: dict[str, list[PrunedLayer]] = {}
+        for row in self.rows:
+            rows.setdefault(row.block, []).append(row)
+        return pd.DataFrame([_of_block(block, inside) for block, inside in rows.items()])
+
     def patch(self, dense: CheckpointLike, pruned: CheckpointLike | None = None) -> Patch:
         """Return what pruning changed, to the bit.
 
@@ -175,7 +232,8 @@ class Pruning(Result):
         if missing:
             raise InputError(f"the model lacks {', '.join(missing[:4])}")
         for name, mask in self.masks.items():
-            torch_prune.custom_from_mask(modules[name.rpartition(".")[0]], "weight", ~mask)
+            module = modules[name.rpartition(".")[0]]
+            torch_prune.custom_from_mask(module, "weight", ~mask)  # type: ignore[no-untyped-call]
         return model
 
     def frame(self) -> pd.DataFrame:
@@ -197,3 +255,18 @@ class Pruning(Result):
                 for row in self.rows
             ]
         )
+
+
+def _error(row: PrunedLayer) -> float:
+    return row.error if row.error is not None else 0.0
+
+
+def _of_block(block: str, rows: list[PrunedLayer]) -> dict[str, Any]:
+    return {
+        "block": block,
+        "matrices": len(rows),
+        "sparsity": sum(row.zeros for row in rows) / sum(row.parameters for row in rows),
+        "lowest": min(row.sparsity for row in rows),
+        "highest": max(row.sparsity for row in rows),
+        "largest error": max((row.error for row in rows if row.error is not None), default=None),
+    }

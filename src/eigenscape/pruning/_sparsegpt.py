@@ -79,7 +79,7 @@ def sparsegpt(
         InputError: a Gram matrix that stays singular, or a pattern that does not divide the
             columns.
     """
-    rows, columns = weight.shape
+    _rows, columns = weight.shape
     if isinstance(wanted, Pattern):
         smallest_in_groups(weight[:1], wanted)  # whether it divides
         block = max(wanted.of, block // wanted.of * wanted.of)

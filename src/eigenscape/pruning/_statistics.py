@@ -22,7 +22,9 @@ class InputStatistics:
     ([5.0, 1.0], 2)
     """
 
-    def __init__(self, columns: int, *, gram: bool = False, device: str | torch.device = "cpu"):
+    def __init__(
+        self, columns: int, *, gram: bool = False, device: str | torch.device = "cpu"
+    ) -> None:
         self.rows = 0
         self.squares = torch.zeros(columns, dtype=torch.float64, device=device)
         self._gram = torch.zeros(columns, columns, device=device) if gram else None

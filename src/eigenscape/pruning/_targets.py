@@ -138,9 +138,7 @@ def find_targets(
     """
     modules = named_modules(model)
     block_of = {
-        member.rpartition(".")[0]: block.name
-        for block in blocks(model)
-        for member in block.members
+        member.rpartition(".")[0]: block.name for block in blocks(model) for member in block.members
     }
     found: list[Target] = []
     left: list[tuple[str, str]] = []
@@ -189,15 +187,11 @@ def _why_not(module: nn.Module) -> str:
     weight = module.weight
     if isinstance(module, nn.Embedding | nn.EmbeddingBag):
         return "an embedding"
-    if isinstance(module, nn.Conv2d) and module.groups == 1 and module.padding_mode == "zeros":
-        reason = ""
-    elif _transposed(module) or isinstance(module, nn.Linear):
-        reason = ""
-    else:
-        reason = f"a {type(module).__name__}, which has no rule for pruning"
-    if not reason and not weight.is_floating_point():  # type: ignore[operator]
-        reason = f"its weight is stored as {weight.dtype}"  # type: ignore[union-attr]
-    return reason
+    plain = isinstance(module, nn.Conv2d) and module.groups == 1 and module.padding_mode == "zeros"
+    if not (plain or _transposed(module) or isinstance(module, nn.Linear)):
+        return f"a {type(module).__name__}, which has no rule for pruning"
+    assert isinstance(weight, Tensor)
+    return "" if weight.is_floating_point() else f"its weight is stored as {weight.dtype}"
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:
