@@ -32,6 +32,7 @@ MODULES = {
     "eigenscape.population": "eigenscape.diagnosis",
     "eigenscape.placement": "eigenscape.spectra",
     "eigenscape.prescription": "eigenscape.diagnosis",
+    "eigenscape.pruning": "eigenscape.pruning",
     "eigenscape.reference": "eigenscape.spectra",
     "eigenscape.spectra": "eigenscape.spectra",
     "eigenscape.topology": "eigenscape.topology",
