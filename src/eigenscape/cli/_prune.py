@@ -51,6 +51,20 @@ def add(verbs: Verbs) -> None:
         add_flags(what, PruneOptions, _OPTIONS, metavars=values)
 
     parser.fill_later(fill)
+    _add_texts(parser)
+    group = parser.add_argument_group("common options")
+    group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
+    group.add_argument("--device", default="cpu", help="where a block is computed: cpu, cuda [cpu]")
+    group.add_argument(
+        "--dtype", choices=_TYPES, default="float32", help="what it is computed in [float32]"
+    )
+    group.add_argument(
+        "--seed", type=int, default=0, help="of the sequences and of --allocation shuffled [0]"
+    )
+    group.add_argument("--quiet", action="store_true", help="no notes, no progress")
+
+
+def _add_texts(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("texts")
     data.add_argument(
         "--calibration",
@@ -77,16 +91,6 @@ def add(verbs: Verbs) -> None:
     data.add_argument(
         "--field", default="text", help="the field of a .jsonl line that holds the text [text]"
     )
-    group = parser.add_argument_group("common options")
-    group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
-    group.add_argument("--device", default="cpu", help="where a block is computed: cpu, cuda [cpu]")
-    group.add_argument(
-        "--dtype", choices=_TYPES, default="float32", help="what it is computed in [float32]"
-    )
-    group.add_argument(
-        "--seed", type=int, default=0, help="of the sequences and of --allocation shuffled [0]"
-    )
-    group.add_argument("--quiet", action="store_true", help="no notes, no progress")
 
 
 def run(args: argparse.Namespace) -> int:
