@@ -10,7 +10,7 @@ from torch.nn.utils.parametrizations import orthogonal, weight_norm
 from torch.utils.data import DataLoader, TensorDataset
 
 from eigenscape.errors import InputError
-from eigenscape.models import Objective, ParameterSpace
+from eigenscape.models import Data, Objective, ParameterSpace
 
 CE, MSE = nn.functional.cross_entropy, nn.functional.mse_loss
 
@@ -123,6 +123,50 @@ def test_a_module_in_two_places_is_evaluated_at_both_and_stays_as_found(wrap, dt
         name: one for name, (one, _) in before.items()
     }
     assert all(torch.equal(after[name][1], value) for name, (_, value) in before.items())
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        nn.CrossEntropyLoss(ignore_index=0),
+        nn.CrossEntropyLoss(weight=torch.tensor([1.0, 5.0, 0.2])),
+        nn.CrossEntropyLoss(weight=torch.tensor([1.0, 5.0, 0.2]), ignore_index=2),
+        nn.CrossEntropyLoss(weight=torch.tensor([1.0, 5.0, 0.2]), label_smoothing=0.1),
+    ],
+    ids=str,
+)
+def test_batches_weigh_as_the_loss_weighs_their_targets(loss):
+    inputs, _ = data(14)
+    targets = torch.tensor([0, 0, 0, 1, 0, 0, 1, 2, 1, 1, 2, 2, 1, 0])
+    batches = [(inputs[:6], targets[:6]), (inputs[6:], targets[6:])]
+    split = Objective(classifier(), loss, batches)
+    whole = Objective(classifier(), loss, (inputs, targets))
+    assert split.value() == pytest.approx(whole.value())
+    assert split.data.count == pytest.approx(int((targets != loss.ignore_index).sum()))
+    assert not split.notes
+
+
+def test_labels_that_are_shifted_already_weigh_the_batches():
+    batches = [
+        {"input_ids": torch.ones(2, 5), "shift_labels": torch.ones(2, 5, dtype=torch.int64)},
+        {"input_ids": torch.ones(2, 5), "shift_labels": torch.full((2, 5), -100)},
+    ]
+    batches[1]["shift_labels"][0, 3:] = 1
+    assert [weight for _, weight in Data(batches)] == [10, 2]
+
+
+def test_a_loss_that_is_no_mean_over_samples_is_told_where_there_are_several_batches():
+    inputs, targets = data(14)
+    batches = [(inputs[:6], targets[:6]), (inputs[6:], targets[6:])]
+
+    def coupled(outputs, targets):
+        return CE(outputs, targets) + outputs.std()
+
+    [note] = Objective(classifier(), coupled, batches).notes
+    assert note.startswith("the loss of samples of two batches together is ")
+    assert "give one batch, or size=" in note
+    assert not Objective(classifier(), coupled, (inputs, targets)).notes
+    assert not Objective(classifier(), CE, batches).notes
 
 
 def test_the_model_stays_as_found():

@@ -84,6 +84,7 @@ class Data:
     divisible: bool = False
     of_tokens: bool = False
     sized: bool = False
+    _by_target: bool = False
 
     def __init__(self, source: Any, *, size: Size | None = None) -> None:
         kind = _kind_of(source)
@@ -152,6 +153,11 @@ class Data:
             _checked_size(size(batch), place) for place, batch in enumerate(self._read())
         )
         return other
+
+    def weight_of(self, batch: Batch) -> float:
+        """Return what a batch of these data weighs, one that is cut out of them too."""
+        plain = self._size is term_count
+        return term_count(batch, by_target=self._by_target) if plain else self._size(batch)
 
     def network(self, place: int) -> Data:  # noqa: ARG002 - all networks are given the same
         """Return the data of one network."""
@@ -233,7 +239,8 @@ class Data:
                 kept.append(batch)
         if not weights:
             raise InputError("there is no batch. Try: give at least one batch of data")
-        if any(ignored for ignored, _ in by_target):
+        self._by_target = any(ignored for ignored, _ in by_target)
+        if self._by_target:
             weights = [_checked_size(count, place) for place, (_, count) in enumerate(by_target)]
         self._rows, self._weights = tuple(rows), tuple(weights)
         self._kept: list[Batch] | None = kept if len(kept) == len(weights) else None

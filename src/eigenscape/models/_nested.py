@@ -96,8 +96,13 @@ def row_count(batch: Batch) -> int:
 
 
 def labels_of(batch: Batch) -> Tensor | None:
-    """Return the integer ``labels`` of a mapping, as transformers takes them, or None."""
-    labels = batch.get("labels") if isinstance(batch, Mapping) else None
+    """Return the integer labels of a mapping, as transformers takes them, or None.
+
+    ``shift_labels``, which are shifted already, come before ``labels``.
+    """
+    if not isinstance(batch, Mapping):
+        return None
+    labels = batch.get("shift_labels", batch.get("labels"))
     known = isinstance(labels, Tensor) and labels.ndim > 0 and not labels.is_floating_point()
     return labels if known else None
 

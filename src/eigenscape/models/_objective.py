@@ -134,6 +134,8 @@ class Objective(Views):
         self.device, self.dtype = one_device_of(models), dtype or dtype_of(self.model)
         self._live: tuple[str, ...] = ()  # tensors that the forward pass writes to
         held = Data.of(data, size=size)
+        if size is None and forward is None and not held.sized:
+            held = _objective_checks.weighing(loss, held)
         if held.of_tokens and loss is None and forward is None:
             loss, forward = functional.cross_entropy, next_tokens
         self._loss, self._bound = loss, Bound(self.model, forward or default_forward(loss))

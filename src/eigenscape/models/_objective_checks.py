@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
+from operator import mul
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from eigenscape.errors import InputError
 from eigenscape.models._modes import evaluating
-from eigenscape.models._nested import IGNORED, labels_of, row_count, shifted_term_count, taken
+from eigenscape.models._nested import (
+    IGNORED,
+    joined,
+    labels_of,
+    row_count,
+    shifted_term_count,
+    taken,
+    targets_of,
+)
 
 if TYPE_CHECKING:
+    from eigenscape.models._data import Data
     from eigenscape.models._objective import Objective
+
+#: Losses of the same samples in other batches differ by rounding in float32; by more, they differ.
+_SAME = 1e-5
 
 
 def check(objective: Objective, *, weigh: bool) -> None:
@@ -51,11 +65,38 @@ def check(objective: Objective, *, weigh: bool) -> None:
             objective.fixed[name] = torch.stack([single.fixed[name] for single in singles])
 
 
+def weighing(loss: Any, data: Data) -> Data:
+    """Return data weighted as a loss module of torch weighs its targets.
+
+    A module with class weights takes the mean by these, one with an ``ignore_index`` leaves such
+    targets out. Weights add up to the number of targets that count.
+    """
+    if not isinstance(loss, nn.CrossEntropyLoss | nn.NLLLoss) or loss.reduction != "mean":
+        return data
+    by_class, ignored = loss.weight, loss.ignore_index
+    whole = all(targets_of(batch) is not None for batch, _ in data)
+    if not whole or data.networks or (by_class is None and ignored == IGNORED):
+        return data
+
+    def kept(batch: Any) -> Tensor:
+        targets = targets_of(batch)
+        assert targets is not None
+        return targets[targets != ignored].long().cpu()
+
+    terms = data.weighted(lambda batch: float(len(kept(batch))))
+    if by_class is None:
+        return terms
+    known = by_class.detach().double().cpu()
+    by_weight = data.weighted(lambda batch: float(known[kept(batch)].sum()))
+    factor = terms.count / by_weight.count
+    return data.weighted(lambda batch: factor * float(known[kept(batch)].sum()))
+
+
 def _is_causal(objective: Objective) -> bool:
     """Whether the loss stays the same when the first label of each row is left out."""
     for batch, _ in objective.data:
         labels = labels_of(batch)
-        if labels is None or labels.ndim != 2 or labels.shape[1] < 2:
+        if labels is None or labels.ndim != 2 or labels.shape[1] < 2 or "labels" not in batch:
             return False
         if not bool((labels[:, 0] != IGNORED).any()):
             continue
@@ -90,6 +131,7 @@ def _check_one(objective: Objective, *, sums: bool) -> None:
         )
     _check_tensors(objective)
     _check_mean(objective, sums=sums)
+    _say_coupled(objective)
     again = objective.value()
     objective.noise = abs(again - objective.loss_at_center)
     if objective.noise > 1e-5 * max(abs(objective.loss_at_center), 1e-30):
@@ -152,4 +194,30 @@ def _check_mean(objective: Objective, *, sums: bool) -> None:
         raise InputError(
             "the loss doubles when every sample is given twice: it is a sum, so that its value "
             "would depend on how the data are cut. Try: reduction='mean'"
+        )
+
+
+def _say_coupled(objective: Objective) -> None:
+    """Say it where the loss of two batches together is not the mean that their weights give."""
+    if objective.data.batches < 2 or objective.batch_norm == "batch":
+        return
+    pieces = [batch for batch, _ in islice(objective.data, 2)]
+    weigh = objective.data.weight_of
+    try:
+        halves = [taken(one, torch.arange(-(-row_count(one) // 2))) for one in pieces]
+        both = joined(halves)
+        weights, losses = [weigh(one) for one in halves], [_loss(objective, one) for one in halves]
+        whole, total = _loss(objective, both), weigh(both)
+    except (InputError, RuntimeError, TypeError, ValueError):  # batches that cannot be joined
+        return
+    if not all(map(math.isfinite, (whole, *losses))):  # a half without a term that counts
+        return
+    mean = sum(map(mul, weights, losses)) / sum(weights)
+    alike = math.isclose(whole, mean, rel_tol=_SAME, abs_tol=_SAME * max(map(abs, losses)))
+    if not alike or not math.isclose(total, sum(weights)):
+        objective._said += (
+            f"the loss of samples of two batches together is {whole:.6g}, the mean of the two by "
+            f"their samples {mean:.6g}: it is no mean over samples (class weights, masked terms, "
+            "samples that are compared with each other), so it depends on how the data are cut; "
+            "give one batch, or size=",
         )
