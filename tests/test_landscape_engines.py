@@ -3,7 +3,8 @@
 import os
 import signal
 import threading
-from functools import partial
+from functools import lru_cache, partial, wraps
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import nn
 
 from eigenscape.errors import InputError, TaskError
 from eigenscape.landscape import sample
-from eigenscape.models import Objective, load_probe
+from eigenscape.models import Objective, code_of, load_probe
 from eigenscape.runs import CannotTravelError
 
 CE = nn.functional.cross_entropy
@@ -191,6 +192,77 @@ def test_classes_of_a_users_own_file_reach_the_workers(tmp_path):
     assert np.array_equal(alone, beside)
 
 
+def plain_loss(outputs, targets, weight=0.0, *, power=2):
+    return CE(outputs, targets) + weight * 0 * outputs.abs().pow(power).sum()
+
+
+class HeldLoss:
+    def __init__(self, weight):
+        self.weight = weight
+
+    def __call__(self, outputs, targets):
+        return plain_loss(outputs, targets, self.weight)
+
+    def method(self, outputs, targets):
+        return self(outputs, targets)
+
+
+class ModuleLoss(nn.Module):
+    def __init__(self, weight):
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, outputs, targets):
+        return plain_loss(outputs, targets, self.weight)
+
+
+def closing_over(weight):
+    return lambda outputs, targets: plain_loss(outputs, targets, weight)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda w: partial(plain_loss, weight=w),
+        HeldLoss,
+        lambda w: HeldLoss(w).method,
+        ModuleLoss,
+        lambda w: closing_over(torch.tensor(w)),
+        lambda w: closing_over(HeldLoss(w).weight),
+        lambda w: lru_cache(closing_over(w)),
+        lambda w: wraps(plain_loss)(closing_over(w)),
+        lambda w: nn.CrossEntropyLoss(ignore_index=int(-100 - w)),
+    ],
+    ids=range(9),
+)
+def test_losses_that_agree_at_the_center_are_told_apart(make):
+    one, same, other = (Objective(Network(), make(weight), data()) for weight in (1.0, 1.0, 2.0))
+    assert one.value() == other.value()
+    assert code_of(one) == code_of(same) != code_of(other)
+
+
+WEIGHT = 1.0
+
+
+def using_a_global(outputs, targets):
+    return plain_loss(outputs, targets, WEIGHT)
+
+
+def test_globals_and_what_layers_were_made_with_are_part_of_the_code(monkeypatch):
+    def objective(*between):
+        torch.manual_seed(0)
+        return Objective(
+            nn.Sequential(nn.Flatten(), nn.Linear(36, 3), *between), using_a_global, data()
+        )
+
+    first = code_of(objective())
+    monkeypatch.setitem(globals(), "WEIGHT", 2.0)
+    assert code_of(objective()) != first
+    slopes = {code_of(objective(nn.LeakyReLU(slope))) for slope in (0.1, 0.2)}
+    orders = {code_of(objective(*two)) for two in permutations((nn.ReLU(), nn.Tanh()))}
+    assert len(slopes) == len(orders) == 2
+
+
 def test_another_code_of_the_model_or_the_loss_is_refused(tmp_path):
     def loss(scale):
         return lambda outputs, targets: scale * CE(outputs, targets)
@@ -198,9 +270,9 @@ def test_another_code_of_the_model_or_the_loss_is_refused(tmp_path):
     inputs_targets = data()
     sample(Objective(Network(), loss(1.0), inputs_targets), folder=tmp_path, **GRID)
     sample(Objective(Network(), loss(1.0), inputs_targets), folder=tmp_path, **GRID)
-    with pytest.raises(InputError, match="changed: code"):
+    with pytest.raises(InputError, match=r"changed: (loss at the center .*)?code"):
         sample(Objective(Network(), loss(2.0), inputs_targets), folder=tmp_path, **GRID)
-    with pytest.raises(InputError, match="changed: code"):
+    with pytest.raises(InputError, match=r"changed: (loss at the center .*)?code"):
         sample(Objective(Network(), nn.CrossEntropyLoss(), inputs_targets), folder=tmp_path, **GRID)
 
     class Network2(Network):
@@ -208,7 +280,7 @@ def test_another_code_of_the_model_or_the_loss_is_refused(tmp_path):
             return super().forward(x) + 0.0
 
     Network2.__name__ = "Network"
-    with pytest.raises(InputError, match="changed: code"):
+    with pytest.raises(InputError, match=r"changed: (loss at the center .*)?code"):
         sample(Objective(Network2(), loss(1.0), inputs_targets), folder=tmp_path, **GRID)
 
 

@@ -18,7 +18,7 @@ from eigenscape.ablation._result import AblatedLayer, AblationResult, Effect
 from eigenscape.checkpoints import effective_weights
 from eigenscape.errors import InputError
 from eigenscape.layers import LayerMatrix, LayerOptions, Skipped, find_layers
-from eigenscape.models import LanguageModel, Objective
+from eigenscape.models import LanguageModel, Objective, code_of
 from eigenscape.results import Environment, content_hash
 from eigenscape.runs import (
     PerWorker,
@@ -228,6 +228,7 @@ def _about(bench: Bench) -> dict[str, Any]:
     return {
         "examined": "ablation",
         "data": bench.objective.data.hash,
+        "code": code_of(bench.objective),
         "loss": bench.base.mean,
         "device": bench.objective.device.type,
     }

@@ -17,13 +17,15 @@ A user's own file
 Seeds and modes
     :func:`build`, :func:`seeded`; :func:`evaluating`, :func:`mode_restored`,
     :func:`twice_differentiable`, :func:`weight_normed`, :func:`device_of`, :func:`batch_norms`,
-    :func:`batch_norm_statistics`; :func:`call_with` other tensors; :func:`tensors_of` a batch.
+    :func:`batch_norm_statistics`; :func:`call_with` other tensors; :func:`code_of` an
+    objective; :func:`tensors_of` a batch.
 """
 
 from eigenscape.models._callback import Callback as Callback
 from eigenscape.models._calls import Forward as Forward
 from eigenscape.models._calls import Loss as Loss
 from eigenscape.models._calls import call_with as call_with
+from eigenscape.models._code import code_of as code_of
 from eigenscape.models._data import Data as Data
 from eigenscape.models._fit import fit as fit
 from eigenscape.models._fit_state import Fit as Fit
@@ -86,6 +88,7 @@ __all__ = [
     "build",
     "call_with",
     "clipped",
+    "code_of",
     "device_of",
     "evaluating",
     "fit",

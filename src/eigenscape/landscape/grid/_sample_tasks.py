@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from eigenscape.errors import InputError
 from eigenscape.landscape.grid._sample_walk import Walk
 from eigenscape.landscape.grid._shortcut import Layers
 from eigenscape.landscape.grid._shortcut_plan import shortcut_of
+from eigenscape.models import code_of
 from eigenscape.results import content_hash
 from eigenscape.runs import PerWorker, ProgressCallback, Task
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 TASK_SECONDS = 10.0
 _SHORTEST_SECONDS = 0.2
 _TASKS_FOR_EACH_WORKER = 16
-_DEEPEST = 3  # functions held by functions
 
 
 @dataclass(frozen=True)
@@ -191,53 +189,3 @@ def fingerprint_of(
         "layers from memory": "none" if layers is None else content_hash(layers),
         **grid,
     }
-
-
-def code_of(objective: Objective) -> str:
-    """Return a hash of the code of the loss, of ``forward`` and of the user's own modules.
-
-    Functions that these call are not followed: what they change shows in the loss at the center.
-    """
-    own = {type(module) for module in objective.model.modules()}
-    called = [objective._loss, *filter(callable, vars(objective._bound).values())]
-    parts = [*sorted(_code_of_class(each) for each in own), *(_code(each) for each in called)]
-    return content_hash(parts)
-
-
-def _code(called: Any, depth: int = 0) -> str:
-    if isinstance(called, nn.Module):
-        return content_hash(_code_of_class(type(called)), list(called.state_dict().values()))
-    if not isinstance(called, FunctionType) or depth > _DEEPEST:  # built in, or somebody's object
-        return f"{getattr(called, '__module__', '')}.{getattr(called, '__qualname__', '')}"
-    held = [cell.cell_contents for cell in called.__closure__ or ()]
-    return content_hash(
-        list(_code_parts(called.__code__)), _plain([*held, called.__defaults__], depth + 1)
-    )
-
-
-def _code_of_class(kind: type) -> str:
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    if kind.__module__.partition(".")[0] == "torch":
-        return f"{name} {torch.__version__}"
-    methods = {key: _code(item) for key, item in vars(kind).items() if type(item) is FunctionType}
-    return content_hash(name, methods)
-
-
-def _code_parts(code: CodeType) -> Iterator[Any]:
-    yield from (code.co_code, list(code.co_names), list(code.co_varnames))
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _code_parts(constant)
-        else:
-            yield _plain(constant)
-
-
-def _plain(value: Any, depth: int = 0) -> Any:
-    """Return a value that has a canonical form; of what has none, its code or its type."""
-    if isinstance(value, list | tuple):
-        return [_plain(item, depth) for item in value]
-    try:
-        content_hash(value)
-    except InputError:
-        return _code(value, depth) if callable(value) else str(type(value))
-    return value
