@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eigenscape.cli._verb import (
+    add_all,
     add_common,
     add_spectra_options,
     add_verb,
@@ -51,14 +52,15 @@ def add(verbs: Verbs) -> None:
         "alpha_excess=L, alpha_ks=L, z=L), if a layer is in a state (spectrum, shape, removed, "
         "added, unreadable), or if any label changed (label); separated by commas [no gate]",
     )
+    add_all(parser)
     add_spectra_options(parser)
     add_common(parser, engine=False)
 
 
 def run(args: argparse.Namespace) -> int:
     """Compare, print, and check the changes against the limits."""
-    from eigenscape.cli._layer_tables import change_table
-    from eigenscape.cli._tables import print_frame, print_json
+    from eigenscape.cli._layer_tables import print_changes
+    from eigenscape.cli._tables import print_answer, print_frame, print_json
     from eigenscape.runs import progress_bar
     from eigenscape.spectra import compare
 
@@ -72,9 +74,11 @@ def run(args: argparse.Namespace) -> int:
         _write(result, files, quiet=args.quiet)
     if args.format == "json":
         print_json(result.to_dict())
+    elif args.format == "csv":
+        print_frame(result.frame(), "csv")
     else:
-        table = result.frame() if args.format == "csv" else change_table(result)
-        print_frame(table, args.format)
+        print_answer(result)
+        print_changes(result, args.format, every=args.all)
     hit = [line for change in result.changes for line in violations(change, gates)]
     for line in hit:
         note(f"gate: {line}")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from eigenscape.cli._layout import FIXED
 from eigenscape.cli._tables import cell, print_frame
 from eigenscape.results import named
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from eigenscape.spectra import ComparisonResult, Placement, SpectraResult
+    from eigenscape.spectra import ComparisonResult, LayerChange, Placement, SpectraResult
 
 #: Above so many layers a terminal is shown groups of them.
 MOST_ROWS = 40
@@ -102,9 +104,10 @@ def group_table(result: SpectraResult) -> pd.DataFrame:
             "alpha": _median(group.values("alpha_hill")),
             "range": _range(group.values("alpha_hill")),
             "excess": _median(group.values("alpha_excess")),
-            "labels": ", ".join(f"{count} {label}" for label, count in group.labels.items()),
+            "labels": ", ".join(f"{count}{FIXED}{label}" for label, count in group.labels.items()),
             "stands out": named(
-                f"{name_numbers(name)} ({why})" for name, why in group.outliers.items()
+                f"{name_numbers(name)} ({why})".replace(" ", FIXED)
+                for name, why in group.outliers.items()
             ),
         }
         for group in groups
@@ -147,8 +150,32 @@ def with_places(table: pd.DataFrame, placement: Placement, *, short: bool) -> pd
     return table.assign(**columns)
 
 
-def change_table(result: ComparisonResult) -> pd.DataFrame:
-    """Return the changes, in columns that fit a terminal."""
+def print_changes(result: ComparisonResult, form: str, *, every: bool = False) -> None:
+    """Print what changed: layers, or for a terminal groups of many; then the other tensors.
+
+    Args:
+        result: the comparison.
+        form: ``table`` or ``md``.
+        every: a row for each layer, however many there are.
+    """
+    layers = [change for change in result.changes if change.examined]
+    others = [change for change in result.changes if not change.examined]
+    grouped = form == "table" and not every and len(layers) > MOST_ROWS
+    table = change_groups(layers, "layers") if grouped else change_table(layers)
+    print_frame(table, form, spare=_SPARE_CHANGES)
+    if grouped:
+        print(f"(a row for each of the {len(layers)} layers: --all)")
+    if others:
+        print()
+        print_frame(change_groups(others, "tensors without a spectrum"), form)
+
+
+#: Columns of the changes that a narrow terminal does without, the first one first.
+_SPARE_CHANGES = ("stable rank", "norm", "ks alpha", "in sd", "zeros")
+
+
+def change_table(changes: Sequence[LayerChange]) -> pd.DataFrame:
+    """Return the changes of layers, without the columns in which nothing stands."""
     import pandas as pd
 
     rows = [
@@ -156,19 +183,68 @@ def change_table(result: ComparisonResult) -> pd.DataFrame:
             "layer": change.name,
             "state": change.state,
             "weights": cell(change.weight_change),
-            "zeros": f"{cell(change.sparsity_before)} → {cell(change.sparsity_after)}",
-            "alpha": f"{cell(change.alpha_hill_before)} → {cell(change.alpha_hill_after)}",
-            "in sd": cell(change.alpha_hill_z),
-            "ks alpha": cell(change.alpha_ks_change),
-            "norm": f"×{cell(change.spectral_norm_ratio)}",
-            "stable rank": f"×{cell(change.stable_rank_ratio)}",
+            "zeros": _arrow(change.sparsity_before, change.sparsity_after),
+            "alpha": _arrow(change.alpha_hill_before, change.alpha_hill_after),
+            "in sd": _three(change.alpha_hill_z),
+            "ks alpha": _three(change.alpha_ks_change),
+            "norm": _times(change.spectral_norm_ratio),
+            "stable rank": _times(change.stable_rank_ratio),
             "label": change.label_before
             if change.label_before == change.label_after
             else f"{change.label_before or '–'} → {change.label_after or '–'}",
         }
-        for change in result.changes
+        for change in changes
     ]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    kept = [name for name in table.columns if name == "layer" or not _empty(table[name])]
+    return table[kept]
+
+
+def change_groups(changes: Sequence[LayerChange], heading: str) -> pd.DataFrame:
+    """Return one row for each group of changes of one name but for its numbers.
+
+    Args:
+        changes: of layers, or of other tensors.
+        heading: of the column with their names.
+    """
+    import pandas as pd
+
+    from eigenscape.spectra import name_numbers, name_pattern
+
+    groups: dict[str, list[LayerChange]] = {}
+    for change in changes:
+        groups.setdefault(name_pattern(change.name), []).append(change)
+    short = short_pattern(list(groups))
+    rows = []
+    for pattern, group in groups.items():
+        moved = [one.weight_change for one in group if not math.isnan(one.weight_change)]
+        states = Counter(one.state for one in group)
+        rows.append(
+            {
+                heading: group[0].name if len(group) == 1 else short[pattern],
+                "of": len(group),
+                "weights": cell(statistics.median(moved)) if moved else "–",
+                "range": f"{cell(min(moved))}–{cell(max(moved))}" if moved else "–",
+                "states": ", ".join(f"{count}{FIXED}{state}" for state, count in states.items()),
+                "beyond noise": named(name_numbers(one.name) for one in group if one.clear),
+            }
+        )
+    table = pd.DataFrame(rows)
+    return table[[name for name in table.columns if not _empty(table[name])]]
+
+
+def _arrow(before: float, after: float) -> str:
+    ends = [_three(before), _three(after)]
+    return " → ".join(ends) if set(ends) != {"–"} and set(ends) != {"0"} else "–"
+
+
+def _times(ratio: float) -> str:
+    return "–" if math.isnan(ratio) else f"×{ratio:.3g}"
+
+
+def _empty(column: pd.Series[Any]) -> bool:
+    """Whether nothing stands in any row."""
+    return all(value is None or value in ("", "–") for value in column)
 
 
 def _three(value: float) -> str:

@@ -11,6 +11,7 @@ from eigenscape.spectra._description import LABELS as LABELS
 from eigenscape.spectra._examine import examine as examine
 from eigenscape.spectra._groups import LayerGroup as LayerGroup
 from eigenscape.spectra._groups import name_numbers as name_numbers
+from eigenscape.spectra._groups import name_pattern as name_pattern
 from eigenscape.spectra._layer import NUMBERS as NUMBERS
 from eigenscape.spectra._layer import LayerSpectrum as LayerSpectrum
 from eigenscape.spectra._monitor import SpectralMonitor as SpectralMonitor
@@ -72,6 +73,7 @@ __all__ = [
     "hill_numbers",
     "metric",
     "name_numbers",
+    "name_pattern",
     "overlap",
     "precisions",
     "reference",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from eigenscape.layers import role
 from eigenscape.results import Finding, as_argument, counted, is_file_name, named, rounded
 from eigenscape.spectra._description import CERTAIN, PUBLISHED_ALPHA
+from eigenscape.spectra._groups import joined_names
 
 if TYPE_CHECKING:
     from eigenscape.spectra._layer import LayerSpectrum
@@ -17,6 +19,10 @@ _ATTENTION = ("query", "key", "value", "query-key-value")
 _NOT_TOLD = "weights alone do not say how well it is trained"
 #: Where less of the parameters was examined, that is a finding.
 _HALF = 0.5
+#: The share of random matrices outside the band of their size, which holds 99 %.
+_OUTSIDE = 0.01
+#: More of them than come in one network of a hundred are not by chance.
+_RARE = 0.01
 
 
 def scope(result: SpectraResult) -> str:
@@ -46,13 +52,24 @@ def answer(result: SpectraResult) -> str:
             f"{broken} of {scope(result)} {_has(broken, 'hold')} NaN or infinite weights, so that "
             f"the network cannot be used as it is: {counts(result)}."
         )
-    if labels.get("random-like") == len(result):
-        each = "All" if len(result) > 1 else "The only of"
+    random_like = labels.get("random-like", 0)
+    if random_like and _by_chance(len(result) - random_like, len(result)):
+        exact = random_like == len(result)
+        but = "" if exact else f" ({_OUTSIDE:.0%} of random ones lie outside)"
         return (
-            f"{each} {scope(result)} {_has(len(result), 'have')} the spectrum of a random matrix, "
-            f"as before any training; weights alone do not say whether it was trained."
+            f"{'All' if exact else f'{random_like} of'} {scope(result)} "
+            f"{_has(random_like, 'have')} the spectrum of a random matrix{but}, as before any "
+            "training; weights alone do not say whether it was trained."
         )
     return f"{scope(result)}: {counts(result)}; {_NOT_TOLD}."
+
+
+def _by_chance(outside: int, number: int) -> bool:
+    """Whether so many of random matrices lie outside their 99 % band in one case of 100."""
+    fewer = sum(
+        math.comb(number, k) * _OUTSIDE**k * (1 - _OUTSIDE) ** (number - k) for k in range(outside)
+    )
+    return 1 - fewer >= _RARE
 
 
 def findings(result: SpectraResult) -> Iterator[Finding]:
@@ -82,21 +99,21 @@ def data_command(result: SpectraResult) -> str:
     return "eigenscape checkup --probe FILE.py:FUNCTION"
 
 
-def _not_finite(_: SpectraResult, group: Sequence[LayerSpectrum]) -> Finding:
+def _not_finite(result: SpectraResult, group: Sequence[LayerSpectrum]) -> Finding:
     first = group[0]
     evidence = first.description.evidence if first.description else ""
     where = evidence if len(group) == 1 else f"the first: {evidence}"
     return Finding(
-        text=f"NaN or infinite weights in {_listed(group)} ({where}).",
+        text=f"NaN or infinite weights in {_listed(result, group)} ({where}).",
         basis="measurement",
         todo="Go back to the last checkpoint that is finite",
         layers=_names(group),
     )
 
 
-def _dead(_: SpectraResult, group: Sequence[LayerSpectrum]) -> Finding:
+def _dead(result: SpectraResult, group: Sequence[LayerSpectrum]) -> Finding:
     return Finding(
-        text=f"Every weight is zero in {_listed(group)}.",
+        text=f"Every weight is zero in {_listed(result, group)}.",
         basis="measurement",
         todo="Check that this is meant: pruned layers and updates before their training are so",
         layers=_names(group),
@@ -107,7 +124,7 @@ def _rank_deficient(result: SpectraResult, group: Sequence[LayerSpectrum]) -> Fi
     first = group[0]
     one = f"rank {first.rank} of {first.n_eigenvalues}"
     return Finding(
-        text=f"Rank below half of the full one in {_listed(group)} "
+        text=f"Rank below half of the full one in {_listed(result, group)} "
         f"({one if len(group) == 1 else f'the first: {one}'}).",
         basis="measurement",
         todo="See whether the network uses them" if len(group) > 1 else _SEE,
@@ -122,7 +139,7 @@ _SEE = "See whether the network uses it"
 def _random_like(result: SpectraResult, group: Sequence[LayerSpectrum]) -> Finding:
     moved = [layer for layer in group if layer.left_its_start]
     share = f"{len(group)} of {len(result)} layers: " if len(group) > 1 else ""
-    text = f"Random-like spectrum in {share}{named(group)}"
+    text = f"Random-like spectrum in {share}{_named(result, group)}"
     if len(moved) == len(group):
         text += "; its norms are not those of a random start"
     elif moved:
@@ -184,9 +201,13 @@ def _out_of_range(result: SpectraResult) -> Iterator[Finding]:
     )
 
 
-def _listed(group: Sequence[LayerSpectrum]) -> str:
-    names = named(group)
+def _listed(result: SpectraResult, group: Sequence[LayerSpectrum]) -> str:
+    names = _named(result, group)
     return names if len(group) <= 1 else f"{len(group)} layers: {names}"
+
+
+def _named(result: SpectraResult, group: Sequence[LayerSpectrum]) -> str:
+    return named(joined_names(_names(group), (layer.name for layer in result)))
 
 
 def _names(group: Sequence[LayerSpectrum]) -> tuple[str, ...]:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from eigenscape.checkpoints import Checkpoint, CheckpointLike, effective_weights
+from eigenscape.checkpoints import Checkpoint, CheckpointLike, TensorInfo, effective_weights
 from eigenscape.errors import InputError
-from eigenscape.layers import find_layers
-from eigenscape.results import Result
+from eigenscape.layers import LayerMatrix, find_layers
+from eigenscape.results import Finding, Result
 from eigenscape.runs import ProgressCallback
+from eigenscape.spectra import _compare_answer as said
 from eigenscape.spectra._analyze import analyzed
 from eigenscape.spectra._layer import LayerSpectrum
 from eigenscape.spectra._options import SpectraOptions
@@ -56,6 +57,9 @@ class LayerChange:
         label_after: after.
         note: why there is no spectrum on one side, where there is none.
         one_sided: the changes above that have no value because only one side has the number.
+        examined: whether it is a row of the layer tables; else a tensor without a spectrum.
+        rounding: the largest ``weight_change`` that rounding to the two storage types can make,
+            half an eps of each; NaN where a side was dequantized, whose rounding is not known.
     """
 
     name: str
@@ -76,6 +80,18 @@ class LayerChange:
     label_after: str | None = None
     note: str = ""
     one_sided: tuple[str, ...] = ()
+    examined: bool = True
+    rounding: float = math.nan
+
+    @property
+    def moved(self) -> bool:
+        """Whether the weights changed by more than rounding can; by anything, where not known."""
+        return self.weight_change > (0 if math.isnan(self.rounding) else self.rounding)
+
+    @property
+    def clear(self) -> bool:
+        """Whether alpha_hill changed beyond three standard deviations of two random matrices."""
+        return abs(self.alpha_hill_z) > _CLEAR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +109,16 @@ class ComparisonResult(Result):
     before: str
     after: str
     changes: tuple[LayerChange, ...]
+
+    @property
+    def answer(self) -> str:
+        """How many layers moved beyond rounding and how far, and how many did not move."""
+        return said.answer(self)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What cannot be used, what moved beyond its norm, what froze, whose alpha changed."""
+        return tuple(said.findings(self))
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -201,7 +227,9 @@ def _others(
 ) -> list[LayerChange]:
     """Tensors without a spectrum that changed all the same: embeddings, biases, norms."""
     found, pairs = [], Pairs(first, second)
-    sides = [{name for info in side.infos() for name in info.names} for side in (first, second)]
+    sides = [
+        {name: info for info in side.infos() for name in info.names} for side in (first, second)
+    ]
     names = [info.name for side in (first, second) for info in side.infos()]
     for name in dict.fromkeys(names):
         if name in rows or not options.asks_for(name):
@@ -209,7 +237,7 @@ def _others(
         note = f"no spectrum: {reasons.get(name, 'not examined')}"
         if name not in sides[0] or name not in sides[1]:
             state = "removed" if name in sides[0] else "added"
-            found.append(LayerChange(name=name, state=state, note=note))
+            found.append(LayerChange(name=name, state=state, note=note, examined=False))
             continue
         numbers = pairs.of_tensors(name)
         change = numbers.get("weight_change")
@@ -218,7 +246,16 @@ def _others(
         state = "weights" if numbers else "shape"
         if change is not None and not (math.isfinite(change) or _finite(first, second, name)):
             state = "unreadable"
-        found.append(LayerChange(name=name, state=state, note=note, **numbers))
+        found.append(
+            LayerChange(
+                name=name,
+                state=state,
+                note=note,
+                examined=False,
+                rounding=sum(_rounding(side[name]) for side in sides),
+                **numbers,
+            )
+        )
     return found
 
 
@@ -270,9 +307,18 @@ def _change(
         "label_before": a.label,
         "label_after": b.label,
         "one_sided": one_sided,
+        "rounding": _rounding(a.layer) + _rounding(b.layer),
         **pairs.of_layers(a.layer, b.layer),
     }
     return LayerChange(name=name, state=_state(a, b, numbers), **numbers)
+
+
+def _rounding(stored: LayerMatrix | TensorInfo) -> float:
+    """The largest relative error of one rounding: half of the type's eps; NaN where quantized."""
+    kind = getattr(torch, str(stored.dtype).removeprefix("torch."))
+    if stored.encoding:
+        return math.nan
+    return float(torch.finfo(kind).eps) / 2 if kind.is_floating_point or kind.is_complex else 0.0
 
 
 def _state(a: LayerSpectrum, b: LayerSpectrum, numbers: Mapping[str, Any]) -> str:

@@ -40,6 +40,23 @@ def name_numbers(name: str) -> str:
     return ".".join(_NUMBER.findall(name)) or name
 
 
+def joined_names(names: Iterable[str], every: Iterable[str]) -> list[str]:
+    """Return names, and the pattern alone where all that have it are among them.
+
+    >>> joined_names(["h.0.up", "h.1.up", "h.0.down"], ["h.0.up", "h.1.up", "h.0.down", "h.1.down"])
+    ['h.*.up', 'h.0.down']
+    """
+    every, chosen = list(every), list(names)
+    in_all = Counter(map(name_pattern, every))
+    here = Counter(map(name_pattern, chosen))
+    return list(
+        dict.fromkeys(
+            pattern if 1 < here[pattern] == in_all[pattern] else name
+            for name, pattern in zip(chosen, map(name_pattern, chosen), strict=True)
+        )
+    )
+
+
 @dataclass(frozen=True)
 class LayerGroup:
     """The layers that differ in their names' numbers alone.

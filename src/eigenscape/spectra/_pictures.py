@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import math
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eigenscape.results import PALETTE, label_text, new_figure, picture_of
-from eigenscape.spectra._compare import ComparisonResult
+from eigenscape.spectra._compare import ComparisonResult, LayerChange
+from eigenscape.spectra._groups import name_pattern
 from eigenscape.spectra._layer import LayerSpectrum
 from eigenscape.spectra._reference_pictures import plot_placement as plot_placement
 from eigenscape.spectra._reference_pictures import plot_reference as plot_reference
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _NAMED = 40
+#: Where a layer moved by more of its norm, the norm is drawn.
+_NEAR_NORM = 0.3
 
 
 @picture_of(SpectraResult)
@@ -95,18 +100,73 @@ def draw_spectrum(axes: Axes, layer: LayerSpectrum) -> None:
 
 @picture_of(ComparisonResult)
 def plot_changes(result: ComparisonResult) -> Figure:
-    """Draw the change of alpha_hill and the relative change of the weights, by layer."""
-    changes = [c for c in result.changes if math.isfinite(c.alpha_hill_change)]
-    figure = new_figure(8.0, max(2.5, 0.2 * len(changes) + 1.2))
+    """Draw how far the weights of each layer moved, and its alpha_hill before and after.
+
+    Above 40 layers those of one name but for its numbers share a row.
+    """
+    changes = [one for one in result.changes if one.examined]
+    names = [one.name for one in changes]
+    rows = names if len(changes) <= _NAMED else [name_pattern(name) for name in names]
+    order = {name: row for row, name in enumerate(dict.fromkeys(rows))}
+    place = np.array([order[name] for name in rows], dtype=float) + _within(rows)
+    figure = new_figure(
+        8.5, max(2.4, (0.24 if len(order) == len(changes) else 0.6) * len(order) + 1.4)
+    )
     left, right = figure.subplots(1, 2, sharey=True)
-    place = range(len(changes))
-    clear = [c.state == "spectrum" for c in changes]
-    colours = [PALETTE["vermilion"] if moved else PALETTE["grey"] for moved in clear]
-    left.barh(place, [c.weight_change for c in changes], color=PALETTE["blue"])
-    right.barh(place, [c.alpha_hill_change for c in changes], color=colours)
-    left.set_yticks(place, [label_text(c.name) for c in changes], fontsize=7)
-    left.invert_yaxis()
-    left.set_xlabel("relative change of the weights (Frobenius)")
-    right.set_xlabel("change of PL_Alpha_Hill (vermilion: clear)")
-    right.axvline(0, color=PALETTE["black"], lw=0.8)
+    _draw_moves(left, changes, place)
+    _draw_alphas(right, changes, place)
+    left.set_yticks(range(len(order)), [label_text(name) for name in order], fontsize=7)
+    left.set_ylim(len(order) - 0.5, -0.5)
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", lw=0.3, alpha=0.5)
     return figure
+
+
+def _within(rows: Sequence[str]) -> NDArray[np.float64]:
+    """The place of each layer within its row, from -.3 to .3."""
+    counts, seen = Counter(rows), Counter[str]()
+    places = []
+    for name in rows:
+        seen[name] += 1
+        places.append(0.6 * (seen[name] / (counts[name] + 1) - 0.5) if counts[name] > 1 else 0.0)
+    return np.array(places)
+
+
+def _draw_moves(axes: Axes, changes: Sequence[LayerChange], place: NDArray[np.float64]) -> None:
+    moves = np.array([one.weight_change for one in changes])
+    moved = np.isfinite(moves) & (moves > 0)
+    same = moves == 0
+    least = float(moves[moved].min()) if moved.any() else 1.0
+    rounding = max((one.rounding for one in changes if np.isfinite(one.rounding)), default=0.0)
+    axes.set_xscale("log")
+    axes.scatter(moves[moved], place[moved], s=14, color=PALETTE["blue"], label="moved")
+    if same.any():
+        at = np.full(int(same.sum()), least / 3)
+        words = "0: unchanged bit for bit"
+        axes.scatter(at, place[same], s=18, marker="x", color=PALETTE["black"], label=words)
+    if moved.any() and rounding >= least / 3:
+        axes.axvspan(least / 5, rounding, color=PALETTE["grey"], alpha=0.2, label="rounding")
+    if moved.any() and float(moves[moved].max()) > _NEAR_NORM:
+        axes.axvline(1, color=PALETTE["vermilion"], lw=1, ls="--", label="its own norm")
+    axes.set_xlabel("change of the weights / their norm")
+    if moved.any() or same.any():
+        axes.legend(frameon=False, fontsize=7, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)
+
+
+def _draw_alphas(axes: Axes, changes: Sequence[LayerChange], place: NDArray[np.float64]) -> None:
+    before = np.array([one.alpha_hill_before for one in changes])
+    after = np.array([one.alpha_hill_after for one in changes])
+    clear = np.array([one.clear for one in changes], dtype=bool)
+    colours = np.where(clear, PALETTE["vermilion"], PALETTE["blue"])
+    axes.hlines(place, before, after, color=colours, lw=1)
+    axes.scatter(before, place, s=16, facecolors="none", edgecolors=PALETTE["grey"], label="before")
+    for chosen, colour, words in (
+        (~clear, "blue", "after"),
+        (clear, "vermilion", "after, beyond its noise"),
+    ):
+        if (chosen & np.isfinite(after)).any():
+            axes.scatter(after[chosen], place[chosen], s=16, color=PALETTE[colour], label=words)
+    axes.set_xlabel("PL_Alpha_Hill")
+    if np.isfinite(before).any() or np.isfinite(after).any():
+        axes.legend(frameon=False, fontsize=7, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3)
