@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from matplotlib.collections import LineCollection
 
 from eigenscape.ablation import ablate
 from eigenscape.checkpoints import save_checkpoint
