@@ -25,6 +25,7 @@ from eigenscape.errors import InputError, MissingExtraError, OutputError, TaskEr
 from eigenscape.runs import (
     Progress,
     Task,
+    _progress,
     execute,
     progress_bar,
     raise_failures,
@@ -33,7 +34,7 @@ from eigenscape.runs import (
     unfinished,
 )
 from eigenscape.runs._parcel import Call, Desk
-from eigenscape.runs._progress import Tracker
+from eigenscape.runs._progress import Tracker, later, state
 from eigenscape.runs._store import Record, Slot, read_record, write_record
 from eigenscape.runs._worker import Order, work
 from tests._properties import examples
@@ -652,20 +653,98 @@ def test_a_folder_in_the_place_of_a_file_is_an_error(tmp_path):
 # --- progress ----------------------------------------------------------------------------------
 
 
-def test_the_estimate_is_made_from_this_runs_tasks_alone():
-    times = iter([100.0, 100.0, 110.0, 130.0, 136.0])
-    seen = []
-    tracker = Tracker(10, 7, seen.append, clock=lambda: next(times))
+def told(seconds, costs=None, *, resumed=0, workers=1):
+    """Return every state of a run whose tasks take so long, by a clock of its own."""
+    names = [f"t{n}" for n in range(len(seconds))]
+    costs = dict(zip(names, costs or [1.0] * len(seconds), strict=True))
+    now, seen = [100.0], []
+    tracker = Tracker(costs, resumed, seen.append, workers=workers, clock=lambda: now[0])
     tracker.start()
-    tracker.step("a", failed=False)
-    tracker.step("b", failed=True)
-    tracker.step("c", failed=False)
-    assert seen == [
+    free, ends = [100.0] * workers, []
+    for name, took in zip(names, seconds, strict=True):
+        free.sort()
+        free[0] += took
+        ends.append((free[0], name, took))
+    for now[0], name, took in sorted(ends):
+        tracker.step(name, failed=name == "t1", seconds=took)
+    return seen
+
+
+def test_the_estimate_is_made_from_this_runs_tasks_alone():
+    assert told([10.0, 10.0, 10.0], resumed=7) == [
         Progress(7, 10, 7, 0, 0.0, None, ""),
-        Progress(8, 10, 7, 0, 10.0, 20.0, "a"),
-        Progress(9, 10, 7, 1, 30.0, 15.0, "b"),
-        Progress(10, 10, 7, 1, 36.0, 0.0, "c"),
+        Progress(8, 10, 7, 0, 10.0, (5.0, 80.0), "t0"),
+        Progress(9, 10, 7, 1, 20.0, (5.0, 20.0), "t1"),
+        Progress(10, 10, 7, 1, 30.0, (0.0, 0.0), "t2"),
     ]
+
+
+def right(states, most=1.5):
+    """Whether each estimate is within a factor, or a range that holds what came."""
+    whole = states[-1].elapsed_seconds
+    for seen in states[1:-1]:
+        low, high = seen.remaining_seconds
+        left = whole - seen.elapsed_seconds
+        assert low / most <= left <= high * most, (seen, left)
+
+
+def test_equal_tasks_are_told_as_one_time_from_the_third_on():
+    states = told([4.0] * 12)
+    right(states, 1.0001)
+    assert states[2].remaining_seconds == (20.0, 80.0)
+    assert states[3].remaining_seconds == (36.0, 36.0)
+    assert "about 0:00:36 left" in state(states[3])
+
+
+def test_costs_are_what_counts_not_the_number_of_tasks():
+    costs = [1.0] * 10 + [1000.0]  # ten that take 0.1 s, one that takes 100 s
+    right(told([cost / 10 for cost in costs], costs), 1.0001)
+    plain = told([cost / 10 for cost in costs])[10]  # the same without costs: not foreseen
+    assert plain.remaining_seconds[1] < 1
+
+
+def test_unequal_speeds_are_told_as_a_range_that_holds_the_time():
+    seconds = [1.0, 6.0, 2.0, 8.0, 3.0, 1.0, 7.0, 2.0, 5.0, 4.0]
+    states = told(seconds)
+    right(states)
+    assert " to " in state(states[4])
+
+
+def test_tasks_side_by_side_are_counted_so_from_the_first_on():
+    right(told([5.0] * 16, workers=4), 1.51)
+
+
+def test_a_task_that_takes_longer_than_foreseen_has_no_estimate():
+    at = told([1.0] * 5)[4]
+    assert later(at, 0.5).remaining_seconds == (0.5, 0.5)
+    assert later(at, 30.0).remaining_seconds is None
+    assert state(later(at, 30.0)) == "4/5, 1 failed, 0:00:34 elapsed"
+
+
+def rest(seconds):
+    time.sleep(seconds)
+    return seconds
+
+
+@pytest.mark.parametrize("engine", ["local", "threads"])
+def test_a_time_budget_ends_a_run_and_keeps_what_is_finished(engine, tmp_path):
+    tasks = [Task(f"{n}", rest, {"seconds": 0.01 if n < 2 else 1.0}) for n in range(6)]
+    outcomes = execute(tasks, engine=engine, jobs=1, time_budget=0.9, folder=tmp_path)
+    late = [outcome.late for outcome in outcomes]
+    assert late[:2] == [False, False]
+    assert late[3:] == [True, True, True]
+    assert outcomes[-1].error == "not finished within 0.9 s"
+    again = execute(tasks[:2], engine=engine, jobs=1, folder=tmp_path)
+    assert [outcome.resumed for outcome in again] == [True, True]
+
+
+@pytest.mark.slow
+def test_a_time_budget_ends_processes(tmp_path):
+    started = time.monotonic()
+    tasks = [Task(f"{n}", rest, {"seconds": seconds}) for n, seconds in enumerate((0.1, 60.0, 0.1))]
+    outcomes = execute(tasks, engine="local", jobs=2, time_budget=20.0, folder=tmp_path)
+    assert time.monotonic() - started < 30
+    assert [outcome.late for outcome in outcomes] == [False, True, False]
 
 
 def test_progress_counts_resumed_and_failed_tasks(tmp_path):
@@ -681,8 +760,21 @@ def test_progress_counts_resumed_and_failed_tasks(tmp_path):
         ("bad", 4, 4, 2, 1),
     ]
     assert seen[0].remaining_seconds is None
-    assert seen[1].remaining_seconds > 0
+    assert 0 < seen[1].remaining_seconds[0] < seen[1].remaining_seconds[1]
     assert seen[1].elapsed_seconds <= seen[2].elapsed_seconds
+
+
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+def test_lines_where_there_is_no_terminal(capsys, monkeypatch, term):
+    monkeypatch.setattr(_progress, "_FIRST_LINE", 0.05)
+    _terminal(monkeypatch, term == "dumb")  # one that cannot move its cursor gets lines too
+    monkeypatch.setenv("TERM", term)
+    with progress_bar("training") as progress:
+        progress(Progress(0, 4, 0, 0, 0.0, None, ""))
+        time.sleep(0.3)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "training: 0/4, 0:00:00 elapsed\n"
 
 
 @pytest.mark.parametrize(("quiet", "terminal"), [(True, True), (False, False), (True, False)])
@@ -700,7 +792,7 @@ def test_the_bar_is_drawn_on_standard_error_and_taken_away(capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert out == ""
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", err)
-    for shown in ("four [squares]", "0/4", "4/4, 0:00:00 elapsed, 0:00:00 left"):
+    for shown in ("four [squares]", "0/4", "4/4, 0:00:00 elapsed, about 0:00:00 left"):
         assert shown in text
     assert err.rstrip().endswith("\x1b[2K")  # the last thing is to clear the line
 

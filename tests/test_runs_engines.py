@@ -173,7 +173,7 @@ def test_progress_is_live_and_a_long_task_holds_nobody_up(engine, tmp_path):
     assert [o.value for o in outcomes] == ["came", None, *(6.0 * k for k in range(7))]
     assert [o.error for o in outcomes] == [None, "ValueError: no data", *[None] * 7]
     assert [state.done for state in seen] == list(range(10))
-    assert [seen[-1].name, seen[-1].failed, seen[-1].remaining_seconds] == ["long", 1, 0]
+    assert [seen[-1].name, seen[-1].failed, seen[-1].remaining_seconds] == ["long", 1, (0.0, 0.0)]
     assert {p.suffix for p in (tmp_path / "run").iterdir()} == {".npz", ".json"}
 
 

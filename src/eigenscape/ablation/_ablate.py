@@ -99,7 +99,7 @@ def ablate(
         everything = Plan(tuple(order), tuple(changes), draws)
         tasks = _tasks(bench, everything, seed)
         todo = set(tasks) if folder is None else _unfinished(tasks, folder)
-        costs = {key: bench.seconds(key[0]) if key in todo else 0.0 for key in tasks}
+        costs = {key: bench.seconds(*key[:2]) if key in todo else 0.0 for key in tasks}
         chosen_ones = plan(everything, costs, budget_seconds)
         names = [name for name in usable if name in chosen_ones.layers]  # as the network has them
         wanted = replace(chosen_ones, layers=tuple(names))
@@ -111,10 +111,18 @@ def ablate(
             engine="threads",
             jobs=1,
             about=_about(bench),
+            time_budget=budget_seconds,
             progress=progress,
         )
-    raise_failures(outcomes)
-    values = {key: outcome.value for key, outcome in zip(wanted.keys, outcomes, strict=True)}
+    found = dict(zip(wanted.keys, outcomes, strict=True))
+    late = {key[0] for key, outcome in found.items() if outcome.late}
+    names = [name for name in names if name not in late]
+    if not names:
+        raise InputError(
+            f"no layer was measured within {budget_seconds:g} s. Try: a larger time budget"
+        )
+    raise_failures([outcome for outcome in outcomes if not outcome.late])
+    values = {key: outcome.value for key, outcome in found.items() if key[0] in names}
     later = "not within the time budget"
     left_out = [(layer, later) for layer, _ in usable.values() if layer.name not in names]
     return AblationResult(
@@ -213,6 +221,7 @@ def _tasks(bench: Bench, everything: Plan, seed: int) -> dict[Key, Task]:
             f"{name}, {change}, draw {draw}",
             measured,
             {"bench": shared, "name": name, "change": change, "draw": draw, "seed": seed},
+            cost=bench.seconds(name, change),
         )
         for name, change, draw in everything.keys
     }

@@ -39,6 +39,7 @@ class Bench:
         prefix: blocks whose outputs are taken from memory; None where all is computed.
         whole_seconds: one evaluation.
         tail_seconds: one with all blocks from memory.
+        timed: change to the seconds that a unit of its work takes.
         notes: remarks.
     """
 
@@ -49,6 +50,7 @@ class Bench:
     prefix: Prefix | None = None
     whole_seconds: float = 0.0
     tail_seconds: float = 0.0
+    timed: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     _places: tuple[str, Tensor] | None = field(default=None, repr=False)
 
@@ -108,8 +110,27 @@ class Bench:
         same = np.allclose(short.values, plain.values, rtol=_SAME, atol=_SAME, equal_nan=True)
         return "" if same else "the losses were not the same"
 
-    def seconds(self, name: str) -> float:
-        """Return how long one evaluation with a layer changed will take."""
+    def seconds(self, name: str, change: str) -> float:
+        """Return how long it will take to change a layer and evaluate the network once."""
+        return self._evaluation(name) + self._changing(name, change)
+
+    def _changing(self, name: str, change: str) -> float:
+        """Scale the time of one change of a layer of middle size, taken once, to another layer."""
+        if change not in self.timed:
+            middle = sorted(self.layers, key=lambda one: self._work(one, change))
+            chosen = middle[len(middle) // 2]
+            started = time.perf_counter()
+            self._changed(chosen, change, 0)
+            spent = time.perf_counter() - started
+            self.timed[change] = spent / self._work(chosen, change)
+        return self.timed[change] * self._work(name, change)
+
+    def _work(self, name: str, change: str) -> float:
+        """Entries for a change that draws; multiplications for one that needs directions."""
+        k, rows, cols = self.layers[name][0].stack
+        return float(k) * rows * cols * (1 if CHANGES[change].drawn else min(rows, cols))
+
+    def _evaluation(self, name: str) -> float:
         share = 1.0
         if self.prefix is not None:
             share -= self.prefix.before[name] / len(self.prefix.modules)

@@ -9,6 +9,9 @@ from itertools import zip_longest
 from eigenscape.ablation._changes import CHANGES
 from eigenscape.errors import InputError
 from eigenscape.layers import LayerMatrix, role
+from eigenscape.runs import time_span
+
+_SLOWER = 2.0  # few evaluations are timed, and they had the machine alone
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,9 @@ class AblationEstimate:
             else f"{self.layers} of {self.layers_in_all} layers"
         )
         return (
-            f"{layers} ({', '.join(self.changes)}), {self.evaluations:,} evaluations, about "
-            f"{self.seconds:.0f} s, {self.bytes / 2**20:,.0f} MiB beside the model"
+            f"{layers} ({', '.join(self.changes)}), {self.evaluations:,} evaluations, "
+            f"{time_span(self.seconds, _SLOWER * self.seconds)}, {self.bytes / 2**20:,.0f} MiB "
+            "beside the model"
         )
 
 

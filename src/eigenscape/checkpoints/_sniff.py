@@ -55,6 +55,16 @@ class Kind(Enum):
     GGUF = "gguf"
 
 
+def _instead(path: Path) -> str:
+    """Say what a path that is not there may have been meant for."""
+    if path.name != str(path) or path.suffix:
+        return "check the path"
+    return (
+        f"check the path; for a model of the Hugging Face Hub give its owner too, OWNER/{path}, or "
+        f"download it: hf download OWNER/{path} --local-dir {path}"
+    )
+
+
 def sniff(path: Path) -> Kind:
     """Return what a file is.
 
@@ -64,7 +74,7 @@ def sniff(path: Path) -> Kind:
     """
     with teaching(path):
         if not path.exists():
-            raise CheckpointError(f"no such file: {path}. Try: check the path")
+            raise CheckpointError(f"no such file: {path}. Try: {_instead(path)}")
         if not path.is_file():
             raise CheckpointError(f"{path} is not a regular file; expected a file or a folder")
         with path.open("rb") as file:

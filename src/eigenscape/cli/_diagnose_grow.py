@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
@@ -114,7 +115,11 @@ def add(actions: Verbs) -> None:
         action="store_true",
         help="print the cost (with --time-budget: of the grid that fits it), and exit",
     )
-    add_time_budget(group, "reduce the grid so that it fits this time [no limit]")
+    add_time_budget(
+        group,
+        "reduce the grid so that it fits this time, and stop when it is over; what is finished is "
+        "kept [no limit]",
+    )
     group = parser.add_argument_group("common options")
     add_format(group)
     group.add_argument("--quiet", action="store_true", help="no notes, no progress")
@@ -128,17 +133,20 @@ def run(args: argparse.Namespace) -> int:
 
     how = running(args)
     jobs = 1 if args.engine == "threads" else args.jobs or usable_cores()
-    budget = None if args.time_budget is None else jobs * args.time_budget
     with redirect_stdout(sys.stderr):
         task = load_probe(args.probe, expected=Task)
         asked = _plan(args, task)
+        limit, budget = args.time_budget, None
+        if limit is not None:  # a worker takes as long to start as this process did
+            spent = time.monotonic() - args.started
+            budget = max(jobs * (limit - spent * (1 if jobs == 1 else 2)), 1e-3)
         if args.estimate:
             return _estimate(task, asked, jobs, budget)
         target = own_file(args.out, "population.json")
         plan, cost = resolve_plan(args.out, task, asked, budget=budget)
         if plan != asked:
             note(f"trimmed to the budget: {_grid(plan)}", quiet=args.quiet)
-        elif budget is not None and cost.seconds > budget:
+        elif budget is not None and cost.longest > budget:
             note(
                 "note: this folder was started without such a budget; its plan stays",
                 quiet=args.quiet,
@@ -150,6 +158,7 @@ def run(args: argparse.Namespace) -> int:
                 plan,
                 name=f"population of {args.probe}",
                 folder=args.out,
+                time_budget=None if limit is None else args.started + limit - time.monotonic(),
                 progress=progress,
                 **how,
             )

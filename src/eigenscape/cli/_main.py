@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,6 +51,9 @@ examples:
 """
 
 
+_QUIET_START = 3.0  # seconds
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status.
 
@@ -59,9 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after ``eigenscape``; by default those of this process.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    args = argparse.Namespace()
+    started, args = time.monotonic(), argparse.Namespace()
+    waiting = _announce(words)
     try:
         args = make_parser().parse_args(_spelled_out(words))
+        args.started = started
         code: int = args.verb(args)
         sys.stdout.flush()
     except EigenscapeError as error:
@@ -80,7 +87,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    finally:
+        waiting.cancel()
     return code
+
+
+def _announce(words: Sequence[str]) -> threading.Timer:
+    """Say after three seconds that the command is running: before its work torch is imported."""
+
+    def say() -> None:
+        sys.stderr.write(f"eigenscape: {words[0]} is running\n")
+        sys.stderr.flush()
+
+    timer = threading.Timer(_QUIET_START, say)
+    timer.daemon = True
+    if "--quiet" not in words:
+        timer.start()
+    return timer
 
 
 def _spelled_out(words: list[str]) -> list[str]:

@@ -18,7 +18,9 @@ from eigenscape.runs._parcel import CannotTravelError as CannotTravelError
 from eigenscape.runs._parcel import PerWorker as PerWorker
 from eigenscape.runs._progress import Progress as Progress
 from eigenscape.runs._progress import ProgressCallback as ProgressCallback
+from eigenscape.runs._progress import duration as duration
 from eigenscape.runs._progress import progress_bar as progress_bar
+from eigenscape.runs._progress import time_span as time_span
 from eigenscape.runs._store import read_about as read_about
 from eigenscape.runs._store import unfinished as unfinished
 from eigenscape.runs._task import Outcome as Outcome
@@ -35,6 +37,7 @@ __all__ = [
     "Progress",
     "ProgressCallback",
     "Task",
+    "duration",
     "execute",
     "is_first_process",
     "open_executor",
@@ -42,6 +45,7 @@ __all__ = [
     "raise_failures",
     "read_about",
     "single_thread",
+    "time_span",
     "unfinished",
     "usable_cores",
 ]

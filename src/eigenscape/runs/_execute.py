@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from eigenscape.errors import EigenscapeError, InputError, OutputError, TaskError
-from eigenscape.runs._executors import ENGINES, Engine, Opened, opened
+from eigenscape.runs._executors import ENGINES, Engine, Opened, opened, usable_cores
 from eigenscape.runs._parcel import Desk
 from eigenscape.runs._progress import ProgressCallback, Tracker
 from eigenscape.runs._store import Record, Slot, open_folder, read_record, write_failure
@@ -34,6 +35,7 @@ def execute(
     jobs: int | None = None,
     address: str | None = None,
     about: Mapping[str, Any] | None = None,
+    time_budget: float | None = None,
     progress: ProgressCallback | None = None,
 ) -> list[Outcome]:
     """Run tasks side by side and return the result of each, in the order of the tasks.
@@ -63,6 +65,9 @@ def execute(
         address: of the Dask or Ray cluster to join; see :func:`open_executor`.
         about: what all results depend on besides the tasks' own arguments, in JSON's types; a
             folder that holds a run about something else is refused.
+        time_budget: seconds, after which no task is begun and processes of this machine are ended;
+            what is not finished has failed. In this process, on threads and on clusters tasks that
+            are under way are waited for.
         progress: called when the run starts and after every task; see :func:`progress_bar`.
 
     Raises:
@@ -92,14 +97,22 @@ def execute(
     }
     pending = [i for i in range(len(tasks)) if i not in outcomes]
     damaged = {i for i in pending if i in slots and slots[i].finished.exists()}
-    tracker = Tracker(len(tasks), len(outcomes), progress, damaged=len(damaged))
+    costs = {tasks[i].name: tasks[i].cost for i in pending}
+    workers = (jobs or usable_cores()) if engine in ("threads", "local") else None
+    tracker = Tracker(costs, len(outcomes), progress, damaged=len(damaged), workers=workers)
     tracker.start()
     receipts = []
-    with closing(_receipts(tasks, pending, slots, place, (engine, jobs, address))) as running:
+    deadline = None if time_budget is None else time.monotonic() + time_budget
+    how = (engine, jobs, address, deadline)
+    with closing(_receipts(tasks, pending, slots, place, how)) as running:
         for receipt in running:
             receipts.append(receipt)
-            tracker.step(tasks[receipt.index].name, failed=receipt.error is not None)
+            name, failed = tasks[receipt.index].name, receipt.error is not None
+            tracker.step(name, failed=failed, seconds=receipt.seconds)
     outcomes |= _collect(tasks, receipts, slots, damaged)
+    late = f"not finished within {time_budget:.3g} s" if time_budget is not None else ""
+    missing = [i for i in pending if i not in outcomes]
+    outcomes |= {i: Outcome(tasks[i].name, None, late, late, late=True) for i in missing}
     return [outcomes[i] for i in range(len(tasks))]
 
 
@@ -151,6 +164,8 @@ def _receipts(
             with closing(_Line(send, how, len(pending)).run(pending)) as answers:
                 for index, answer in answers:
                     yield _opened_receipt(index, answer, tasks[index], slots.get(index))
+        except _OutOfTimeError:
+            return
         except EigenscapeError:
             raise
         except Exception as error:
@@ -162,7 +177,11 @@ def _receipts(
 
 
 Send = Callable[[Opened, int], "Future[Receipt]"]
-How = tuple[Engine, int | None, str | None]
+How = tuple[Engine, int | None, str | None, float | None]
+
+
+class _OutOfTimeError(Exception):
+    """The time budget is spent; raised through the executor's context, it ends its processes."""
 
 
 class _Line:
@@ -201,7 +220,7 @@ class _Line:
             while (waiting and not suspects) or out:
                 if not suspects and not self._sent(waiting, out):
                     break
-                for future in wait(out, return_when=FIRST_COMPLETED).done:
+                for future in wait(out, self._left(), FIRST_COMPLETED).done:
                     index, error = out.pop(future), future.exception()
                     if error is None:
                         yield index, future.result()
@@ -216,10 +235,24 @@ class _Line:
             self._renew()
         return sorted(suspects)
 
+    def _left(self) -> float | None:
+        """Return the seconds until the deadline.
+
+        Raises:
+            _OutOfTimeError: it is over.
+        """
+        deadline = self._how[3]
+        if deadline is None:
+            return None
+        if (left := deadline - time.monotonic()) <= 0:
+            raise _OutOfTimeError
+        return left
+
     def _sent(self, waiting: deque[int], out: dict[Future[Receipt], int]) -> bool:
         """Send off what the window allows; tell whether tasks are running."""
         try:
             while waiting and len(out) < self._ready().window:
+                self._left()
                 future = self._send(self._ready(), waiting[0])
                 out[future] = waiting.popleft()
         except BrokenExecutor:  # those that are out will tell, if any are
@@ -247,7 +280,7 @@ class _Line:
 
     def _ready(self) -> Opened:
         if self._executor is None:
-            engine, jobs, address = self._how
+            engine, jobs, address, _ = self._how
             self._executor = self._stack.enter_context(opened(engine, jobs, address, self._count))
             if self._executor.place != "processes":
                 self._stack.enter_context(_in_this_process(self._executor.place))

@@ -26,6 +26,8 @@ class Task:
         name: what reports, progress and files call it.
         function: a function at the top level of a module, so that any worker can import it.
         arguments: its keyword arguments.
+        cost: how long it takes compared with the others of its run, for the estimate of the time
+            that is left.
 
     >>> import statistics
     >>> task = Task("mean of three", statistics.fmean, {"data": [1.0, 2.0, 6.0]})
@@ -36,6 +38,7 @@ class Task:
     name: str
     function: Callable[..., Any]
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    cost: float = 1.0
 
     @property
     def key(self) -> str:
@@ -82,6 +85,7 @@ class Outcome:
         seconds: how long the function took, when it was computed.
         resumed: the value was read from an earlier run's file.
         damaged: there was such a file, but damaged, and the task was computed again.
+        late: it was not finished within the run's time budget.
         file: where the value, or the failure, is kept; None for a run without a folder.
     """
 
@@ -93,6 +97,7 @@ class Outcome:
     resumed: bool = False
     file: Path | None = None
     damaged: bool = False
+    late: bool = False
 
     @property
     def ok(self) -> bool:

@@ -61,7 +61,7 @@ def in_threads(
         with gate.room(costs[group[0].name]):
             return _examine_group(checkpoint, group, options, memory)
 
-    tasks = [Task(group[0].name, one, {"group": group}) for group in groups]
+    tasks = [Task(group[0].name, one, {"group": group}, _work(group)) for group in groups]
     # Layers side by side, one thread each: eigenvalue solvers gain little from more.
     with nullcontext() if jobs == 1 else single_thread():
         outcomes = execute(tasks, engine="threads", jobs=jobs, progress=progress)
@@ -96,6 +96,12 @@ class _Gate:
             with self._changed:
                 self._used -= size
                 self._changed.notify_all()
+
+
+def _work(group: Sequence[LayerMatrix]) -> float:
+    """Multiplications of the eigenvalues of a group, and as many as reading a small layer takes."""
+    parts = ((*layer.stack[1:], layer.stack[0]) for layer in group)
+    return 1e8 + sum(float(k) * rows * cols * min(rows, cols) for rows, cols, k in parts)
 
 
 def _cost(checkpoint: Checkpoint, group: Sequence[LayerMatrix]) -> int:
@@ -147,7 +153,12 @@ def in_tasks(
         "parts": [list(HANDLERS.names()), list(METRICS.names())],
     }
     tasks = [
-        Task(group[0].name, examine_task, {"names": [row.name for row in group], **shared})
+        Task(
+            group[0].name,
+            examine_task,
+            {"names": [row.name for row in group], **shared},
+            _work(group),
+        )
         for group in found.groups
     ]
     outcomes = execute(

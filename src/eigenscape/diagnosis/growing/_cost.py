@@ -14,11 +14,12 @@ from eigenscape.diagnosis.growing._training import train_networks
 from eigenscape.diagnosis.measuring._curves import train_bends
 from eigenscape.errors import InputError
 from eigenscape.models import NetworkData, Objective, Task
-from eigenscape.runs import single_thread
+from eigenscape.runs import single_thread, time_span
 
 _STEPS = 3  # that are timed, after one that is not
 #: Of the time of training and curves: evaluations, traces, similarities.
 _REST = 1.25
+_SLOWER = 1.6  # a few timed steps do not know what cells side by side take from each other
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +43,18 @@ class Cost:
         """Return the cost as text.
 
         >>> Cost(networks=90, curves=45, seconds=75.0, work=0.72).words(2)
-        '90 networks and 45 curves, about 38 s on 2 cores'
+        '90 networks and 45 curves, 38 s to 60 s on 2 cores'
         """
-        wall = self.seconds / jobs
-        span = f"{wall:.0f} s" if wall < 120 else f"{wall / 60:.0f} min"
+        span = time_span(self.seconds / jobs, self.longest / jobs)
         return (
-            f"{self.networks} networks and {self.curves} curves, about {span} on {jobs} "
+            f"{self.networks} networks and {self.curves} curves, {span} on {jobs} "
             f"core{'' if jobs == 1 else 's'}"
         )
+
+    @property
+    def longest(self) -> float:
+        """The seconds of one core that it takes at most, as far as can be foreseen."""
+        return _SLOWER * self.seconds
 
 
 def estimate_cost(task: Task, plan: GrowPlan) -> Cost:
@@ -86,18 +91,19 @@ def fit_budget(task: Task, plan: GrowPlan, seconds: float) -> tuple[GrowPlan, Co
     Args:
         task: what is trained.
         plan: the grid.
-        seconds: of one core.
+        seconds: of one core, for estimating and training.
 
     Raises:
         InputError: the smallest grid costs more.
     """
+    started = time.perf_counter()
     cost = estimate_cost(task, plan)
-    while cost.seconds > seconds:
+    while cost.longest > seconds - (time.perf_counter() - started):
         smaller = _smaller(plan)
         if smaller is None:
             raise InputError(
                 f"the budget is {seconds:.0f} s of one core, and the smallest plan of "
-                f"{plan.networks} networks takes about {cost.seconds:.0f} s of one core. "
+                f"{plan.networks} networks takes up to {cost.longest:.0f} s of one core. "
                 "Try: fewer epochs, narrower widths, or a larger budget"
             )
         plan = smaller

@@ -28,6 +28,7 @@ def train_population(
     engine: Engine = "local",
     jobs: int | None = None,
     address: str | None = None,
+    time_budget: float | None = None,
     progress: ProgressCallback | None = None,
 ) -> Population:
     """Train and measure a population on the user's own data and model task.
@@ -46,6 +47,8 @@ def train_population(
             trains one cell at a time in this process, since torch's generator is shared.
         jobs: cells at a time; None for one on each core.
         address: of the Dask or Ray cluster; see :func:`eigenscape.runs.open_executor`.
+        time_budget: seconds; cells that are not finished then are named in the notes, see
+            :func:`eigenscape.runs.execute`. None for no limit.
         progress: called after each cell.
 
     Raises:
@@ -55,11 +58,19 @@ def train_population(
     plan = plan or GrowPlan.of(task)
     plans = {name: plan}
     tasks = population_tasks(task, plans)
+    if time_budget is not None:
+        tasks.reverse()  # the shortest first: as many as possible are finished in time
     if engine == "threads":
         jobs = 1
     place = None if folder is None else Path(folder) / CELLS
     outcomes = execute(
-        tasks, folder=place, engine=engine, jobs=jobs, address=address, progress=progress
+        tasks,
+        folder=place,
+        engine=engine,
+        jobs=jobs,
+        address=address,
+        time_budget=time_budget,
+        progress=progress,
     )
     lost = [f"{outcome.name} failed: {outcome.error}" for outcome in outcomes if not outcome.ok]
     cells = [outcome.value for outcome in outcomes if outcome.ok]
@@ -98,6 +109,7 @@ def population_tasks(task: Task, plans: Mapping[str, GrowPlan]) -> list[runs.Tas
             f"width {width}, data {data}",
             train_cell,
             {"task": task, "plans": several, "width": width, "data": data},
+            cost=first.steps(data) + first.measuring.curve_steps,
         )
         for data in sorted(first.data, reverse=True)  # the longest first
         for width in sorted(first.widths, reverse=True)

@@ -23,6 +23,7 @@ from eigenscape.landscape.grid._sample_estimate import (
     EstimateCallback,
     copies_that_fit,
     memory_of,
+    refuse_late,
     refuse_too_costly,
     refuse_too_large,
     seconds_of_a_point,
@@ -118,7 +119,8 @@ def sample(
         engine: ``"local"`` processes, ``"threads"``, ``"dask"`` or ``"ray"``.
         address: of the Dask or Ray cluster; see :func:`eigenscape.runs.open_executor`.
         rebuild: builds the objective again in a worker, where it cannot be pickled.
-        time_budget: seconds; raise an error at the start if it is expected to take longer.
+        time_budget: seconds; raise an error at the start if it is expected to take longer, or when
+            they are over.
         fast: take outputs of layers from memory where they do not change, or change linearly. The
             losses are the same up to rounding, which is checked at two points of the grid.
         cache_bytes: at most so much memory for that.
@@ -162,6 +164,7 @@ def sample(
         started = time.monotonic()
         how: dict[str, Any] = {"folder": folder, "about": plan.about, "engine": engine}
         how["progress"] = in_points(progress, plan.each, steps**n)
+        how["time_budget"] = time_budget
         alone = ""
         try:
             outcomes = execute(plan.tasks, jobs=plan.jobs, address=address, **how)
@@ -170,6 +173,7 @@ def sample(
                 raise
             alone = f"sampled by this process alone: {error}"
             outcomes = execute(plan.tasks, jobs=1, **how)
+    refuse_late(outcomes, time_budget, folder)
     raise_failures(outcomes)
     values = np.concatenate([outcome.value for outcome in outcomes])
     return _landscape(

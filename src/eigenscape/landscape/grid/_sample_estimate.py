@@ -15,12 +15,15 @@ import torch
 from eigenscape.errors import InputError
 from eigenscape.landscape.curvature._curvature import free_memory
 from eigenscape.results import byte_words
+from eigenscape.runs import Outcome, duration, time_span
 
 if TYPE_CHECKING:
     from eigenscape.landscape.grid._sample_walk import Walk
     from eigenscape.landscape.grid._shortcut import Shortcut
 
 _LONGEST = 1.0
+#: Workers side by side share caches and memory, and the timed evaluations had the machine alone.
+_SLOWER = 2.0
 _FEWEST = 3
 _PROCESS_BYTES = 2**29  # torch and its libraries
 _PART_BYTES = 64  # of disk for a point, when every point is a file of a few hundred bytes: rarely
@@ -45,7 +48,7 @@ class Estimate:
     def __str__(self) -> str:
         beside = f" on {self.workers} workers" if self.workers > 1 else ""
         return (
-            f"{self.points:,} points, about {duration(self.seconds)}{beside}, "
+            f"{self.points:,} points, {time_span(self.seconds, _SLOWER * self.seconds)}{beside}, "
             f"{self.bytes / 2**20:,.1f} MiB"
         )
 
@@ -95,6 +98,24 @@ def refuse_too_costly(cost: Estimate, time_budget: float | None) -> None:
         )
 
 
+def refuse_late(
+    outcomes: Sequence[Outcome], time_budget: float | None, folder: str | Path | None
+) -> None:
+    """Raise an error if the time was over before all points were evaluated.
+
+    Raises:
+        InputError: with the counts.
+    """
+    late = sum(outcome.late for outcome in outcomes)
+    if late and time_budget is not None:
+        kept = f"what is finished is kept in {folder}" if folder else "nothing is kept"
+        raise InputError(
+            f"the time budget of {duration(time_budget)} was over with {late} of {len(outcomes)} "
+            f"parts of the landscape still to do; {kept}. Try: a larger budget"
+            + (", or the same again to continue" if folder else ", or a folder for the run")
+        )
+
+
 def refuse_too_large(parameters: int, dim: int, points: int, folder: str | Path | None) -> None:
     """Raise an error if the memory or the disk of this machine is too small.
 
@@ -119,24 +140,6 @@ def refuse_too_large(parameters: int, dim: int, points: int, folder: str | Path 
             f"{points:,} points need up to {byte_words(_PART_BYTES * points)} on the disk of "
             f"{folder}; {byte_words(free)} are free. Try: another folder, or fewer steps"
         )
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as text.
-
-    >>> duration(0.004), duration(75), duration(10000), duration(4e6)
-    ('4 ms', '75 s', '2.8 h', '46.3 days')
-    """
-    for size, unit in ((86400.0, "days"), (3600.0, "h")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    if seconds >= 600:
-        return f"{seconds / 60:.0f} min"
-    return (
-        f"{seconds:.0f} s"
-        if seconds >= 10
-        else (f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1e3:.0f} ms")
-    )
 
 
 def _memory() -> int:

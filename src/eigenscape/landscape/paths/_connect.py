@@ -184,6 +184,7 @@ def _teller(total: int, progress: ProgressCallback | None) -> Callable[[str], No
         done += 1
         elapsed = time.monotonic() - started
         if progress is not None:
-            progress(Progress(done, total, 0, 0, elapsed, elapsed / done * (total - done), name))
+            rest = elapsed / done * (total - done)  # the steps differ in what they cost
+            progress(Progress(done, total, 0, 0, elapsed, (rest / 2, 2 * rest), name))
 
     return tell
