@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import time
 from argparse import ArgumentTypeError, _SubParsersAction
 
 import numpy as np
@@ -191,6 +192,17 @@ def test_unknown_near_and_missing_options_of_each_verb(verb, capsys):
     if NEEDED[verb]:
         said = refused(parser)
         assert " missing. Try: eigenscape " in said or "needs lr" in said
+
+
+def test_a_command_says_soon_that_it_runs(monkeypatch, capsys):
+    from eigenscape.cli import _doctor, _main
+
+    monkeypatch.setattr(_main, "_QUIET_START", 0.01)
+    monkeypatch.setattr(_doctor, "_packages", lambda: time.sleep(0.3) or {})
+    assert main(["doctor"]) == 0
+    out, err = capsys.readouterr()
+    assert err == "eigenscape: doctor is running\n"
+    assert "Hill exponent" in out
 
 
 # ---- values
