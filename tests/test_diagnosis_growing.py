@@ -204,6 +204,7 @@ def a_second_each(monkeypatch):
     def fake(_, plan):
         return _cost.Cost(networks=plan.networks, curves=0, seconds=plan.networks, work=0.0)
 
+    monkeypatch.setattr(_cost, "_SLOWER", 1.0)
     monkeypatch.setattr(_cost, "estimate_cost", fake)
     monkeypatch.setattr(_folder, "estimate_cost", fake)
 
@@ -242,7 +243,7 @@ def test_trimming_goes_in_the_stated_order(family):
         rates=(0.01, 0.03, 0.1, 0.3, 1),
         seeds=(0, 1, 2),
     )
-    found = [fit_budget(family, plan, seconds)[0] for seconds in (134, 90, 54, 36, 24)]
+    found = [fit_budget(family, plan, seconds)[0] for seconds in (134.9, 90.9, 54.9, 36.9, 24.9)]
     shapes = [(len(p.seeds), len(p.rates), len(p.data), len(p.widths)) for p in found]
     assert shapes == [(2, 5, 3, 3), (2, 5, 3, 3), (2, 3, 3, 3), (2, 3, 2, 3), (2, 3, 2, 2)]
     assert found[2].rates == (0.01, 0.1, 1)

@@ -10,7 +10,6 @@ import torch
 
 from eigenscape.checkpoints import save_checkpoint
 from eigenscape.cli import main
-from eigenscape.cli._diagnose_grow import seconds_of
 from eigenscape.diagnosis import (
     MDTree,
     Measurement,
@@ -428,11 +427,6 @@ def test_bad_words(capsys, words, said):
     code, _, err = run(capsys, *words)
     assert code == 2
     assert said in err
-
-
-def test_a_budget_is_a_time():
-    with pytest.raises(InputError, match="90s"):
-        seconds_of("soon")
 
 
 def test_a_checkup_has_the_diagnosis(grown, capsys, tmp_path):
