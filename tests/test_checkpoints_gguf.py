@@ -111,8 +111,11 @@ def test_the_quantized_type_is_said_everywhere(tmp_path, capsys):
     assert all(row in layer.notes for layer in result)
     said = "15 tensors dequantized from Q4_1 (15): values are rounded to the quantization grid"
     assert said in result.notes
-    assert main(["spectra", str(path)]) == 0
-    assert "rounded to the quantization grid" in " ".join("".join(capsys.readouterr()).split())
+    for verb in (["spectra"], ["checkup", "--out", str(tmp_path / "out")]):
+        assert main([*verb, str(path)]) == 0
+        shown = " ".join("".join(capsys.readouterr()).split())
+        assert "rounded to the quantization grid" in shown
+    assert said in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_an_untied_head_and_stacked_experts_are_read(tmp_path):

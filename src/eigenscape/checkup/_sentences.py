@@ -22,6 +22,7 @@ def described(
     return (
         Finding(text=_scope(result), basis="measurement"),
         Finding(text=_state(result), basis="description"),
+        *_quantized(result),
         *_certain(result),
         *second_look(result, table),
         Finding(text=not_told(table), basis="description"),
@@ -52,6 +53,18 @@ def _state(result: SpectraResult) -> str:
         f"What the spectra are: {counts}; the median alpha_excess is {excess['median']:.2f} (1 is "
         "a random matrix of the same shape, below 1 the tail is heavier, above 1 lighter)."
     )
+
+
+def _quantized(result: SpectraResult) -> Iterator[Finding]:
+    """What the numbers of a quantized file rest on."""
+    kinds = dict.fromkeys(row.layer.encoding for row in result if row.layer.encoding)
+    if kinds:
+        layers = counted(sum(bool(row.layer.encoding) for row in result), "layer")
+        yield Finding(
+            text=f"{layers} dequantized from {', '.join(kinds)}: values are rounded to the "
+            "quantization grid, and ranks, zeros and the smallest eigenvalues are the rounding's.",
+            basis="measurement",
+        )
 
 
 def _certain(result: SpectraResult) -> Iterator[Finding]:
