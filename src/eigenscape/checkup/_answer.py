@@ -83,5 +83,8 @@ def _is_certain(examined: SpectraResult, found: Finding) -> bool:
 
 
 def _by_name(result: CheckupResult, label: str, found: Finding) -> Finding:
-    """Say of which network a finding is, where there are several."""
-    return replace(found, text=f"{label}: {found.text}") if len(result.examined) > 1 else found
+    """Say of which network a finding and its layers are, where there are several."""
+    if len(result.examined) == 1:
+        return found
+    layers = tuple(f"{label}: {name}" for name in found.layers)
+    return replace(found, text=f"{label}: {found.text}", layers=layers)

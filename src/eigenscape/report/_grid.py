@@ -29,7 +29,7 @@ class LayerNumber:
         words: what else is to be read when pointing at it.
         anchor: where its evidence is on the page.
         marks: numbers of the findings that point at it.
-        grave: it is marked whatever the findings say.
+        mark: what they ask: ``mark`` to look at it, ``note`` nothing; empty where there are none.
     """
 
     name: str
@@ -37,7 +37,7 @@ class LayerNumber:
     words: str
     anchor: str
     marks: tuple[int, ...] = ()
-    grave: bool = False
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,7 @@ class GridCell:
     anchor: str
     name: str
     value: float
-    marks: tuple[int, ...]
-    marked: bool
+    mark: str
 
 
 @dataclass(frozen=True)
@@ -90,10 +89,10 @@ class Grid:
     left_out: int
 
     @property
-    def marked(self) -> bool:
-        """Whether any cell is marked."""
+    def marks(self) -> set[str]:
+        """The kinds of marks that there are."""
         cells = (cell for table in self.tables for _, row in table.rows for cell in row if cell)
-        return any(cell.marked for cell in (*cells, *self.others))
+        return {cell.mark for cell in (*cells, *self.others)}
 
 
 def layer_grid(numbers: Sequence[LayerNumber], scale: Scale) -> Grid:
@@ -176,7 +175,7 @@ def _cell(layers: Sequence[LayerNumber], scale: Scale) -> GridCell:
     finite = [layer.value for layer in layers if math.isfinite(layer.value)]
     value = statistics.median(finite) if finite else math.nan
     # a link goes to the layer that a finding points at, where there is one
-    chosen = next((layer for layer in layers if layer.marks or layer.grave), layers[0])
+    chosen = next((layer for layer in layers if layer.mark), layers[0])
     marks = tuple(sorted({mark for layer in layers for mark in layer.marks}))
     return GridCell(
         colour=step_class(scale.step(value)),
@@ -184,8 +183,7 @@ def _cell(layers: Sequence[LayerNumber], scale: Scale) -> GridCell:
         anchor=chosen.anchor,
         name=chosen.name,
         value=value,
-        marks=marks,
-        marked=bool(marks) or any(layer.grave for layer in layers),
+        mark=min((layer.mark for layer in layers if layer.mark), default=""),  # mark before note
     )
 
 

@@ -50,9 +50,9 @@ class Picture:
     grids: Mapping[str, Grid]
 
     @property
-    def marked(self) -> bool:
-        """Whether any cell is marked."""
-        return any(grid.marked for grid in self.grids.values())
+    def marks(self) -> set[str]:
+        """The kinds of marks that there are."""
+        return {mark for grid in self.grids.values() for mark in grid.marks}
 
     @property
     def merged(self) -> bool:
@@ -65,17 +65,35 @@ class Picture:
         return sum(grid.left_out for grid in self.grids.values())
 
 
+@dataclass(frozen=True)
+class Mark:
+    """The findings that point at one layer.
+
+    Args:
+        numbers: of the findings.
+        asks: whether one of them asks for something.
+    """
+
+    numbers: tuple[int, ...] = ()
+    asks: bool = False
+
+    @property
+    def kind(self) -> str:
+        """``mark`` where something is asked for, ``note`` where nothing is, else empty."""
+        return "mark" if self.asks else "note" if self.numbers else ""
+
+
 def picture_of_layers(
     results: Mapping[str, Result],
     anchors: Mapping[str, Sequence[str]],
-    marks: Mapping[str, Mapping[str, tuple[int, ...]]],
+    marks: Mapping[str, Mapping[str, Mark]],
 ) -> Picture | None:
     """Return the picture of results of one kind, on one scale; None where they have no layers.
 
     Args:
         results: label to result, all of one class.
         anchors: of each label, where the evidence of each layer is.
-        marks: of each label, layer to the numbers of the findings that point at it.
+        marks: of each label, layer to the findings that point at it.
     """
     rows = {label: layer_rows(result) for label, result in results.items()}
     first = next(iter(results.values()))
@@ -87,8 +105,9 @@ def picture_of_layers(
     grids = {}
     for label, found in rows.items():
         numbers = [
-            LayerNumber(name, value, words, anchor, marks.get(label, {}).get(name, ()), grave)
+            LayerNumber(name, value, words, anchor, own.numbers, "mark" if grave else own.kind)
             for (name, value, words, grave), anchor in zip(found, anchors[label], strict=True)
+            for own in (marks[label].get(name, Mark()),)
         ]
         grids[label] = layer_grid(numbers, scale)
     return Picture(quantity, scale, grids)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from eigenscape.errors import InputError
-from eigenscape.report._layered import layer_rows
+from eigenscape.report._layered import Mark, layer_rows
 from eigenscape.results import Finding, Result
 from eigenscape.spectra import LABELS, LayerSpectrum, SpectraResult
 
@@ -100,7 +100,7 @@ class Places:
         listed = []
         for index, finding in enumerate(result.findings, 1):
             links = [
-                (name, self.row(label, at), self.panel(label, at))
+                (self.names[label][at], self.row(label, at), self.panel(label, at))
                 for name in finding.layers[:_NAMED]
                 for label, at in list(self.found(name, result))[:1]
             ]
@@ -108,16 +108,18 @@ class Places:
             listed.append(Said(index, finding, tuple(links), more))
         return tuple(listed)
 
-    def marks(self) -> dict[str, dict[str, tuple[int, ...]]]:
-        """Of each result, layer to the numbers of the findings that point at it."""
-        marks: dict[str, dict[str, tuple[int, ...]]] = {label: {} for label in self.names}
+    def marks(self) -> dict[str, dict[str, Mark]]:
+        """Of each result, layer to the findings that point at it."""
+        marks: dict[str, dict[str, Mark]] = {label: {} for label in self.names}
         lead = self._page.leading
         for result in [lead] if lead else list(self._page.results.values()):
-            for number_, finding in enumerate(result.findings, 1):
+            for number, finding in enumerate(result.findings, 1):
                 for name in finding.layers:
                     for label, index in self.found(name, result):
                         own = self.names[label][index]
-                        marks[label][own] = (*marks[label].get(own, ()), number_)
+                        before = marks[label].get(own, Mark())
+                        asks = before.asks or bool(finding.todo)
+                        marks[label][own] = Mark((*before.numbers, number), asks)
         return marks
 
 
@@ -125,12 +127,16 @@ def _drawn(page: Page, places: Places) -> set[tuple[str, int]]:
     """The layers with a panel: if there are too many, those that findings point at come first."""
     marks = places.marks()
     found = [
-        ((not marks[label].get(layer.name), _severity(layer), index, order), (label, index))
+        ((_order(marks[label].get(layer.name)), _severity(layer), index, order), (label, index))
         for order, (label, result) in enumerate(page.results.items())
         if isinstance(result, SpectraResult)
         for index, layer in enumerate(result.layers)
     ]
     return {place for _, place in sorted(found)[:_PANELS]}
+
+
+def _order(mark: Mark | None) -> int:
+    return 2 if mark is None else 0 if mark.asks else 1
 
 
 def _severity(layer: LayerSpectrum) -> int:

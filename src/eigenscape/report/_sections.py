@@ -9,7 +9,7 @@ from itertools import groupby
 from markupsafe import Markup
 
 from eigenscape.report._figure import inline_picture
-from eigenscape.report._layered import Picture, picture_of_layers
+from eigenscape.report._layered import Mark, Picture, picture_of_layers
 from eigenscape.report._panel import spectrum_panel
 from eigenscape.report._places import Page, Places, Said
 from eigenscape.report._tables import Table, change_table, frame_table, layer_table, shape
@@ -67,7 +67,7 @@ class Section:
 
 
 def panel_groups(spectra: Mapping[str, SpectraResult], places: Places) -> list[PanelGroup]:
-    """Draw the spectra: those that a finding points at first, the others by their block.
+    """Draw the spectra: those that a finding asks to look at first, the others by block.
 
     Layers are in the checkpoint's order, those of several results side by side. A few are all in
     one group that is open.
@@ -80,7 +80,8 @@ def panel_groups(spectra: Mapping[str, SpectraResult], places: Places) -> list[P
                 continue
             layer = result.layers[index]
             few = len(places.drawn) <= _OPEN
-            name = "" if few or marks[label].get(layer.name) else layer.block or _NO_BLOCK
+            asked = marks[label].get(layer.name, Mark()).asks
+            name = "" if few or asked else layer.block or _NO_BLOCK
             groups.setdefault(name, []).append(_panel(layer, label, index, places))
     order = sorted(groups, key=bool)  # what is open comes first
     return [PanelGroup(name, tuple(groups[name])) for name in order]

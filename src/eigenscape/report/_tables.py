@@ -23,15 +23,23 @@ MOST_OTHER_ROWS = 200
 #: Rows beyond which a table that is not of layers is folded.
 _FOLDED = 12
 _LONGEST = 300
+#: Characters of a text that is not broken over lines.
+_SHORT = 16
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its heading, what it means, and whether it holds text."""
+    """A column: its heading, what it means, whether it holds text, and whether that is short."""
 
     head: str
     meaning: str = ""
     text: bool = False
+    short: bool = False
+
+    @property
+    def style(self) -> str:
+        """The CSS class of its cells."""
+        return f"l{' s' if self.short else ''}" if self.text else ""
 
 
 @dataclass(frozen=True)
@@ -83,13 +91,13 @@ def shape(sizes: Sequence[int]) -> str:
     return "×".join(str(width) for width in sizes) or "scalar"
 
 
-def breakable(name: str) -> Markup:
-    """Return a name that a narrow column breaks behind dots, slashes and underscores.
+def breakable(name: str, marks: str = "./_") -> Markup:
+    """Return a name that a narrow column breaks behind some marks.
 
     >>> str(breakable("h.0.<b>"))
     'h.<wbr>0.<wbr>&lt;b&gt;'
     """
-    parts = re.split(r"(?<=[./_])", printable(name, _LONGEST))
+    parts = re.split(f"(?<=[{re.escape(marks)}])", printable(name, _LONGEST))
     return Markup("<wbr>").join(escape(part) for part in parts if part)
 
 
@@ -104,7 +112,11 @@ def layer_table(result: SpectraResult, rows: Sequence[str], panels: Sequence[str
     numbers = [*_LAYER, *_extra(result), *_LAYER_END]
     shown = result.layers[:MOST_ROWS]
     return Table(
-        (Column("layer", text=True), Column("label", text=True), *(c for c, _ in numbers)),
+        (
+            Column("layer", text=True),
+            Column("label", text=True, short=True),
+            *(c for c, _ in numbers),
+        ),
         tuple(
             Row((_layer_name(layer, panel), Markup(escape(layer.label or "–")), *_cells), anchor)
             for layer, anchor, panel, _cells in (
@@ -178,7 +190,11 @@ def _extra(result: SpectraResult) -> list[tuple[Column, _Get]]:
 def change_table(result: ComparisonResult, rows: Sequence[str]) -> Table:
     """Return the table of what moved between two checkpoints, with an anchor for each row."""
     return Table(
-        (Column("layer", text=True), Column("state", text=True), *(c for c, _ in _CHANGE)),
+        (
+            Column("layer", text=True),
+            Column("state", text=True, short=True),
+            *(c for c, _ in _CHANGE),
+        ),
         tuple(
             Row(
                 (
@@ -219,17 +235,14 @@ _CHANGE: tuple[tuple[Column, Callable[[LayerChange], str]], ...] = (
     ),
     (Column("stable rank ratio"), lambda one: number(one.stable_rank_ratio, 3)),
     (Column("spikes", "more or fewer"), lambda one: f"{one.spikes_change:+d}"),
-    (Column("label", text=True), _labels),
+    (Column("label", text=True, short=True), _labels),
 )
 
 
 def frame_table(frame: pd.DataFrame, rows: Sequence[str] = ()) -> Table:
     """Return any result's frame as a table, with an anchor for each row where they are given."""
     most = MOST_ROWS if rows else MOST_OTHER_ROWS
-    texts = [not _numeric(frame[name]) for name in frame.columns]
-    columns = tuple(
-        Column(str(name), text=text) for name, text in zip(frame.columns, texts, strict=True)
-    )
+    columns = tuple(_column(str(name), frame[name].tolist()) for name in frame.columns)
     anchors = [*rows, *[""] * len(frame)]
     shown = frame.head(most).to_numpy(dtype=object).tolist()
     return Table(
@@ -243,8 +256,9 @@ def frame_table(frame: pd.DataFrame, rows: Sequence[str] = ()) -> Table:
     )
 
 
-def _numeric(column: pd.Series[Any]) -> bool:
-    return all(isinstance(value, int | float) or value is None for value in column.tolist())
+def _column(name: str, values: Sequence[Any]) -> Column:
+    text = not all(isinstance(value, int | float) or value is None for value in values)
+    return Column(name, text=text, short=text and all(len(str(v)) <= _SHORT for v in values))
 
 
 def _foreign(value: Any) -> Markup:
