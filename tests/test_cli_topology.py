@@ -146,7 +146,8 @@ def test_check_grid(capsys, tmp_path):
     x = np.linspace(-1, 1, 21)
     clean = saved(tmp_path, np.add.outer(x**2, x**2), "clean.npy")
     code, out, _ = run(capsys, "check-grid", clean, "--fail-on-fault")
-    assert (code, out) == (0, "nothing found on 21×21 samples\n")
+    assert code == 0
+    assert out == "Nothing found on 21×21 samples that would mislead a count of minima.\n\n"
     valley = 0.02 * x[:, None] ** 2 + (np.linspace(-1, 1, 22) + 1.2) ** 2
     rows = valley[:, 1:].copy()
     rows[1::2] = valley[1::2, :-1]
@@ -164,3 +165,39 @@ def test_check_grid(capsys, tmp_path):
     assert "gate: zig-zag" in err
     code, out, _ = run(capsys, "check-grid", path, "--format", "csv")
     assert out.startswith("severity,finding")
+
+
+def test_the_answer_stands_first(capsys, tmp_path):
+    line = saved(tmp_path, WORKED)
+    _, out, _ = run(capsys, "topology", line)
+    words = " ".join(out.split())
+    assert words.startswith(
+        "3 minima and 2 saddles on 7 samples (diagonal neighbours count; a plateau counts once); 2 "
+        "pairs persist 2 on average, 33.3 % of the range of the losses."
+    )
+    _, out, _ = run(capsys, "topology", line, "--superlevel", "--format", "json")
+    assert json.loads(out)["answer"].startswith("4 maxima and 3 saddles on 7 samples")
+    _, out, _ = run(capsys, "topology", saved(tmp_path, np.ones((3, 3))))
+    assert out.startswith("1 minimum and no saddle on 3×3 samples")
+
+
+def test_findings_name_the_file(capsys, tmp_path):
+    values = np.array([1.0, np.nan, 0.0, 1e-5, 0.5e-5, 2.0])
+    path = saved(tmp_path, values, "a grid.npy")
+    _, out, _ = run(capsys, "topology", path, "--format", "json")
+    lost, shallow = json.loads(out)["findings"]
+    assert lost["text"] == (
+        "1 of 6 samples is NaN or infinite, taken as above all others; 1 pair of basins that meet "
+        "only there is in no average."
+    )
+    assert lost["command"] == f"eigenscape check-grid '{path}'"
+    assert shallow["text"] == "1 of 1 pairs persist no more than a thousandth of the range (0.002)."
+    assert shallow["command"] == f"eigenscape topology '{path}' --simplify 0.1%"
+    _, out, _ = run(capsys, "check-grid", path)
+    words = " ".join(out.split())
+    assert words.startswith(
+        "1 fault and 1 note on 6 samples: not-finite, even-steps; a count of minima on it misleads."
+    )
+    assert "1. Fault: 1 of 6 samples are NaN or infinite, in 1 patch(es). -> Sample a " in words
+    _, out, _ = run(capsys, "check-grid", path, "--format", "md")
+    assert out.count("| fault | not-finite |") == 1

@@ -18,6 +18,8 @@ _NOUNS = {
     "ranks": "Ranks",
     "bits": "Bits",
 }
+#: A range that is narrower by less than a tenth is not worth a comparison.
+_NEARLY_WHOLE = 0.9
 _GROUPS = {"matrix": "layers", "block": "blocks", "kind": "kinds"}
 
 
@@ -121,12 +123,13 @@ def _told_apart(allocation: Allocation) -> Finding | None:
     if allocation.wide is None or allocation.noise_share == 1:
         return Finding(text=f"{text}.", basis="measurement")
     wide = " to ".join(map(_figure, allocation.wide))
+    narrow = (allocation.noise_share or 0) < _NEARLY_WHOLE
     now = "they are equal now" if low == high else f"now they spread from {low} to {high}"
     return Finding(
         text=f"{text}; with noise_aware=False the budgets would spread from {wide}, {now}.",
         basis="measurement",
-        todo="Compare both on held-out data before you rely on either",
-        command=_again(allocation, "--no-noise-aware", "--column", metric),
+        todo="Compare both on held-out data before you rely on either" if narrow else "",
+        command=_again(allocation, "--no-noise-aware", "--column", metric) if narrow else "",
     )
 
 

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from eigenscape.cli._verb import Verbs
     from eigenscape.topology import GridReport
 
+#: So many findings stand below the answer; of more there is a table.
+_SAID = 3
+
 
 def add(verbs: Verbs) -> None:
     """Add the verb."""
@@ -58,11 +61,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(report: GridReport, form: str) -> None:
-    from eigenscape.cli._tables import print_frame, print_json
+    from eigenscape.cli._tables import print_answer, print_frame, print_json
 
     if form == "json":
         print_json(report.to_dict())
-    elif report.suspicions or form == "csv":
+        return
+    if form != "csv":
+        print_answer(report)
+    if form != "table" or len(report.suspicions) > _SAID:
         print_frame(report.frame(), form)
-    else:
-        print(f"nothing found on {'×'.join(map(str, report.shape))} samples")

@@ -114,13 +114,14 @@ def _write(result: TopologyResult, files: dict[str, Path], *, quiet: bool) -> No
 
 
 def _print(result: TopologyResult, form: str) -> None:
-    from eigenscape.cli._tables import print_frame, print_json
+    from eigenscape.cli._tables import print_answer, print_frame, print_json
 
     if form == "json":
         print_json(result.to_dict())
     elif form == "csv":
         print_frame(result.frame(), form)
     else:
+        print_answer(result)
         print_frame(_summary(result), form)
         print()
         if len(result.frame()):

@@ -14,9 +14,12 @@ from eigenscape.topology import _suspicions as suspicion
 from eigenscape.topology._grid import grid_values
 from eigenscape.topology._result import LARGEST_STORED
 from eigenscape.topology._suspicions import Suspicion
+from eigenscape.topology._topology_findings import grid_answer, grid_findings
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from eigenscape.results import Finding
 
 FloatArray = NDArray[np.float64]
 
@@ -50,6 +53,16 @@ class GridReport(Result):
     def n_faults(self) -> int:
         """How many there are."""
         return len(self.faults)
+
+    @property
+    def answer(self) -> str:
+        """How many faults and notes there are, and whether minima may be counted."""
+        return grid_answer(self)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The suspicions with their remedies, faults first."""
+        return grid_findings(self)
 
     def frame(self) -> pd.DataFrame:
         """Return one row for each finding."""

@@ -14,10 +14,13 @@ from eigenscape.topology._graph import Neighborhood, countable
 from eigenscape.topology._grid import Grid, grid_values, measured
 from eigenscape.topology._merge import merge_tree
 from eigenscape.topology._metrics import PersistenceMetrics
+from eigenscape.topology._topology_findings import topology_answer, topology_findings
 from eigenscape.topology._tree import Arc, MergeTree, Pair
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from eigenscape.results import Finding
 
 #: Larger grids are left out of result files: 200,000 samples are about 4 MB of JSON.
 LARGEST_STORED = 200_000
@@ -101,6 +104,16 @@ class TopologyResult(PersistenceMetrics, Result):
             return None
         tree = merge_tree(self.values, self.connectivity, superlevel=self.superlevel)
         return tree.simplify(self.simplified)
+
+    @property
+    def answer(self) -> str:
+        """Minima, saddles and their persistence, and how they were counted."""
+        return topology_answer(self)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Samples that are not finite, other counts under other neighbours, shallow pairs."""
+        return topology_findings(self)
 
     def frame(self) -> pd.DataFrame:
         """Return one row for each finite pair, the most persistent first."""

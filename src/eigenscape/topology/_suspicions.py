@@ -225,7 +225,7 @@ def spacing(axes: Sequence[FloatArray]) -> list[Suspicion]:
                     "note",
                     f"the coordinates of axis {k} do not go in equal steps "
                     f"({np.min(np.abs(steps)):.3g} to {np.max(np.abs(steps)):.3g})",
-                    "the tree only uses neighbours; fractions of samples are not areas here",
+                    "count minima, but read no fraction of samples as an area",
                     {
                         "axis": k,
                         "least": float(np.min(np.abs(steps))),

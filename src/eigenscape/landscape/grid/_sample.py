@@ -152,7 +152,7 @@ def sample(
     unit, radius = _scale(chosen, unit, radius)
     vectors = chosen.scaled(unit, float(objective.center.double().norm()))
     axis = grid_axis(float(radius), steps)
-    grid = {"radius": float(radius), "steps": steps, "dimensions": n, "unit": unit}
+    grid: dict[str, Any] = {"radius": float(radius), "steps": steps, "dimensions": n, "unit": unit}
     grid["kind of directions"] = f"{chosen.kind}, normalised by {chosen.normalization}"
     grid["seed"] = chosen.extra.get("seed")
     with single_thread():

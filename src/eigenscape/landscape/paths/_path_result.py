@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from eigenscape.errors import InputError
+from eigenscape.landscape.paths._path_findings import path_answer, path_findings
 from eigenscape.landscape.paths._path_metrics import (
     mode_connectivity,
     mode_connectivity_peak,
@@ -21,6 +22,8 @@ from eigenscape.results import Result
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from eigenscape.results import Finding
 
 ErrorMeasure = Callable[[Any, Any], float | Tensor]
 
@@ -205,6 +208,16 @@ class PathResult(Result):
     def line_barrier(self) -> float:
         """:func:`path_barrier` of the training error along the straight line."""
         return path_barrier(self.line.train_error)
+
+    @property
+    def answer(self) -> str:
+        """How far the error rises along the line and along the curve."""
+        return path_answer(self)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """A curve that is no better than the line, the test data, ends above the curve."""
+        return path_findings(self)
 
     def frame(self) -> pd.DataFrame:
         """Return one row for each point of each path."""
