@@ -128,6 +128,7 @@ def test_what_is_no_landscape_is_refused(changes, message):
 def test_one_point_has_an_answer_and_no_picture():
     point = grid([[3.0]], [0.0])
     assert point.answer.startswith("The model is the lowest of the 1 points of its grid: loss 3")
+    assert [one.text[:24] for one in point.findings] == ["The grid has one minimum"]
     with pytest.raises(InputError, match=r"two points along each axis; .* shape \(1, 1\)"):
         point.plot()
     with pytest.raises(InputError, match="none of the 5 losses is finite"):

@@ -105,9 +105,7 @@ def grid_answer(report: GridReport) -> str:
         if count
     ]
     names = ", ".join(dict.fromkeys(one.name for one in report.suspicions))
-    tells = (
-        "a count of minima on it misleads" if faults else "none misleads a count of minima"
-    )
+    tells = "a count of minima on it misleads" if faults else "none misleads a count of minima"
     return f"{' and '.join(counted)} {on}: {names}; {tells}."
 
 

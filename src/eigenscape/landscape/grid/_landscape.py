@@ -198,7 +198,7 @@ class Landscape(Result):
 
     def _second_difference(self, axis: int) -> float:
         points = self.values.shape[axis]
-        if any(size % 2 == 0 for size in self.values.shape):
+        if points < 3 or any(size % 2 == 0 for size in self.values.shape):
             return math.nan
         place: list[Any] = [size // 2 for size in self.values.shape]
         place[axis] = slice(points // 2 - 1, points // 2 + 2)
