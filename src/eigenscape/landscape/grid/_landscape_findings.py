@@ -109,6 +109,8 @@ def _finite_radius(landscape: Landscape) -> float:
 
 
 def _coarse(landscape: Landscape) -> Finding | None:
+    if landscape.rayleigh is None or min(landscape.values.shape) < 3:
+        return None
     rows = landscape.curvature_check().itertuples()
     steps = [np.diff(axis).mean() for axis in landscape.coordinates]
     off = [
