@@ -539,27 +539,40 @@ def test_the_table_and_the_picture_hold_everything(result):
     assert spent > 0
 
 
-def test_notes_say_what_the_numbers_justify(result):
-    notes = " ".join(result.notes)
-    assert f"the gradient norm is {result.gradient_norm:.3g}" in notes
-    assert "ReLU" in notes
-    assert ("negative curvature" in notes) == (
+def test_the_answer_and_the_findings_say_what_the_numbers_justify(result):
+    assert f"Hessian is {result.top_eigenvalues[0]:.6g}, with a residual of" in result.answer
+    assert f"{result.parameters:,} parameters" in result.answer
+    said = " ".join(finding.text for finding in result.findings)
+    assert f"the gradient norm is {result.gradient_norm:.3g}" in said
+    assert "ReLU" in " ".join(result.notes)
+    assert ("Negative curvature" in said) == (
         result.smallest_eigenvalues[0] < -1e-3 * result.top_eigenvalues[0]
     )
     bowl = quadratic(torch.diag(torch.arange(1.0, 41.0)))
     with torch.no_grad():
         bowl.center.zero_()
     calm = hessian(bowl, n_eigenvalues=2, ends="both", trace_probes=5)
-    assert calm.notes == ()
+    assert calm.notes == calm.findings == ()
 
 
 def test_a_saddle_is_called_one_and_a_coarse_trace_too():
     found = hessian(
         quadratic(symmetric([-3.0, *np.linspace(0, 1, 60)])), ends="both", trace_probes=2
     )
-    notes = " ".join(found.notes)
-    assert "negative curvature: the eigenvalue -3" in notes
-    assert "one standard error" in notes or found.trace_stderr <= 0.1 * abs(found.hessian_trace)
+    first, *others = found.findings
+    assert "Negative curvature: the eigenvalue -3" in first.text
+    coarse = [finding for finding in others if "one standard error" in finding.text]
+    assert bool(coarse) == (found.trace_stderr > 0.1 * abs(found.hessian_trace))
+
+
+def test_what_did_not_converge_and_a_repeated_eigenvalue_are_findings():
+    loose = hessian(
+        quadratic(symmetric(np.linspace(0, 1, 400))), n_eigenvalues=1, time_budget=1e-6, groups=None
+    )
+    assert loose.findings[0].text.startswith("Not converged: residuals above the tolerance of 0.00")
+    assert loose.findings[0].todo == "Try more products or time, or a looser tolerance"
+    twice = hessian(diagonal([2.0, 2.0, *np.linspace(0, 1, 60)]), n_eigenvalues=3, trace_probes=0)
+    assert any("is there 2 times" in finding.text for finding in twice.findings)
 
 
 def test_some_parameters_give_a_diagonal_block(tanh):

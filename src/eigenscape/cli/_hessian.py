@@ -127,6 +127,7 @@ def add(verbs: Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print; with ``--out`` write ``result.json`` and ``hessian.png`` too."""
+    note(f"reading {args.probe}", quiet=args.quiet)
     from eigenscape.landscape import hessian
     from eigenscape.models import load_objective
     from eigenscape.runs import progress_bar
@@ -174,11 +175,13 @@ def _write(result: HessianResult, target: Path, picture: Path, *, quiet: bool) -
 
 
 def _print(result: HessianResult, args: argparse.Namespace) -> None:
-    from eigenscape.cli._tables import print_frame, print_json
+    from eigenscape.cli._tables import print_answer, print_frame, print_json
 
     if args.format == "json":
         print_json(result.to_dict())
         return
+    if args.format == "table":
+        print_answer(result)
     name = "Gauss-Newton matrix" if result.matrix == "ggn" else "Hessian"
     title = f"{name} of {result.model}, {result.parameters} parameters, {result.samples} samples"
     print_frame(result.frame(), args.format, title)

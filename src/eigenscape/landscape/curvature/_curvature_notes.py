@@ -1,4 +1,4 @@
-"""Notes on curvature that follow from the numbers."""
+"""Notes on how the curvature was measured, and what that leaves open."""
 
 from __future__ import annotations
 
@@ -10,13 +10,9 @@ from torch import Tensor
 from eigenscape.models import evaluating, twice_differentiable, weight_normed
 
 if TYPE_CHECKING:
-    from eigenscape.landscape.curvature._density import SpectralDensity
     from eigenscape.landscape.curvature._eigenpairs import Eigenpairs
-    from eigenscape.landscape.curvature._trace import TraceEstimate
     from eigenscape.models import Objective
 
-#: A share of the loss, or of the largest eigenvalue, that is worth a sentence.
-_NOTABLE = 1e-3
 _KINKS = {
     "ReluBackward": "ReLU",
     "LeakyReluBackward": "leaky ReLU",
@@ -30,67 +26,13 @@ _KINKS = {
 }
 
 
-def point_notes(objective: Objective, gradient_norm: float, largest: float) -> list[str]:
-    """Return notes on the point: not stationary, kinks, batch norms."""
-    notes = []
-    gain = gradient_norm**2 / (2 * largest) if largest > 0 else 0.0
-    if gain > _NOTABLE * abs(objective.loss_at_center):
-        notes.append(
-            f"the gradient norm is {gradient_norm:.3g}: this is not a stationary point. To second "
-            f"order a step of 1/lambda_max along the gradient would lower the loss of "
-            f"{objective.loss_at_center:.3g} by {gain:.3g} or more"
-        )
+def point_notes(objective: Objective) -> list[str]:
+    """Return notes on the loss at the point: kinks."""
     kinks = _kinks(objective)
-    if kinks:
-        notes.append(
-            f"the loss has kinks ({', '.join(kinks)}): its Hessian counts the smooth pieces, not "
-            "the bends between them, so that curvature over a finite distance can be larger"
-        )
-    return notes
-
-
-def eigenvalue_notes(
-    top: Tensor, residuals: Tensor, smallest: Tensor, tolerance: float, matrix: str
-) -> list[str]:
-    """Return notes on eigenvalues that did not converge, and on negative curvature."""
-    notes = []
-    scale = float(max(top.abs().max(), smallest.abs().max() if len(smallest) else 0.0))
-    values = [*top.tolist(), *smallest.tolist()]
-    loose = [
-        f"{value:.4g} ± {residual * abs(value):.2g}"
-        for value, residual in zip(values, residuals.tolist(), strict=True)
-        if residual * abs(value) > tolerance * max(abs(value), _NOTABLE * scale)
+    return kinks and [
+        f"the loss has kinks ({', '.join(kinks)}): its Hessian counts the smooth pieces, not the "
+        "bends between them, so that curvature over a finite distance can be larger"
     ]
-    if loose:
-        notes.append(
-            f"residuals above the tolerance of {tolerance:g}: {', '.join(loose)}. More products "
-            "or a looser tolerance would settle them; in float32 about 1e-6 is the limit"
-        )
-    lowest = min(values)
-    if matrix == "hessian" and lowest < -_NOTABLE * scale:
-        notes.append(
-            f"negative curvature: the eigenvalue {lowest:.3g}, {-lowest / scale:.1%} of the "
-            "largest absolute value. The point is not a minimum of the quadratic model"
-        )
-    return notes
-
-
-def estimate_notes(found: TraceEstimate, density: SpectralDensity | None) -> list[str]:
-    """Return notes on a trace with a large error, and on weight at negative eigenvalues."""
-    notes = []
-    if found.standard_error > 0.1 * abs(found.value):
-        notes.append(
-            f"the trace is {found.value:.3g} ± {found.standard_error:.2g} (one standard error) "
-            f"after {found.products} products; the error falls as 1/sqrt(products)"
-        )
-    if density is not None:
-        below = density.mass_below(-density.width)
-        if below > _NOTABLE:
-            notes.append(
-                f"{below:.1%} of the eigenvalues lie below -{density.width:.2g}, the width that "
-                "the density is drawn with"
-            )
-    return notes
 
 
 def route_notes(objective: Objective) -> list[str]:

@@ -6,13 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import torch
-
 from eigenscape.errors import InputError
 from eigenscape.landscape.curvature._curvature import Grouping
 from eigenscape.landscape.curvature._curvature_notes import (
-    eigenvalue_notes,
-    estimate_notes,
     point_notes,
     rest_notes,
     route_notes,
@@ -84,6 +80,7 @@ def hessian(
     Raises:
         InputError: an argument out of range, or a product that is not finite.
 
+    >>> import torch
     >>> from eigenscape.models import Objective
     >>> model = torch.nn.Linear(2, 1, bias=False)
     >>> batch = (torch.diag(torch.tensor([1.0, 2.0])), torch.zeros(2, 1))  # Hessian: diag(1, 4)
@@ -133,9 +130,7 @@ def hessian(
     residuals, low_residuals = pairs.residuals[:n], pairs.residuals[n:].flip(0)
     notes = [
         *objective.notes,
-        *point_notes(objective, gradient_norm, float(top[0])),
-        *eigenvalue_notes(top, torch.cat((residuals, low_residuals)), low, tolerance, matrix),
-        *estimate_notes(found, spectrum),
+        *point_notes(objective),
         *route_notes(objective),
         *rest_notes(top, low, pairs, checks),
     ]

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from eigenscape.errors import InputError
 from eigenscape.landscape.curvature._density import SpectralDensity
+from eigenscape.landscape.curvature._hessian_findings import hessian_answer, hessian_findings
 from eigenscape.landscape.curvature._trace import GroupTrace
 from eigenscape.models import Matrix
-from eigenscape.results import Result
+from eigenscape.results import Finding, Result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +39,7 @@ class HessianResult(Result):
         trace_method: ``"hutchinson"``, ``"hutch++"``, ``"exact"``, or ``"none"``: the trace is NaN.
         products: matrix-vector products in all.
         seconds: the time that the examination took.
-        notes: remarks on the numbers.
+        notes: how the numbers were found, and what that leaves open.
         groups: the trace by layer or by block.
         density: the spectral density, when asked for.
     """
@@ -73,6 +74,16 @@ class HessianResult(Result):
         ):
             if len(values) != len(residuals):
                 raise InputError(f"{len(values)} eigenvalues have {len(residuals)} residuals")
+
+    @property
+    def answer(self) -> str:
+        """The largest eigenvalue with its residual, and what it was measured on."""
+        return hessian_answer(self)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What did not converge, a point that is no minimum or not stationary, a coarse trace."""
+        return hessian_findings(self)
 
     def frame(self) -> pd.DataFrame:
         """Return one row for each eigenvalue, for the trace if taken, and each layer's share of it.
