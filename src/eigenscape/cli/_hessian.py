@@ -127,7 +127,6 @@ def add(verbs: Verbs) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print; with ``--out`` write ``result.json`` and ``hessian.png`` too."""
-    note(f"reading {args.probe}", quiet=args.quiet)
     from eigenscape.landscape import hessian
     from eigenscape.models import load_objective
     from eigenscape.runs import progress_bar
