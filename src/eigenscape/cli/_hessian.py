@@ -129,12 +129,13 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print; with ``--out`` write ``result.json`` and ``hessian.png`` too."""
     from eigenscape.landscape import hessian
     from eigenscape.models import load_objective
-    from eigenscape.runs import progress_bar
+    from eigenscape.runs import Progress, progress_bar
 
     names = ("result.json", "hessian.png") if args.out else ()
     files = [own_file(args.out, name) for name in names]
-    objective, _ = load_objective(args.probe, device=args.device, seed=args.seed)
     with redirect_stdout(sys.stderr), progress_bar("measuring", quiet=args.quiet) as progress:
+        progress(Progress(0, 1, 0, 0, 0.0, None, ""))  # while the probe is read
+        objective, _ = load_objective(args.probe, device=args.device, seed=args.seed)
         result = hessian(
             objective,
             n_eigenvalues=args.top,
