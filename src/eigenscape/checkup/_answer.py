@@ -48,13 +48,20 @@ def _ordered(result: CheckupResult) -> Iterator[Finding]:
     if len(spectral) == 1:
         for measured in use:
             yield from _suspects(measured, spectral[0][1])
-    for around in result.around.values():
-        yield from around.findings
+    around = [
+        _by_name(result, label, found)
+        for label, part in result.around.items()
+        for found in part.findings
+    ]
+    if len(spectral) == 1:
+        yield from around
     known = {layer.name for measured in use for layer in measured}
-    asked = bool(use) or len(spectral) > 1  # what is left to do is then known better
+    asked = bool(use) or bool(around)  # what is left to do is then known better
     for found in rest:
         if not (found.todo and (set(found.layers) <= known if found.layers else asked)):
             yield found
+    if len(spectral) > 1:
+        yield from around
 
 
 def _suspects(measured: AblationResult, examined: SpectraResult) -> Iterator[Finding]:

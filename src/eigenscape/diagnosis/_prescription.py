@@ -13,7 +13,7 @@ from eigenscape.diagnosis._cv_score import CVScore
 from eigenscape.diagnosis._diagnosis import NO_FAILURE, NOT_KNOWN, Diagnosis
 from eigenscape.diagnosis._population import Population
 from eigenscape.errors import InputError
-from eigenscape.results import Result
+from eigenscape.results import Finding, Result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,6 +89,23 @@ class Prescription(Result):
             raise InputError("a verdict needs its outcome on held-out cells")
         if self.abstained and self.action is not None:
             raise InputError(f"it abstains, and advises to {self.action}")
+
+    @property
+    def answer(self) -> str:
+        """The advice, or the first reason why none is given."""
+        if self.abstained:
+            return f"No diagnosis by {self.population}: {self.abstained[0].words}."
+        return self.sentences[0]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The advice with how often it was right, or why none is given and what would help."""
+        if self.abstained:
+            todo = f"What would help: {self.abstained[0].remedy}"
+            return (Finding(text=self.answer, basis="description", todo=todo),)
+        assert self.outcome is not None
+        record = self.outcome.precision
+        return (Finding(text=self.answer, basis="diagnosis", precision=record),)
 
     @property
     def brief(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from eigenscape.errors import InputError
-from eigenscape.results import Result
+from eigenscape.results import Finding, Result
 from eigenscape.stats import Interval, share
 
 if TYPE_CHECKING:
@@ -238,17 +238,39 @@ class Placement(Result):
             rows.append(row)
         return pd.DataFrame(rows)
 
+    @property
+    def answer(self) -> str:
+        """How many layers lie at the ends of their kind by alpha_excess, and how many by chance."""
+        places, ends, chance = self._ends("alpha_excess")
+        if not places:
+            return self.sentence()
+        return (
+            f"By alpha_excess {len(ends)} of {len(places)} layers lie at the ends of reference "
+            f"layers of their kind ({len(ends) / len(places):.0%}; by chance {chance:.0%}), which "
+            "does not say that anything is wrong."
+        )
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The layers at the ends of their kind, where there are any."""
+        names = tuple(place.layer for place in self._ends("alpha_excess")[1])
+        return (Finding(text=self.answer, basis="description", layers=names),) if names else ()
+
+    def _ends(self, metric: str) -> tuple[list[Place], list[Place], float]:
+        """The places by a metric, those at the ends, and the share that chance puts there."""
+        places = [place for place in self.compared if place.metric == metric]
+        ends = [place for place in places if place.is_extreme]
+        return places, ends, sum(place.by_chance for place in places) / max(1, len(places))
+
     def sentence(self, metric: str = "alpha_excess") -> str:
         """How many layers lie at the ends of their kind, beside what chance and control give.
 
         Args:
             metric: one that was compared.
         """
-        places = [place for place in self.compared if place.metric == metric]
+        places, ends, chance = self._ends(metric)
         if not places:
             return f"No layer has enough reference layers of its kind and role ({metric})."
-        ends = [place for place in places if place.is_extreme]
-        chance = sum(place.by_chance for place in places) / len(places)
         names = ", ".join(place.layer for place in ends[:_NAMED])
         more = f" and {len(ends) - _NAMED} more" if len(ends) > _NAMED else ""
         hits, of = self.control[metric]
