@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from torch.nn.utils import parametrizations, prune, spectral_norm
+from torch.utils.checkpoint import checkpoint
 
 from eigenscape.errors import InputError
 from eigenscape.landscape import hessian, hessian_trace, sample, spectral_density, top_eigenpairs
@@ -195,6 +196,22 @@ def test_no_second_derivative_is_one_sentence(name: str) -> None:
     with pytest.raises(InputError, match=f"no second derivative in torch: .*{name}"):
         hessian(objective, n_eigenvalues=1)
     assert objective.gradient().norm() > 0
+
+
+class _Recomputed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.last(checkpoint(torch.tanh, self.first(inputs), use_reentrant=True))
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs:UserWarning")
+def test_activations_that_are_recomputed_by_reentering_are_refused_in_one_sentence() -> None:
+    objective = Objective(_Recomputed(), mse_loss, DATA)
+    with pytest.raises(InputError, match=r"Try: use_reentrant=False"):
+        hessian(objective, n_eigenvalues=1)
 
 
 def test_a_lazy_model_is_refused() -> None:

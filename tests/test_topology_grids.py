@@ -610,3 +610,26 @@ def test_an_accuracy_is_never_taken_for_the_loss(tmp_path):
             read_grid(path)
     assert read_grid(surface, value="train_acc").values[2, 3] == 11.0
     assert read_grid(table, value="Train Acc").values[1, 1] == 4.0
+
+
+@pytest.mark.parametrize("kind", ["many data sets", "groups in groups"])
+def test_a_file_of_thousands_of_data_sets_is_refused_at_once(tmp_path, kind):
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "many.h5"
+    with h5py.File(path, "w") as file:
+        group = file
+        for number in range(2100 if kind == "many data sets" else 40):
+            group = file if kind == "many data sets" else group.create_group("g")
+            group.create_dataset(f"d{number}", data=1.0)
+    with pytest.raises(InputError, match="the file of a grid holds a few"):
+        read_grid(path)
+
+
+def test_of_many_arrays_the_first_are_named(tmp_path):
+    arrays = {f"a{number}": np.ones((2, 2)) for number in range(300)}
+    np.savez(tmp_path / "many.npz", **arrays)
+    with pytest.raises(InputError, match=r"a11 \(2, 2\) and 288 more") as caught:
+        read_grid(tmp_path / "many.npz")
+    assert len(str(caught.value)) < 500
+    np.savez(tmp_path / "loss.npz", loss=np.ones((2, 2)), **arrays)
+    assert read_grid(tmp_path / "loss.npz").notes[0].endswith("and 288 more")

@@ -273,6 +273,12 @@ def _in_graph(output: Tensor | GradientEdge | None) -> bool:
 def _no_derivative(error: RuntimeError) -> InputError | None:
     """Return a sentence on an operation without a derivative; None for any other error."""
     said = " ".join(str(error).split())
+    if "use_reentrant" in said:
+        return InputError(
+            "the model recomputes activations by torch.utils.checkpoint with use_reentrant=True, "
+            "which gives no gradient of chosen parameters. Try: use_reentrant=False, or "
+            "gradient_checkpointing_disable() of transformers' models"
+        )
     if says_vmap(error) or not any(word in said for word in _UNDIFFERENTIABLE):
         return None
     return InputError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 
 # Control characters (C0, DEL, C1), marks that turn or hide text, and lone surrogates.
 _UNSAFE = re.compile(
@@ -11,12 +10,15 @@ _UNSAFE = re.compile(
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
+_LINE = 20
+
 
 def printable(text: str, most: int | None = 200) -> str:
     r"""Return text with its control characters escaped and the middle of long words left out.
 
     Escape sequences, line breaks and marks that turn the direction of writing come out as Python
-    writes them; all else stays as it is.
+    writes them; all else stays as it is. Of a text longer than twenty such words the middle is
+    left out, too: names from a file may hold blanks.
 
     Args:
         text: one line.
@@ -28,12 +30,13 @@ def printable(text: str, most: int | None = 200) -> str:
     safe = _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], text)
     if most is None or len(safe) <= most:
         return safe
-    return re.sub(rf"[^ ]{{{most + 1},}}", partial(_shortened, most=most), safe)
+    words = re.sub(rf"[^ ]{{{most + 1},}}", lambda found: _shortened(found[0], most), safe)
+    return words if len(words) <= _LINE * most else _shortened(words, _LINE * most)
 
 
-def _shortened(found: re.Match[str], most: int) -> str:
-    word, half = found[0], most // 2
-    return f"{word[: half - 1]}…{word[half - most :]}"
+def _shortened(text: str, most: int) -> str:
+    half = most // 2
+    return f"{text[: half - 1]}…{text[half - most :]}"
 
 
 def json_safe(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from eigenscape.errors import InputError
 
@@ -19,6 +19,7 @@ LOSS_NAMES = (
     "f",
 )
 
+_NAMED = 12
 _ACCURACIES = ("acc", "acc1", "acc5", "accuracy", "top1", "top5")
 #: Names that mean a coordinate, in the order of the axes.
 COORDINATE_NAMES = (
@@ -45,9 +46,9 @@ def choose_value(shapes: Mapping[str, tuple[int, ...]], value: str | None, sourc
         source: the file, for an error.
 
     Raises:
-        InputError: no such array, or an ambiguous choice; the message lists them all.
+        InputError: no such array, or an ambiguous choice; the message lists them.
     """
-    listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "nothing"
+    listed = few([f"{name} {shape}" for name, shape in shapes.items()]) or "nothing"
     if value is not None:
         if value not in shapes:
             raise InputError(f"value is {value!r}; {source} holds the arrays {listed}")
@@ -63,6 +64,16 @@ def choose_value(shapes: Mapping[str, tuple[int, ...]], value: str | None, sourc
     raise InputError(
         f"{source} holds {listed}; which of them is the loss? An accuracy is none. Try: value=NAME"
     )
+
+
+def few(names: Sequence[str]) -> str:
+    """Return names in one line, of many the first.
+
+    >>> few(["a", "b"])
+    'a, b'
+    """
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def is_accuracy(name: str) -> bool:

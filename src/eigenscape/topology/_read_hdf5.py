@@ -17,7 +17,9 @@ from eigenscape.topology._grid import (
     refuse_long_axis,
     refuse_too_large,
 )
-from eigenscape.topology._read_choice import choose_axes, choose_value
+from eigenscape.topology._read_choice import choose_axes, choose_value, few
+
+_MOST, _DEEPEST = 2000, 32  # of what is looked at
 
 
 def read_hdf5(path: Path, value: str | None) -> Grid:
@@ -52,8 +54,17 @@ def _data_sets(h5py: Any, file: Any, path: Path) -> dict[str, Any]:
             the file stores.
     """
     found: dict[str, Any] = {}
+    seen = 0
 
     def visit(name: str, item: Any) -> None:  # hard links only: h5py follows no link out of a file
+        nonlocal seen
+        seen += 1
+        if seen > _MOST or name.count("/") > _DEEPEST:
+            raise InputError(
+                f"{path} holds more than {_MOST:,} groups and data sets, or groups within more "
+                f"than {_DEEPEST} others; the file of a grid holds a few. Try: copy the surface "
+                "and its coordinates into a file of their own"
+            )
         if not isinstance(item, h5py.Dataset) or item.shape is None:
             return
         if item.dtype.kind not in "fiubc":
@@ -89,7 +100,7 @@ def _from_arrays(
         refuse_long_axis(shapes[key], samples, f"{path}[{key}]")
     values = grid_values(arrays[name][()], label)
     others = [key for key in surfaces if key != name and key not in axes]
-    notes = [f"read {name}; also there: {', '.join(others)}"] if others else []
+    notes = [f"read {name}; also there: {few(others)}"] if others else []
     unfinished = values == -1.0
     if name.endswith(("_loss", "_acc")) and axes and axes[0] == "xcoordinates" and unfinished.any():
         notes.append(f"{int(unfinished.sum())} samples hold -1: not evaluated yet; read as NaN")
@@ -134,7 +145,7 @@ def read_netcdf(path: Path, value: str | None) -> Grid:
                 names=tuple(map(str, array.dims)),
                 source=str(path),
                 value=name,
-                notes=(f"read {name}; also there: {', '.join(others)}",) if others else (),
+                notes=(f"read {name}; also there: {few(others)}",) if others else (),
             )
     except ModuleNotFoundError as error:
         raise InputError(f"{path}: reading netCDF-4 needs h5py. Try: pip install h5py") from error

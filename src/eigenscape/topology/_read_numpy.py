@@ -19,7 +19,7 @@ from eigenscape.topology._grid import (
     refuse_long_axis,
     refuse_too_large,
 )
-from eigenscape.topology._read_choice import choose_axes, choose_value
+from eigenscape.topology._read_choice import choose_axes, choose_value, few
 
 
 def read_npy(path: Path, value: str | None) -> Grid:
@@ -88,7 +88,7 @@ def _from_archive(
     for key in axes:
         refuse_long_axis(shapes[key], samples, f"{path}[{key}]")
     others = [key for key in shapes if key != name and key not in axes]
-    notes = (f"read {name}; also there: {', '.join(others)}",) if others else ()
+    notes = (f"read {name}; also there: {few(others)}",) if others else ()
     return Grid(
         values=grid_values(array(name), f"{path}[{name}]"),
         axes=tuple(np.asarray(array(key), dtype=np.float64) for key in axes) or None,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eigenscape.errors import InputError
 from eigenscape.topology._grid import Grid, grid_values
-from eigenscape.topology._read_choice import COORDINATE_NAMES, LOSS_NAMES, is_accuracy
+from eigenscape.topology._read_choice import COORDINATE_NAMES, LOSS_NAMES, few, is_accuracy
 
 FloatArray = NDArray[np.float64]
 
@@ -74,7 +74,7 @@ def _long(path: Path, table: FloatArray, columns: list[str], value: str | None) 
         )
     others = [columns[k] for k in range(len(columns)) if k != loss and k not in keys]
     axes, values = _pivot(path, table[:, keys], table[:, loss], [columns[k] for k in keys])
-    notes = (f"read {columns[loss]}; also there: {', '.join(others)}",) if others else ()
+    notes = (f"read {columns[loss]}; also there: {few(others)}",) if others else ()
     return Grid(
         values=grid_values(values, str(path)),
         axes=axes,
