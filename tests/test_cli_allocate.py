@@ -180,3 +180,14 @@ def test_an_input_is_not_overwritten(capsys, tmp_path):
     assert code == 2
     assert "not overwritten" in err
     assert json.loads(path.read_text()) == ROWS
+
+
+def test_wrong_options_cost_no_examination(capsys, model, monkeypatch):
+    def analyze(*_, **__):
+        raise AssertionError("the options were to be checked first")
+
+    monkeypatch.setattr("eigenscape.spectra.analyze", analyze)
+    for words, said in ((("sparsity", model), "needs a total"), (("lr", model, "--of", "x"), "of")):
+        code, out, err = run(capsys, *words)
+        assert (code, out) == (2, "")
+        assert said in err

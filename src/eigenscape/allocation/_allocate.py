@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ _TINY = 1e-150
 
 
 def allocate(
-    metric: MetricSource,
+    metric: MetricSource | Callable[[], MetricSource],
     *,
     kind: str = "lr",
     total: float | None = None,
@@ -61,7 +62,8 @@ def allocate(
 
     Args:
         metric: layer names to numbers, or to fields (``alpha``, ``parameters``, ``block``,
-            ``kind``, ``error``, ``tensors``), or a :class:`~eigenscape.spectra.SpectraResult`.
+            ``kind``, ``error``, ``tensors``), or a :class:`~eigenscape.spectra.SpectraResult`. Or a
+            function that measures one of these: it is called when the options have been checked.
         kind: ``"lr"`` (learning-rate factors), ``"sparsity"``, ``"experts"``, ``"ranks"`` or
             ``"bits"``.
         total: total of the budgets: the mean factor, the sparsity of all parameters, the sum of
@@ -110,7 +112,8 @@ def allocate(
         seed=seed,
         settings=settings,
     )
-    metrics = read_metrics(metric, column, exponent=request.exponent)
+    source = metric() if callable(metric) else metric
+    metrics = read_metrics(source, column, exponent=request.exponent)
     groups, notes = group_layers(metrics.layers, request.group)
     work = _Work(request, metrics, groups, [*metrics.notes, *notes])
     budgets, held, reached = work.budgets()

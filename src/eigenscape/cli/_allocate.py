@@ -21,6 +21,7 @@ from eigenscape.errors import InputError
 if TYPE_CHECKING:
     from eigenscape.allocation import Allocation
     from eigenscape.cli._verb import Verbs
+    from eigenscape.spectra import SpectraResult
 
 _FILES = ("allocation.json", "allocation.svg", "report.html")
 _KINDS = ("lr", "sparsity", "experts", "ranks", "bits")
@@ -154,10 +155,11 @@ def _allocate_checkpoint(args: argparse.Namespace) -> Allocation:
     from eigenscape.runs import progress_bar
     from eigenscape.spectra import analyze
 
-    request = _request(args)
-    with progress_bar("examining", quiet=args.quiet) as progress:
-        spectra = analyze(args.path, progress=progress, **spectra_options(args))
-    return allocate(spectra, checkpoint=args.path, **request)
+    def examined() -> SpectraResult:  # when the options have been found right
+        with progress_bar("examining", quiet=args.quiet) as progress:
+            return analyze(args.path, progress=progress, **spectra_options(args))
+
+    return allocate(examined, checkpoint=args.path, **_request(args))
 
 
 def _request(args: argparse.Namespace) -> dict[str, Any]:
