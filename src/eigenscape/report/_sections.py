@@ -136,7 +136,7 @@ def section(page: Page, label: str, places: Places) -> Section:
         result=result,
         said=() if result is page.leading else places.said(result),
         picture=picture,
-        folded=len(rows) > _OPEN,
+        folded=len(rows) > _OPEN and not isinstance(result, ComparisonResult),
         tables=tables,
         notes=tuple(getattr(result, "notes", ())),
     )
