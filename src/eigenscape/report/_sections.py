@@ -73,18 +73,27 @@ def panel_groups(spectra: Mapping[str, SpectraResult], places: Places) -> list[P
     one group that is open.
     """
     marks = places.marks()
+    asked = {place for place in places.drawn if _asked(marks, spectra, place)}
+    first = places.drawn if len(places.drawn) <= _OPEN else asked if len(asked) <= _OPEN else set()
     groups: dict[str, list[Panel]] = {}
     for index in range(max(map(len, spectra.values()), default=0)):
         for label, result in spectra.items():
             if (label, index) not in places.drawn:
                 continue
             layer = result.layers[index]
-            few = len(places.drawn) <= _OPEN
-            asked = marks[label].get(layer.name, Mark()).asks
-            name = "" if few or asked else layer.block or _NO_BLOCK
+            name = "" if (label, index) in first else layer.block or _NO_BLOCK
             groups.setdefault(name, []).append(_panel(layer, label, index, places))
     order = sorted(groups, key=bool)  # what is open comes first
     return [PanelGroup(name, tuple(groups[name])) for name in order]
+
+
+def _asked(
+    marks: Mapping[str, Mapping[str, Mark]],
+    spectra: Mapping[str, SpectraResult],
+    place: tuple[str, int],
+) -> bool:
+    label, index = place
+    return marks[label].get(spectra[label].layers[index].name, Mark()).asks
 
 
 def _panel(layer: LayerSpectrum, label: str, index: int, places: Places) -> Panel:
