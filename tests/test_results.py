@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -514,3 +515,30 @@ def test_a_damaged_file_is_refused_or_read(name, data):
     again = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert decode(again, kind) == result
     result.frame()
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "bad", "said"),
+    [
+        ("SpectraResult", ("layers", 0, "n_eigenvalues"), -1, "n_eigenvalues is -1; expected 0"),
+        ("SpectraResult", ("layers", 0, "layer", "shape", 0), -4, "shape is -4"),
+        ("SpectraResult", ("layers", 0, "alpha_hill"), -2.0, "alpha_hill is -2.0"),
+        ("ComparisonResult", ("changes", 0, "sparsity_after"), 1.5, "expected from 0 to 1"),
+        ("HessianResult", ("samples",), -3, "samples is -3"),
+        ("HessianResult", ("trace_stderr",), -0.1, "trace_stderr is -0.1"),
+        ("AblationResult", ("units",), -1, "units is -1"),
+        ("EvaluationResult", ("majority",), 130.0, "majority is 130.0; expected from 0 to 100"),
+        ("MDTree", ("leaves", 0, "counts", "small"), -1, "counts is -1"),
+    ],
+)
+def test_numbers_out_of_their_range_are_refused_when_read(tmp_path, name, place, bad, said):
+    result = EXAMPLES[name]()
+    path = result.save(tmp_path / "result.json")
+    data = json.loads(path.read_text())
+    inner = data
+    for part in place[:-1]:
+        inner = inner[part]
+    inner[place[-1]] = bad
+    path.write_text(json.dumps(data))
+    with pytest.raises(InputError, match=re.escape(said)):
+        type(result).load(path)

@@ -17,6 +17,7 @@ from cattrs.gen.typeddicts import make_dict_structure_fn as make_typed_dict
 from eigenscape.errors import InputError
 from eigenscape.results import _scalars as scalars
 from eigenscape.results._containers import register_containers
+from eigenscape.results._ranges import out_of_range
 from eigenscape.results._scalars import WrongValueError
 
 T = TypeVar("T")
@@ -53,8 +54,8 @@ def decode(data: Any, kind: type[T], *, where: str = "the data") -> T:
         where: what errors call the data: the path of a file.
 
     Raises:
-        InputError: naming each field that is missing, unknown or of another type, and what was
-            expected there.
+        InputError: naming each field that is missing, unknown, of another type or out of its
+            range, and what was expected there.
 
     >>> from eigenscape.results import Environment
     >>> decode({"seed": "three"}, Environment)
@@ -174,7 +175,10 @@ def _reader(kind: Any, converter: Converter) -> Callable[[Any, Any], Any]:
         if other is not kind:
             return converter.get_structure_hook(other)(value, other)
         _check_there(names, rest)
-        return whole(rest, asked)
+        found = whole(rest, asked)
+        if wrong := out_of_range(found):
+            raise ValueError("; ".join(wrong))
+        return found
 
     return read
 
