@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from eigenscape.errors import InputError
-from eigenscape.results import Environment, Result, decode, encode, load, picture_of
+from eigenscape.results import Environment, Result, decode, encode, find_row, load, picture_of
 from tests._results import EXAMPLES, all_results
 
 STAMP = Environment(versions={"python": "3"}, created="2026-01-01T00:00:00+00:00")
@@ -460,6 +460,24 @@ for path in sorted(Path(sys.argv[1]).glob("*.json")):
     result.plot().draw_without_rendering()
     print(path.stem)
 """
+
+
+def test_a_row_by_its_place_or_its_name():
+    rows = [Path("fc1"), Path("fc2"), Path("head")]
+    assert [find_row(rows, key).name for key in (0, -1, "fc2")] == ["fc1", "head", "fc2"]
+    with pytest.raises(KeyError, match=r"no row 'fc3' among 3. Try: fc2, fc1"):
+        find_row(rows, "fc3")
+    with pytest.raises(IndexError, match="row 3 of 3; expected 0 to 2"):
+        find_row(rows, 3)
+
+
+def test_a_short_text_leaves_out_what_is_empty_and_counts_rows():
+    made = EXAMPLES["ComparisonResult"]()
+    text = (
+        f"ComparisonResult(before='state dict', after='state dict', changes=[{len(made.changes)}])"
+    )
+    assert repr(made) == text
+    assert made[0] is made[made[0].name] is made.changes[0]
 
 
 def test_plot_after_load_in_a_fresh_process(tmp_path):

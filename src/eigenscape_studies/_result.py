@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from eigenscape.results import Result
+from eigenscape.results import Result, find_row
 from eigenscape_studies._claim import Claim
 from eigenscape_studies._tables import Rows
 
@@ -38,6 +38,9 @@ class StudyResult(Result):
     paragraphs: dict[str, str]
     claims: tuple[Claim, ...]
     tables: dict[str, Rows]
+
+    def __getitem__(self, key: str | int) -> Claim:
+        return find_row(self.claims, key)
 
     @property
     def summary(self) -> dict[str, int]:

@@ -13,7 +13,7 @@ from eigenscape.ablation._changes import CHANGES
 from eigenscape.errors import InputError
 from eigenscape.layers import LayerMatrix, Skipped, role
 from eigenscape.models import Unit
-from eigenscape.results import Finding, Result
+from eigenscape.results import Finding, Result, find_row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,11 +134,8 @@ class AblationResult(Result):
     def __len__(self) -> int:
         return len(self.layers)
 
-    def __getitem__(self, name: str) -> AblatedLayer:
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        raise KeyError(f"no layer {name!r} among the {len(self.layers)} that were measured")
+    def __getitem__(self, key: str | int) -> AblatedLayer:
+        return find_row(self.layers, key)
 
     @property
     def nothing(self) -> float:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from eigenscape.allocation import Allocation
 from eigenscape.checkpoints import CheckpointLike, Patch, named_modules
 from eigenscape.errors import InputError
-from eigenscape.results import Finding, Result
+from eigenscape.results import Finding, Result, find_row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,11 +135,8 @@ class Pruning(Result):
             for row in self.rows
         }
 
-    def __getitem__(self, name: str) -> PrunedLayer:
-        for row in self.rows:
-            if row.name == name:
-                return row
-        raise InputError(f"no matrix {name!r} was pruned; the first is {self.rows[0].name}")
+    def __getitem__(self, key: str | int) -> PrunedLayer:
+        return find_row(self.rows, key)
 
     @property
     def answer(self) -> str:

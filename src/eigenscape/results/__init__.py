@@ -21,6 +21,7 @@ from eigenscape.results._pictures import picture_of as picture_of
 from eigenscape.results._printable import printable as printable
 from eigenscape.results._result import Result as Result
 from eigenscape.results._result import load as load
+from eigenscape.results._rows import find_row as find_row
 from eigenscape.results._words import as_argument as as_argument
 from eigenscape.results._words import counted as counted
 from eigenscape.results._words import is_file_name as is_file_name
@@ -43,6 +44,7 @@ __all__ = [
     "decode",
     "dumps",
     "encode",
+    "find_row",
     "is_file_name",
     "label_text",
     "load",

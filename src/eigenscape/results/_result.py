@@ -61,6 +61,13 @@ _SAID = ("answer", "findings")
 _LONG, _ALL = 40, 110
 
 
+def _is_empty(value: Any) -> bool:
+    """Tell what a short text about a result leaves out."""
+    if isinstance(value, float):
+        return value != value
+    return value is None or (isinstance(value, str | tuple | list | Mapping) and not value)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result(ABC):
     """A result with a table, a picture, a JSON file and its environment.
@@ -167,7 +174,11 @@ class Result(ABC):
         parts: list[str] = []
         for item in fields(self)[1:]:
             value = getattr(self, item.name)
-            text = repr(value) if item.repr else ""
+            text = repr(value) if item.repr and not _is_empty(value) else ""
+            if isinstance(value, float) and text:
+                text = f"{value:.4g}"
+            if isinstance(value, tuple) and value and is_dataclass(value[0]):
+                text = f"[{len(value)}]"
             if isinstance(value, str) and len(text) > _LONG:
                 text = f"{text[: _LONG - 4]}...'"
             if (

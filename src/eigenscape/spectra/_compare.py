@@ -12,7 +12,7 @@ import torch
 from eigenscape.checkpoints import Checkpoint, CheckpointLike, TensorInfo, effective_weights
 from eigenscape.errors import InputError
 from eigenscape.layers import LayerMatrix, find_layers
-from eigenscape.results import Finding, Result
+from eigenscape.results import Finding, Result, find_row
 from eigenscape.runs import ProgressCallback
 from eigenscape.spectra import _compare_answer as said
 from eigenscape.spectra._analyze import analyzed
@@ -109,6 +109,9 @@ class ComparisonResult(Result):
     before: str
     after: str
     changes: tuple[LayerChange, ...]
+
+    def __getitem__(self, key: str | int) -> LayerChange:
+        return find_row(self.changes, key)
 
     @property
     def answer(self) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from eigenscape.errors import InputError
 from eigenscape.layers import Skipped, role
-from eigenscape.results import Finding, Result, replacing
+from eigenscape.results import Finding, Result, find_row, replacing
 from eigenscape.spectra import _answer as said
 from eigenscape.spectra._groups import LayerGroup, groups_of
 from eigenscape.spectra._layer import LayerSpectrum
@@ -87,12 +87,8 @@ class SpectraResult(Result):
     parameters_total: int = 0
     seconds: float = 0.0
 
-    def __getitem__(self, name: str) -> LayerSpectrum:
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        known = ", ".join(layer.name for layer in self.layers[:8])
-        raise KeyError(f"no layer {name!r}; there are {len(self.layers)}: {known} ...")
+    def __getitem__(self, key: str | int) -> LayerSpectrum:
+        return find_row(self.layers, key)
 
     def __iter__(self) -> Iterator[LayerSpectrum]:
         return iter(self.layers)
