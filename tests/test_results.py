@@ -400,7 +400,7 @@ def test_a_picture_has_one_function():
 def test_it_is_short_on_a_prompt():
     text = repr(everything(many=(1.0,) * 100, whole=5))
     assert len(text) < 200
-    assert text.startswith("Everything(flag=True, whole=5, number=1.0")
+    assert text.startswith("Everything(flag=True, whole=5, number=1,")
     assert "<table" in everything()._repr_html_()
 
 
@@ -473,10 +473,8 @@ def test_a_row_by_its_place_or_its_name():
 
 def test_a_short_text_leaves_out_what_is_empty_and_counts_rows():
     made = EXAMPLES["ComparisonResult"]()
-    text = (
-        f"ComparisonResult(before='state dict', after='state dict', changes=[{len(made.changes)}])"
-    )
-    assert repr(made) == text
+    text = "ComparisonResult(before='state dict', after='state dict', changes="
+    assert repr(made) == f"{text}[{len(made.changes)}])"
     assert made[0] is made[made[0].name] is made.changes[0]
 
 

@@ -324,7 +324,7 @@ def test_pictures_are_drawn(tmp_path):
 
 
 def test_unknown_layer_teaches():
-    with pytest.raises(KeyError, match="no layer 'x'"):
+    with pytest.raises(KeyError, match="no row 'x'"):
         analyze({"w": torch.randn(32, 32)})["x"]
 
 

@@ -324,7 +324,8 @@ def prune_network(
             work.rows += earlier
         if progress is not None:
             taken, total = time.perf_counter() - started, len(targets.stages)
-            progress(Progress(done, total, 0, 0, taken, taken / done * (total - done), stage.name))
+            rest = taken / done * (total - done)
+            progress(Progress(done, total, 0, 0, taken, (rest / 1.25, 1.25 * rest), stage.name))
     return work
 
 
