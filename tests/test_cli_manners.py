@@ -35,6 +35,7 @@ NEEDED = {
     "topology": ["g.npy"],
     "check-grid": ["g.npy"],
     "allocate": ["lr", "m.pt"],
+    "prune": ["m", "--out", "p"],
     "patch": [],
     "patch diff": ["a.pt", "b.pt", "--out", "c"],
     "patch apply": ["p", "a.pt", "--out", "c"],

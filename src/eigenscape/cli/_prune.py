@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eigenscape.cli._flags import add_flags, read_flags
-from eigenscape.cli._verb import FORMATS, add_verb, note
+from eigenscape.cli._values import Whole
+from eigenscape.cli._verb import add_format, add_verb, note
 from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
-    import torch
-
     from eigenscape.cli._verb import Verbs
     from eigenscape.models import Tokens
     from eigenscape.pruning import Pruning
@@ -48,18 +47,34 @@ def add(verbs: Verbs) -> None:
         from eigenscape.pruning import PruneOptions
 
         values = {"include": "GLOB", "exclude": "GLOB", "pattern": "N:M"}
-        add_flags(what, PruneOptions, _OPTIONS, metavars=values)
+        unset = {
+            "sparsity": "needed, unless a pattern N:M says it",
+            "epsilon": "the rule's own",
+            "include": "all",
+            "exclude": "none",
+            "windows": "whole matrices",
+        }
+        add_flags(what, PruneOptions, _OPTIONS, metavars=values, unset=unset)
 
     parser.fill_later(fill)
     _add_texts(parser)
     group = parser.add_argument_group("common options")
-    group.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
-    group.add_argument("--device", default="cpu", help="where a block is computed: cpu, cuda [cpu]")
+    add_format(group)
+    group.add_argument(
+        "--device",
+        default="cpu",
+        metavar="DEVICE",
+        help="where a block is computed: cpu, cuda [cpu]",
+    )
     group.add_argument(
         "--dtype", choices=_TYPES, default="float32", help="what it is computed in [float32]"
     )
     group.add_argument(
-        "--seed", type=int, default=0, help="of the sequences and of --allocation shuffled [0]"
+        "--seed",
+        type=Whole(0),
+        default=0,
+        metavar="N",
+        help="start of the random numbers: of the sequences, and of --allocation shuffled [0]",
     )
     group.add_argument("--quiet", action="store_true", help="no notes, no progress")
 
@@ -73,19 +88,27 @@ def _add_texts(parser: argparse.ArgumentParser) -> None:
         "token ids [not needed for --criterion magnitude]",
     )
     data.add_argument(
-        "--samples", type=int, default=128, metavar="N", help="sequences drawn from it [128]"
+        "--samples", type=Whole(), default=128, metavar="N", help="sequences drawn from it [128]"
     )
     data.add_argument(
-        "--sequence-length", type=int, metavar="N", help="tokens in each [the model's, or 2048]"
+        "--sequence-length",
+        type=Whole(2, "512"),
+        metavar="N",
+        help="tokens in each [the model's, or 2048]",
     )
     data.add_argument(
-        "--evaluate", metavar="FILE", help="a text to measure the perplexity on, before and after"
+        "--evaluate",
+        metavar="FILE",
+        help="a text to measure the perplexity on, before and after [not measured]",
     )
     data.add_argument(
-        "--evaluate-length", type=int, metavar="N", help="tokens in a window [--sequence-length]"
+        "--evaluate-length",
+        type=Whole(2, "512"),
+        metavar="N",
+        help="tokens in a window [--sequence-length]",
     )
     data.add_argument(
-        "--evaluate-windows", type=int, metavar="N", help="the first N windows only [all]"
+        "--evaluate-windows", type=Whole(), metavar="N", help="the first N windows only [all]"
     )
     data.add_argument("--tokenizer", metavar="PATH", help="tokenizer.json or its folder [MODEL]")
     data.add_argument(
@@ -97,6 +120,7 @@ def run(args: argparse.Namespace) -> int:
     """Prune into a new folder, measure, print."""
     import torch
 
+    from eigenscape.models import usable_device
     from eigenscape.pruning import PruneOptions, prune_folder
     from eigenscape.runs import progress_bar
 
@@ -110,7 +134,7 @@ def run(args: argparse.Namespace) -> int:
             args.out,
             calibration,
             options=options,
-            device=_device(args.device),
+            device=usable_device(args.device),
             dtype=getattr(torch, args.dtype),
             evaluation=held_out,
             overwrite=args.overwrite,
@@ -119,18 +143,6 @@ def run(args: argparse.Namespace) -> int:
         )
     _print(result, args)
     return 0
-
-
-def _device(name: str) -> torch.device:
-    import torch
-
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        said = str(error).splitlines()[0]
-        raise InputError(f"--device {name} cannot be used: {said}. Try: --device cpu") from error
-    return device
 
 
 def _calibration(args: argparse.Namespace) -> Tokens:
