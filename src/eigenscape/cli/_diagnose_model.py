@@ -104,7 +104,12 @@ def run(args: argparse.Namespace) -> int:
             "FILE.py:FAMILY --out POP"
         )
     if (args.rate is None) != (args.batch_size is None):
-        raise InputError("--rate and --batch-size need each other: the temperature is their ratio")
+        raise InputError(
+            (
+                "--rate and --batch-size need each other: the temperature (learning rate / "
+                "batch size) is their ratio"
+            )
+        )
     inputs = [*args.subject, args.population]
     target = own_file(args.out, "prescription.json", *inputs) if args.out else None
     population = read_population(args.population)

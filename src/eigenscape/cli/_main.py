@@ -101,7 +101,7 @@ def _announce(words: Sequence[str]) -> threading.Timer:
 
     timer = threading.Timer(_QUIET_START, say)
     timer.daemon = True
-    if "--quiet" not in words:
+    if not {"--quiet", "--help", "-h"}.intersection(words) and words[:1] not in ([], ["help"]):
         timer.start()
     return timer
 

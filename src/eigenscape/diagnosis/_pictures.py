@@ -60,7 +60,7 @@ def draw_population(population: Population) -> Figure:
         _ticks(axis.xaxis, grid.columns)
         _ticks(axis.yaxis, grid.index)
     for row in axes:
-        row[0].set_ylabel("temperature (lr / batch size)")
+        row[0].set_ylabel("temperature (learning rate / batch size)")
     figure.suptitle(f"{label_text(population.name)}, data {table['data'].max():g}", fontsize=10)
     return figure
 

@@ -125,7 +125,8 @@ def prescribe(
     questions = asked_questions(population) if pair else ("temperature",)
     if "temperature" not in questions:
         raise InputError(
-            f"{population.name} has one temperature, so it cannot tell whether another is better. "
+            f"{population.name} has one temperature (learning rate / batch size), so it "
+            "cannot tell whether another is better. "
             "Try: train a population with three temperatures or more"
         )
     noise = noise_of(population) if seed_noise is None else seed_noise
