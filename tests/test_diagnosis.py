@@ -448,7 +448,7 @@ def test_evaluation_survives_a_file(population, tmp_path):
     assert result.frame()["method"].tolist()[-3:] == [
         "zero-shot constants",
         "majority",
-        "coin (closed form)",
+        "random choice (closed form)",
     ]
     for figure in (result.plot(), population.plot(), MDTree.fit(population).plot()):
         assert figure.axes

@@ -105,10 +105,8 @@ def run(args: argparse.Namespace) -> int:
         )
     if (args.rate is None) != (args.batch_size is None):
         raise InputError(
-            (
-                "--rate and --batch-size need each other: the temperature (learning rate / "
-                "batch size) is their ratio"
-            )
+            "--rate and --batch-size need each other: the temperature (learning rate / "
+            "batch size) is their ratio"
         )
     inputs = [*args.subject, args.population]
     target = own_file(args.out, "prescription.json", *inputs) if args.out else None

@@ -113,7 +113,7 @@ class EvaluationResult(Result):
         fixed = [
             (_ZERO_SHOT, self.zero_shot, self.zero_shot_balanced),
             ("majority", self.majority, 50.0),
-            ("coin (closed form)", 50.0, 50.0),
+            ("random choice (closed form)", 50.0, 50.0),
         ]
         rows = [_row("MD tree", self.per_seed)]
         rows += [_row(name, scores) for name, scores in self.baselines.items()]

@@ -170,7 +170,7 @@ def _by_exponent(layer: LayerSpectrum) -> Description:
         rule = f"KS alpha with two standard errors inside {floor:g} to {ceiling:g}"
     else:
         label = "range-border"
-        rule = f"two standard errors around KS alpha reach over {floor:g} or {ceiling:g}"
+        rule = f"two standard errors around KS alpha include {floor:g} or {ceiling:g}"
     return Description(
         label=label,
         rule=rule,
