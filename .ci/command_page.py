@@ -10,7 +10,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "command.md"
 _HEAD = """\
 # The command
 
-`eigenscape COMMAND ...`. JSON goes to standard output alone; progress and notes go to standard error.
+`eigenscape COMMAND ...`. JSON goes to standard output alone; progress and notes go to standard
+error.
 Exit status: 0 done, 1 a gate (`--fail-on`) was hit, 2 bad usage or bad input, 130 interrupted.
 This page is written from the parsers themselves (`python .ci/command_page.py`); a test compares it.
 """
