@@ -276,6 +276,19 @@ def test_rows_of_zeros_can_be_left_out():
     assert (whole.stack, whole.rank, whole.trimmed) == ((1, 30, 40), 20, False)
     assert (trimmed.stack, trimmed.rank, trimmed.trimmed) == ((1, 20, 40), 20, True)
     assert eigenvalues(torch.zeros(1, 5, 5), trim=True).largest == 0
+    dead = eigenvalues((W[10:] * (torch.arange(40) > 0))[None], trim=True)  # a column, full rank
+    assert (dead.stack, dead.rank, dead.trimmed) == ((1, 20, 40), 20, False)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "bias", "kind"),
+    [(16, None, "conv1d"), (17, None, None), (19, 20, "conv1d"), (20, 20, None), (19, 21, None)],
+)
+def test_a_long_3d_tensor_is_a_convolution_where_its_bias_fits(kernel, bias, kind):
+    tensors = {"conv.weight": torch.ones(20, 24, kernel)}
+    if bias:
+        tensors["conv.bias"] = torch.ones(bias)
+    assert {layer.kind == "conv1d" for layer in found(tensors).layers} == ({True} if kind else set())
 
 
 def test_overflow_of_float32_is_not_an_error_and_nan_is():

@@ -146,6 +146,13 @@ def test_rounding_floor_of_either_route():
     assert svd.floor / svd.largest == pytest.approx((30 * 2.0**-52) ** 2, rel=1e-9, abs=0)
 
 
+@pytest.mark.parametrize("route", [gram_spectrum, svd_spectrum])
+def test_a_route_by_itself_calls_no_eigenvalue_meaningless(route):
+    found = route(torch.diag(torch.tensor([0.3, 0.1, 0.0])).unsqueeze(0))
+    assert found.rank == 2
+    assert found.positive == pytest.approx([0.01, 0.09], rel=1e-6)
+
+
 def test_bottom_of_the_spectrum():
     layer = analyze({"w": with_ratio(50, 80, 1e20)}, metrics=("bottom",))["w"]
     assert layer.route == "svd-float64"

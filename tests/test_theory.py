@@ -76,6 +76,22 @@ def test_bidiagonal_draws_have_the_law_of_the_dense_ones():
     assert fast.sum(1).var() == pytest.approx(2 * n * m, rel=0.3)  # trace is chi-squared(nm)
 
 
+def test_the_law_begins_and_ends_at_its_edges():
+    for q in np.linspace(0.01, 1, 100):
+        law = MarchenkoPastur(float(q), variance=2.0)
+        # at an edge the arc sines are of one and minus one, give or take a last bit
+        assert law.cdf([law.lower, law.upper]) == pytest.approx([0.0, 1.0], abs=1e-7)
+    # of a bulk that does not hold 1, where nothing may be taken the root of
+    assert MarchenkoPastur(0.5, variance=0.1).density([-1.0, 7.0]).tolist() == [0.0, 0.0]
+
+
+def test_a_single_row_is_chi_squared():
+    generator = np.random.default_rng(2)
+    draws = np.array([wishart_eigenvalues(1, 30, generator) for _ in range(2000)])
+    assert draws.shape == (2000, 1)
+    assert draws.mean() == pytest.approx(30, abs=5 * math.sqrt(60 / 2000))
+
+
 @pytest.mark.parametrize(("n", "m"), [(768, 768), (256, 1024)])
 def test_null_meets_draws_larger_than_its_table(n, m):
     generator = np.random.default_rng(11)
@@ -232,6 +248,8 @@ def test_spike_edge_allows_for_the_fitted_scale():
     nine = noise_edge(64, 64, level=1 - 1e-3 / 9)
     assert nine < spike_edge(64, 64, 9) < 1.03 * nine
     assert spike_edge(64, 64, alarm=1e-4) > spike_edge(64, 64)
+    assert spike_edge(1, 1) == math.inf  # a single entry has no bulk to stand out from
+    assert spike_edge(1, 2) < math.inf
 
 
 @pytest.mark.parametrize("q", [0.0, -1.0, 1.5, math.nan])

@@ -137,6 +137,12 @@ def test_a_patch_of_infinite_samples_is_no_basin():
     assert merge_tree([np.inf, np.inf]).minima.tolist() == [0]
 
 
+def test_the_entropy_of_one_basin_is_zero_without_a_sign():
+    for values in ([1.0, 0.0, 1.0], [0.0, 2.0, 1.0, 3.0]):  # no pair, one pair
+        entropy = merge_tree(values).metrics().entropy
+        assert (entropy, math.copysign(1, entropy)) == (0.0, 1.0)
+
+
 def test_simplification_of_the_example():
     tree = merge_tree([0.0, 3.0, 2.0, 5.0, 1.0, 9.0])
     assert sorted(tree.persistence.tolist()) == [1.0, 4.0]

@@ -415,6 +415,13 @@ def test_chance_level():
     assert "chance-level" not in names(check_grid(math.log(10) + 0.1 * values))
 
 
+# Those of well-known data: sentiment, CIFAR, Caltech, Tiny ImageNet, ImageNet, and two vocabularies.
+@pytest.mark.parametrize("classes", [2, 10, 37, 100, 101, 200, 257, 365, 1000, 10_000, 50_257])
+def test_the_class_numbers_of_well_known_data(classes):
+    report = check_grid(math.log(classes) + 1e-4 * bowl()[1])
+    assert finding(report, "chance-level").evidence["classes"] == classes
+
+
 def test_swapped_axes():
     values = np.add.outer(X**2, Y**2)
     assert finding(check_grid(values.T, (X, Y)), "swapped-axes").severity == "fault"

@@ -126,6 +126,23 @@ def test_thinned_outlines_keep_exact_points_and_both_ends():
         assert profile.width(0, y) == 2 * w
 
 
+@pytest.mark.parametrize("points", [8, 10, 51])
+def test_thinned_outlines_have_no_more_points_than_asked_for(points):
+    profile = landscape_profile(merge_tree(np.linspace(-1, 1, 3001) ** 6))
+    heights, _ = profile.outline(0, points=points)
+    assert points - 4 <= len(heights) <= points
+
+
+def test_a_shape_is_its_outline_on_both_sides_of_the_middle():
+    profile = landscape_profile(merge_tree(WORKED), mean="arc")
+    for arc in range(profile.n_arcs):
+        y, half = profile.outline(arc)
+        right, left = np.split(profile.polygon(arc), 2)
+        middle = (profile.left[arc] + profile.right[arc]) / 2
+        np.testing.assert_array_equal(right, np.column_stack((middle + half, y)))
+        np.testing.assert_array_equal(left[::-1], np.column_stack((middle - half, y)))
+
+
 def test_orders():
     # left: narrow and deep; right: wide and shallow
     values = np.array([9.0, 0, 9, 4, 3, 4, 5, 9.5])

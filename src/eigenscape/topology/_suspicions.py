@@ -175,18 +175,18 @@ def chance_level(values: FloatArray) -> Suspicion | None:
     """Find a classification loss that never leaves chance level."""
     finite = values[np.isfinite(values)]
     low, high = float(finite.min()), float(finite.max())
-    for classes in CLASSES:
-        level = math.log(classes)
-        if max(abs(low - level), abs(high - level)) <= CHANCE_BAND * level and low < high:
-            return Suspicion(
-                "chance-level",
-                "fault",
-                f"all losses lie between {low:.5g} and {high:.5g}: that is guessing among "
-                f"{classes} classes (ln {classes} = {level:.5g})",
-                "check that the trained weights were loaded, the labels and the preprocessing",
-                {"classes": classes, "level": level, "low": low, "high": high},
-            )
-    return None
+    classes = min(CLASSES, key=lambda k: abs(2 * math.log(k) - low - high))
+    level = math.log(classes)
+    if max(abs(low - level), abs(high - level)) > CHANCE_BAND * level or low == high:
+        return None
+    return Suspicion(
+        "chance-level",
+        "fault",
+        f"all losses lie between {low:.5g} and {high:.5g}: that is guessing among "
+        f"{classes} classes (ln {classes} = {level:.5g})",
+        "check that the trained weights were loaded, the labels and the preprocessing",
+        {"classes": classes, "level": level, "low": low, "high": high},
+    )
 
 
 def axes_fit(values: FloatArray, axes: Sequence[FloatArray]) -> Suspicion | None:
