@@ -72,6 +72,14 @@ def toy_data(count=40, seed=0):
 # ---------------------------------------------------------------- numbers of a path
 
 
+def test_the_protocol_is_that_of_the_papers():
+    # Yang et al. (2021) and Zhou et al. (2024): 50 epochs of 128 samples, rate 0.01, momentum 0.9,
+    # weight decay 5e-4, five points
+    chosen = CurveOptions()
+    assert (chosen.epochs, chosen.batch_size, chosen.points) == (50, 128, 5)
+    assert (chosen.learning_rate, chosen.momentum, chosen.weight_decay) == (0.01, 0.9, 5e-4)
+
+
 @pytest.mark.parametrize(
     ("errors", "mc", "peak", "barrier"),
     [

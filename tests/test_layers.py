@@ -288,7 +288,8 @@ def test_a_long_3d_tensor_is_a_convolution_where_its_bias_fits(kernel, bias, kin
     tensors = {"conv.weight": torch.ones(20, 24, kernel)}
     if bias:
         tensors["conv.bias"] = torch.ones(bias)
-    assert {layer.kind == "conv1d" for layer in found(tensors).layers} == ({True} if kind else set())
+    kinds = {layer.kind == "conv1d" for layer in found(tensors).layers}
+    assert kinds == ({True} if kind else set())
 
 
 def test_overflow_of_float32_is_not_an_error_and_nan_is():

@@ -59,6 +59,12 @@ def test_a_stored_alpha_is_applied(dialect):
     assert compare(tensors, twice).changes[0].weight_change == pytest.approx(1)
 
 
+def test_an_alpha_of_several_numbers_is_no_scale_and_is_listed():
+    down, up = PAIRS["kohya"]
+    result = analyze({down: DOWN, up: UP, "lora_unet_q.alpha": torch.ones(4)})
+    assert [skipped.name for skipped in result.skipped] == ["lora_unet_q.alpha"]
+
+
 def test_a_convolution_has_one_row():
     down, up = randn(8, 16, 3, 3), randn(48, 8, 1, 1, seed=1)
     names = PAIRS["kohya"]

@@ -138,6 +138,20 @@ def test_extremes_by_chance():
     assert Place(**WHO, value=1.0, n=39, below=0).by_chance == pytest.approx(2 / 40)
 
 
+def test_a_place_among_no_layers_is_refused():
+    with pytest.raises(InputError, match="at least one layer"):
+        Place(**WHO, value=1.0, n=0)
+    assert math.isnan(Place(**WHO, value=1.0, n=0, why="no layer of this role").percentile)
+
+
+def test_one_matrix_is_told_by_its_norm_up_to_rounding():
+    one = entry(0.1, log_norm=0.0)
+    same = 0.01 / 64  # a hundredth over the root of 64 x 64 entries
+    assert one.is_alike(entry(0.1, log_norm=same))
+    assert not one.is_alike(entry(0.1, log_norm=1.01 * same))
+    assert not one.is_alike(entry(0.1, log_norm=-1.01 * same))
+
+
 # --- pools ----------------------------------------------------------------------------------------
 
 

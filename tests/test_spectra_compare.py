@@ -87,6 +87,13 @@ def test_a_convolution_is_compared_by_its_kernel(conv):
     assert (found.sparsity_before, found.sparsity_after) == (0, 1 / 32)
 
 
+def test_a_single_entry_is_zero_or_not():
+    weight = {"l.weight": randn(64, 64)}
+    sides = [{**weight, "scale": torch.tensor([value])} for value in (0.0, 2.0)]
+    found = changes(*sides)["scale"]
+    assert (found.sparsity_before, found.sparsity_after) == (1, 0)
+
+
 # --- gates ----------------------------------------------------------------------------------------
 
 

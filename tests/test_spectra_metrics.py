@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eigenscape.errors import InputError
+from eigenscape.spectra._layer import Histogram
 from eigenscape.spectra.metrics._bulk import fit_bulk
 from eigenscape.spectra.metrics._norms import (
     erg_tail,
@@ -20,6 +22,7 @@ from eigenscape.spectra.metrics._power_law import (
     fit_power_law,
     fit_truncated_power_law,
 )
+from eigenscape.spectra.metrics._registry import is_tied
 from eigenscape.spectra.metrics._shuffle import compare_shuffled
 from eigenscape.theory import MarchenkoPastur, alpha_hill, spike_edge
 from eigenscape.theory._spikes import spike_position
@@ -245,6 +248,16 @@ def test_the_edge_of_a_pool_is_that_of_its_largest_slice():
     fit = fit_bulk(values, (9, 10, 20))
     middle = float(MarchenkoPastur(0.5).quantile(0.5))
     assert fit.edge == pytest.approx(spike_edge(10, 20, 9) * np.median(values) / middle)
+
+
+def test_the_ends_of_a_histogram_are_those_of_the_spectrum():
+    found = Histogram.of(np.logspace(-2, 3, 50))
+    assert (found.low, found.high) == pytest.approx((-2, 3))
+    assert sum(found.counts) == 50
+
+
+def test_a_single_value_is_not_tied():
+    assert not is_tied(np.array([2.0]), torch.float32)
 
 
 def test_soft_rank_is_at_most_one():

@@ -18,6 +18,7 @@ from eigenscape.spectra import (
     tensorboard_sink,
     trainer_callback,
 )
+from eigenscape.theory import hill_shift
 
 
 def network(seed=0):
@@ -58,6 +59,19 @@ def test_unmoved_layers_are_carried_and_the_bound_holds():
                 layer.weight.add_(3e-6 * torch.randn(layer.weight.shape, generator=generator))
     assert carried > 20
     assert worst <= 0.01
+
+
+@pytest.mark.parametrize(("share", "fresh"), [(0.98, False), (1.02, True)])
+def test_by_default_a_layer_is_carried_while_alpha_can_move_by_a_hundredth(share, fresh):
+    model = nn.Sequential(nn.Linear(32, 64, bias=False, dtype=torch.float64))
+    monitor = SpectralMonitor(model, every=1)
+    (row,) = monitor.step()
+    change = torch.randn(64, 32, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    unit = hill_shift(row.alpha_hill, row.hill_threshold, float(change.norm()))
+    with torch.no_grad():
+        model[0].weight.add_(change * (share * 0.01 / unit))
+    monitor.step()
+    assert monitor.history()["fresh"].tolist() == [True, fresh]
 
 
 def test_monitor_survives_nan_and_leaves_the_model_alone():

@@ -33,6 +33,17 @@ def test_decomposition_and_overlap_equal_full_svd(shape):
     assert (found.left_random, found.right_random) == (5 / shape[0], 5 / shape[1])
 
 
+def test_a_singular_matrix_has_its_own_norm():
+    model = nn.Linear(30, 30, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(torch.diag(torch.linspace(0, 3, 30)))
+    recorder = UpdateRecorder(model, every=1)
+    assert recorder.step() is None
+    (row,) = recorder.step()
+    assert row["spectral_norm"] == pytest.approx(3)
+    assert row["update_norm"] == 0
+
+
 def test_rank_bounds_the_block_and_zero_has_no_direction():
     low = torch.outer(torch.arange(1.0, 9), torch.arange(1.0, 6))
     _, top = decompose(low, 4)

@@ -1,7 +1,9 @@
 """Metrics of other packages: columns in the table, the file and the report; mistakes are errors."""
 
+import gc
 import json
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -141,6 +143,19 @@ def test_workers_without_the_metric_say_so(added, tmp_path):
     assert examine_task(**told, parts=parts)["rows"][0]["layer"]["name"] == "0"
     with pytest.raises(InputError, match=r"theirs is not registered.*eigenscape\.metrics"):
         examine_task(**told, parts=[parts[0], [*parts[1], "theirs"]])
+
+
+def test_a_worker_holds_one_checkpoint_at_a_time(tmp_path):
+    from eigenscape.spectra._schedule import _opened
+
+    held = []
+    for name in ("a.pt", "b.pt"):
+        torch.save(network().state_dict(), tmp_path / name)
+        opened = _opened(str(tmp_path / name), "", json.dumps(encode(SpectraOptions())))
+        held.append(weakref.ref(opened[0]))
+        del opened
+    gc.collect()
+    assert [reference() is None for reference in held] == [True, False]
 
 
 # --- options

@@ -415,7 +415,7 @@ def test_chance_level():
     assert "chance-level" not in names(check_grid(math.log(10) + 0.1 * values))
 
 
-# Those of well-known data: sentiment, CIFAR, Caltech, Tiny ImageNet, ImageNet, and two vocabularies.
+# Of sentiment, CIFAR, Caltech, Tiny ImageNet, ImageNet; of two vocabularies.
 @pytest.mark.parametrize("classes", [2, 10, 37, 100, 101, 200, 257, 365, 1000, 10_000, 50_257])
 def test_the_class_numbers_of_well_known_data(classes):
     report = check_grid(math.log(classes) + 1e-4 * bowl()[1])
