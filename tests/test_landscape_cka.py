@@ -276,6 +276,8 @@ def test_models_that_cannot_be_compared():
         cka_matrix([a], inputs())
     with pytest.raises(InputError, match=r"expected \(k, k\)"):
         mean_over_pairs(np.ones((2, 3)))
+    with pytest.raises(InputError, match="k >= 2"):
+        mean_over_pairs(np.ones((1, 1)))
     idle = net(0)
     idle.spare = nn.Linear(2, 2)
     with pytest.raises(InputError, match="features 'spare'"):

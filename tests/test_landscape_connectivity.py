@@ -72,6 +72,14 @@ def toy_data(count=40, seed=0):
 # ---------------------------------------------------------------- numbers of a path
 
 
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "points", "seed"])
+def test_the_least_of_each_number_of_the_protocol(name):
+    least = {"epochs": 1, "batch_size": 1, "points": 3, "seed": 0}[name]
+    assert getattr(CurveOptions(**{name: least}), name) == least
+    with pytest.raises(InputError, match=f"{name} is {least - 1}; expected .* {least} or more"):
+        CurveOptions(**{name: least - 1})
+
+
 def test_the_protocol_is_that_of_the_papers():
     # Yang et al. (2021) and Zhou et al. (2024): 50 epochs of 128 samples, rate 0.01, momentum 0.9,
     # weight decay 5e-4, five points

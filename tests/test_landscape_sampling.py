@@ -17,6 +17,7 @@ import eigenscape.landscape.grid._sample as sampling
 from eigenscape.errors import InputError, TaskError
 from eigenscape.landscape import Directions, Landscape, random_directions, sample
 from eigenscape.landscape.grid._direction_makers import hessian_directions
+from eigenscape.landscape.grid._shortcut_trace import _mark_tensor
 from eigenscape.models import Objective
 from eigenscape.results import load
 from eigenscape.zoo._classifiers import SmallCNN
@@ -358,6 +359,14 @@ def test_odd_models(tmp_path):
         assert fast.values == pytest.approx(plain.values, rel=1e-5)
         assert fast.values[2, 2] == objective.loss_at_center
         assert np.ptp(fast.values) > 0
+
+
+def test_a_pass_is_told_from_another_by_sums_and_samples():
+    assert _mark_tensor(torch.tensor([1 + 2j])) == ((1,), torch.complex64, 3.0, 1.0, 2.0)
+    assert _mark_tensor(torch.tensor([[1, 2]])) == ((1, 2), torch.int64, 3, 1, 2)
+    first, second = torch.zeros(2, 500, dtype=torch.complex64)
+    second[77] = 1j
+    assert _mark_tensor(first) != _mark_tensor(second)
 
 
 def test_progress_and_the_estimate_are_told(objective):
