@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from eigenscape.landscape import hessian_trace, spectral_density, top_eigenpairs
+from eigenscape.landscape import hessian, hessian_trace, spectral_density, top_eigenpairs
 from eigenscape.landscape.curvature import _eigenpairs, _recurrence, _search
+from eigenscape.models import Objective
 from tests.test_landscape_hessian import quadratic, symmetric
 
 
@@ -50,3 +52,44 @@ def test_a_basis_is_kept_up_to_the_stated_memory(room, method, monkeypatch):
     monkeypatch.setattr(_eigenpairs, "_BASIS_BYTES", 8 * 60 * 14 + room)  # 2 k + 12 vectors
     found = top_eigenpairs(quadratic(symmetric(np.linspace(0, 1, 60) ** 2)), 1)
     assert found.method == method
+
+
+def test_several_pairs_keep_the_basis_that_they_need_beyond_the_stated_memory(monkeypatch):
+    rooms = []
+
+    class Search(_search.Search):
+        def __init__(self, *given, room):
+            rooms.append(room)
+            super().__init__(*given, room=room)
+
+    monkeypatch.setattr(_eigenpairs, "Search", Search)
+    objective = quadratic(symmetric(np.linspace(0, 1, 80) ** 2))
+    for stated, room in ((2**31, 60), (1, 2 * 5 + 12), (8 * 80 * 30, 30)):
+        monkeypatch.setattr(_eigenpairs, "_BASIS_BYTES", stated)
+        top_eigenpairs(objective, 5, tolerance=0.1)
+        assert rooms.pop() == room
+
+
+def test_the_recurrence_ends_where_its_space_is_invariant():
+    diagonal = torch.diag((torch.arange(60) % 2).double())  # eigenvalues 0 and 1: two products
+    found = top_eigenpairs(quadratic(diagonal), 1, which="smallest", method="recurrence")
+    assert abs(float(found.values)) < 1e-12
+    assert found.products <= 2 + 2 + 1  # two of each pass, and the residual
+
+
+@pytest.mark.parametrize("given", [{"exclude": ["0.*"]}, {"include": ["2.*"]}])
+def test_a_part_of_the_parameters_is_examined(given):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2)).double()
+    batch = (torch.ones(5, 4, dtype=torch.float64), torch.zeros(5, 2, dtype=torch.float64))
+    objective = Objective(model, nn.functional.mse_loss, batch)
+    found = hessian(objective, density=True, **given)
+    assert found.parameters == 3 * 2 + 2
+    assert len(found.density.nodes) == 4  # probes, those of the documented default
+
+
+def test_the_loss_that_one_step_would_take_away():
+    objective = quadratic(2 * torch.eye(30))  # loss |theta|^2, all of it gone after one step
+    loss = objective.loss_at_center
+    note = f"would lower the loss of {loss:.3g} by {loss:.3g} or more"
+    assert any(note in each for each in hessian(objective).notes)

@@ -216,6 +216,10 @@ def test_units():
         (lambda o: difference_directions(o, nn.Linear(2, 2)), "do not fit"),
         (lambda o: difference_directions(o, o.center * float("nan")), "not finite"),
         (lambda o: Directions(vectors=torch.zeros(3, 1), names=("a",)), "a has the norm 0"),
+        (
+            lambda o: Directions(vectors=torch.full((3, 1), float("inf")), names=("a",)),
+            "a has the norm inf",
+        ),
         (lambda o: Directions(vectors=torch.ones(3), names=("a",)), r"expected \(P, n\)"),
         (lambda o: Directions(vectors=torch.ones(3, 1), names=("a",), unit="m"), "absolute, rel"),
     ],
