@@ -286,3 +286,7 @@ def test_the_published_rounding_adds_up_too(scores, total):
     except InputError:  # its repair can go below zero
         return
     assert counts.sum() == total
+
+
+def test_the_published_rounding_may_leave_a_group_with_none():
+    assert reference_counts(np.array([0.1, 5.0]), 2).tolist() == [0, 2]

@@ -395,7 +395,7 @@ def test_bad_optimizers_teach():
     model = stack((2, 3))
     W = model[1].weight
     with pytest.raises(InputError, match=r"shape \(64, 64\) twice"):
-        TempBalance(torch.optim.SGD([W, W, *model[2].parameters()], lr=0.1), model)
+        TempBalance(torch.optim.SGD([model[1].bias, W, W], lr=0.1), model)
     with pytest.raises(InputError, match="one group only"):
         TempBalance(torch.optim.LBFGS(model.parameters()), model)
     with pytest.raises(InputError, match="torch optimizer"):

@@ -53,3 +53,11 @@ def test_a_layer_is_carried_up_to_the_bound_of_weyl(shape, share, fresh):
     reading = meter.read(layer, [weights + change * (share * tolerance / unit)])
     assert reading.fresh is fresh
     assert math.isfinite(reading.value)
+
+
+def test_without_a_tolerance_no_copy_is_kept():
+    weights, options = noise(64, 100), BalanceOptions(tolerance=0)
+    meter = Meter(options)
+    layer = only_layer(weights, options)
+    assert [meter.read(layer, [weights]).fresh for _ in range(2)] == [True, True]
+    assert not meter._kept
