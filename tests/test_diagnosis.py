@@ -450,6 +450,8 @@ def test_evaluation_survives_a_file(population, tmp_path):
         "majority",
         "random choice (closed form)",
     ]
+    # always one answer, and either at random: half of the recalls are right
+    assert result.frame()["balanced"].tolist()[-2:] == [50.0, 50.0]
     for figure in (result.plot(), population.plot(), MDTree.fit(population).plot()):
         assert figure.axes
 
@@ -482,6 +484,12 @@ def test_all_problems_of_a_table_at_once():
     assert "missing columns: width, bs or lr" in text
     assert "test_acc is not finite in 1 rows, first in row 3" in text
     assert "train_error of 140 in 1 rows; expected 0 to 100" in text
+
+
+def test_only_unknown_columns_are_named(population):
+    ones = np.ones(len(population))
+    with pytest.raises(InputError, match=r"has unknown columns: colour, shape$"):
+        replace(population, columns={**population.columns, "shape": ones, "colour": ones})
 
 
 @pytest.mark.parametrize(

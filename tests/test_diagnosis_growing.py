@@ -197,6 +197,15 @@ def test_killed_and_resumed_is_bit_for_bit_the_same(tmp_path):
     assert resumed.table.equals(whole.table)
 
 
+def test_the_estimate_is_a_quarter_more_than_its_steps(family, monkeypatch):
+    plan = plan_of(family)
+    monkeypatch.setattr(_cost, "_time", lambda task, plan, width: (2.0, 3.0))  # training, curve
+    training = sum(plan.epochs * max(1, data // plan.batch_size) for data in plan.data)
+    curves = plan.measuring.curve_steps * len(plan.data)
+    expected = 1.25 * len(plan.widths) * (2 * training + 3 * curves)
+    assert estimate_cost(family, plan).seconds == pytest.approx(expected)
+
+
 @pytest.fixture
 def a_second_each(monkeypatch):
     """Cost without a clock: a second for each network."""

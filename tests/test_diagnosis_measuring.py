@@ -294,6 +294,14 @@ def test_a_forward_pass_that_fails_is_one_sentence(model, data):
         measure(model, data, options=QUICK)
 
 
+def test_one_sample_is_enough_where_no_curve_is_trained(models, data):
+    inputs, labels = data
+    one = inputs[:1], labels[:1]
+    assert math.isfinite(measure(models[0], one, options=QUICK).metrics["train_loss"])
+    with pytest.raises(InputError, match="train has one sample"):
+        measure(models[:2], one, options=QUICK)
+
+
 def test_a_recurrent_network_is_measured(data):
     class Reader(nn.Module):
         def __init__(self):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +139,12 @@ def test_one_temperature_cannot_be_asked(population):
     assert "temperature" not in asked_questions(one)
 
 
+@pytest.mark.parametrize("lost", [{"diagnoses": ()}, {"cv_scores": {}}, {"sentences": ()}])
+def test_a_prescription_without_its_grounds_is_refused(population, lost):
+    with pytest.raises(InputError, match="needs diagnoses, a CVScore for each, and sentences"):
+        replace(prescribe(population, HOT), **lost)
+
+
 def test_a_prescription_goes_through_json(population, tmp_path):
     found = prescribe(population, HOT)
     again = Prescription.load(found.save(tmp_path / "p.json"))
@@ -190,6 +197,19 @@ def leaf(label, size=9, **gains):
         quartiles={},
         ratios={"widen": 4.0},
     )
+
+
+def test_a_leaf_names_what_it_lacks():
+    whole = leaf("small")
+    quartiles = dict.fromkeys(whole.gains, (0.0, 0.0))
+    whole = replace(whole, quartiles=quartiles, counts={"small": 9, "large": 0, "optimal": 0})
+    whole.check("temperature")
+    for name in ("gains", "quartiles"):
+        less = {key: value for key, value in getattr(whole, name).items() if key != "widen"}
+        with pytest.raises(InputError, match="a leaf lacks widen"):
+            replace(whole, **{name: less}).check("temperature")
+    with pytest.raises(InputError, match="a leaf lacks large"):
+        replace(whole, counts={"small": 9, "optimal": 0}).check("temperature")
 
 
 def test_the_largest_gain_of_those_that_have_a_say_is_advised():
