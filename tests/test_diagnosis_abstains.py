@@ -34,7 +34,7 @@ from eigenscape.diagnosis._abstain import (
     unchecked,
 )
 from eigenscape.diagnosis._cv_score import ahead_of
-from eigenscape.diagnosis._fingerprint import _apart
+from eigenscape.diagnosis._fingerprint import _apart, _sums
 from eigenscape.diagnosis._policy import FEWEST, NOTHING, Advice, advise
 from eigenscape.diagnosis._promise import Followed, Promise, calibration, promises, shrunk
 from eigenscape.errors import InputError
@@ -339,6 +339,11 @@ def test_real_data_of_one_kind_and_of_another():
     assert known.data_differences(of(model, split.test_inputs, 10)) == ()
     order = torch.randperm(64, generator=torch.Generator().manual_seed(0))
     assert known.data_differences(of(model, split.test_inputs[:, order], 10))
+
+
+def test_the_first_sum_of_an_example_is_its_mean():
+    inputs = torch.arange(24.0).reshape(4, 2, 3)
+    assert _sums(inputs)[:, 0] == pytest.approx([2.5, 8.5, 14.5, 20.5])
 
 
 def test_how_far_two_sets_of_examples_are_apart_by_hand():

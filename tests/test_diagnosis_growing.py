@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from eigenscape.diagnosis.growing import _cost, _folder
 from eigenscape.diagnosis.growing._cell import train_cell, trained_cell, training_rows
 from eigenscape.diagnosis.growing._classification import classes_of, logits_of
 from eigenscape.diagnosis.growing._cost import fit_budget
+from eigenscape.diagnosis.growing._plan import RATES
 from eigenscape.diagnosis.growing._training import train_networks
 from eigenscape.diagnosis.measuring._metrics import measure_groups
 from eigenscape.errors import InputError, TaskError
@@ -195,6 +197,19 @@ def test_killed_and_resumed_is_bit_for_bit_the_same(tmp_path):
     assert seen[0] == done
     whole = train_population(family, plan, engine="threads", jobs=1)
     assert resumed.table.equals(whole.table)
+
+
+def test_a_step_is_timed_as_the_difference_of_two_runs(family, monkeypatch):
+    clock = iter([0, 1, 10, 12, 100, 104, 1000, 1007])  # training, curves; then both, longer
+    monkeypatch.setattr(_cost, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    training, curve = _cost._time(family, plan_of(family), 3)
+    assert training == pytest.approx((4 - 1) / _cost._STEPS)
+    assert curve == pytest.approx((7 - 2) / _cost._STEPS)
+
+
+def test_rates_are_three_times_a_step_around_the_tasks_own():
+    assert RATES[2] == 1
+    assert np.array(RATES[1:]) / RATES[:-1] == pytest.approx(3)
 
 
 def test_the_estimate_is_a_quarter_more_than_its_steps(family, monkeypatch):

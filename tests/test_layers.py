@@ -280,6 +280,16 @@ def test_rows_of_zeros_can_be_left_out():
     assert (dead.stack, dead.rank, dead.trimmed) == ((1, 20, 40), 20, False)
 
 
+def test_the_type_of_a_module_goes_before_names_and_shapes():
+    class Mixer(nn.MultiheadAttention):  # neither its name nor what is beside it tells
+        def __init__(self):
+            super().__init__(24, 2)
+            self.out_proj = nn.Identity()
+
+    kinds = [layer.kind for layer in found(nn.ModuleDict({"mix": Mixer()})).layers]
+    assert kinds == ["attention_projection"] * 3
+
+
 @pytest.mark.parametrize(
     ("kernel", "bias", "kind"),
     [(16, None, "conv1d"), (17, None, None), (19, 20, "conv1d"), (20, 20, None), (19, 21, None)],
