@@ -2,7 +2,7 @@
 
     pip install coverage
     python benchmarks/mutants.py FOLDER           # some two hours on one core; resumes in FOLDER
-    python benchmarks/mutants.py FOLDER --again tests/test_x.py ...  # what survived, by these
+    python benchmarks/mutants.py FOLDER --again tests/test_x.py::test_y ...  # what survived
     python benchmarks/mutants.py FOLDER --table   # print what is known
 
 200 mutants of the files that compute, drawn with a seed that was fixed before anything was run,
@@ -319,17 +319,19 @@ def first_run(folder: Path, root: Path) -> None:
         _record(folder / "first.jsonl", root, mutant, number, failed, len(names), start)
 
 
-def again(folder: Path, root: Path, files: list[str]) -> None:
-    """What survived, against test files of the working tree; lines of again.jsonl.
+def again(folder: Path, root: Path, tests: list[str]) -> None:
+    """What survived, against tests of the working tree; lines of again.jsonl.
 
     A test that fails on the clone without any change does not count: it holds what was corrected.
     """
     here = Path(__file__).resolve().parents[1]
-    for file in files:
+    for file in {test.split("::")[0] for test in tests}:
         (root / file).write_bytes((here / file).read_bytes())
     log = folder / "again.log"
-    without = forked(lambda: failing(files, most=100), root, log, 600)
+    without = forked(lambda: failing(tests, most=100), root, log, 600)
     print("do not count, because they fail without a change:", without)
+    if any("::" not in name or name.startswith("import of") for name in without):
+        raise SystemExit(f"these tests do not run on the clone (see {log})")
     drawn = draw(root)
     caught = {r["number"] for r in records(folder / "again.jsonl") if r["by"]}
     for record in records(folder / "first.jsonl"):
@@ -339,10 +341,10 @@ def again(folder: Path, root: Path, files: list[str]) -> None:
         start = time.monotonic()
 
         def work() -> str:
-            return "".join(failing(files, without=without))
+            return "".join(failing(tests, without=without))
 
         failed = attempt(drawn[number], work, root, log, 600)
-        _record(folder / "again.jsonl", root, drawn[number], number, failed, len(files), start)
+        _record(folder / "again.jsonl", root, drawn[number], number, failed, len(tests), start)
 
 
 def _record(path, root, mutant, number, failed, tests, start) -> None:
@@ -390,7 +392,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--commit", default="HEAD", help="what is cloned when the folder is new")
-    parser.add_argument("--again", nargs="+", metavar="FILE")
+    parser.add_argument("--again", nargs="+", metavar="TEST")
     parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
     if not args.table:
