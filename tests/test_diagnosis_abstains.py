@@ -34,7 +34,6 @@ from eigenscape.diagnosis._abstain import (
     unchecked,
 )
 from eigenscape.diagnosis._cv_score import ahead_of
-from eigenscape.diagnosis._fingerprint import _apart, _sums
 from eigenscape.diagnosis._policy import FEWEST, NOTHING, Advice, advise
 from eigenscape.diagnosis._promise import Followed, Promise, calibration, promises, shrunk
 from eigenscape.errors import InputError
@@ -224,17 +223,6 @@ def test_a_promise_is_a_line_in_the_training_error_around_a_shrunken_mean():
     assert promises([two_cells])[0].slope == 0
 
 
-def test_the_spread_around_a_promise_counts_what_was_fitted():
-    # a mean alone of four: 5 / 3; a mean and a slope of six, here misfits of 1: 6 / 4
-    (flat,) = promises([group([0, 0, 1, 1], [1, 2, 3, 4], [5, 6, 7, 8])])
-    assert (flat.slope, flat.spread) == (0, pytest.approx(math.sqrt(5 / 3)))
-    errors = np.array([-2.0, -2.0, 0.0, 0.0, 2.0, 2.0])
-    misfit = np.array([1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
-    (line,) = promises([group([0, 1, 2, 0, 1, 2], 3 * errors + misfit, errors)])
-    assert line.slope == pytest.approx(3)
-    assert line.spread == pytest.approx(math.sqrt(6 / 4))
-
-
 @given(st.integers(0, 10_000), st.floats(0.1, 50))
 @examples(20)
 def test_shrunken_means_lie_between_their_own_and_the_mean_of_all(seed, apart):
@@ -255,7 +243,6 @@ def test_shrinkage_by_hand():
     between = (apart - within) / size
     weight = between / (between + within / 2)
     assert shrunk([first, second]) == pytest.approx([5 - 3 * weight, 5 + 3 * weight])
-    assert shrunk([np.array([5.0, 5.0])] * 2) == [5.0, 5.0]  # no variance anywhere
 
 
 def test_promises_that_are_kept_and_those_that_are_not():
@@ -339,25 +326,6 @@ def test_real_data_of_one_kind_and_of_another():
     assert known.data_differences(of(model, split.test_inputs, 10)) == ()
     order = torch.randperm(64, generator=torch.Generator().manual_seed(0))
     assert known.data_differences(of(model, split.test_inputs[:, order], 10))
-
-
-def test_the_first_sum_of_an_example_is_its_mean():
-    inputs = torch.arange(24.0).reshape(4, 2, 3)
-    assert _sums(inputs)[:, 0] == pytest.approx([2.5, 8.5, 14.5, 20.5])
-
-
-def test_how_far_two_sets_of_examples_are_apart_by_hand():
-    # means 1 and 3, deviations 0 and 2, of 4 and 9 examples; then deviations 1 and e
-    def apart(s, t, count, other_count):
-        found = _apart(*(np.array([x]) for x in (1.0, 3.0, s, t)), count, other_count)
-        return [way for way, _ in found]
-
-    assert apart(0.0, 2.0, 4, 9) == pytest.approx([2 / (4 * math.sqrt(4 / 9))])  # 4 errors
-    assert apart(0.0, 2.0, 10**6, 10**6) == pytest.approx([2 / math.sqrt(2) / 0.2])  # a fifth
-    turn = 1 / (4 * math.sqrt(0.5 / 4 + 0.5 / 9))
-    assert apart(1.0, math.e, 4, 9)[1] == pytest.approx(turn)
-    assert apart(math.e, 1.0, 9, 4)[1] == pytest.approx(turn)
-    assert apart(1.0, math.e, 10**6, 10**6)[1] == pytest.approx(1 / 0.2)
 
 
 def test_a_fingerprint_goes_through_a_file_and_is_in_what_is_measured(population, tmp_path):
