@@ -154,7 +154,7 @@ def _is_text(node: ast.AST) -> bool:
     return text or isinstance(node, ast.JoinedStr | ast.List | ast.Tuple | ast.ListComp)
 
 
-def draw(root: Path) -> list[Mutant]:
+def draw(root: Path, seed: int = SEED, count: int = COUNT) -> list[Mutant]:
     """The sample: of each package in proportion to its places, by largest remainders."""
     found = {room: [] for room in ROOMS}
     for room in ROOMS:
@@ -162,11 +162,11 @@ def draw(root: Path) -> list[Mutant]:
             if not any(fnmatch(path.name, pattern) for pattern in EXCLUDED):
                 found[room] += places(path.read_bytes(), str(path.relative_to(root)))
     total = sum(map(len, found.values()))
-    exact = {room: COUNT * len(each) / total for room, each in found.items()}
+    exact = {room: count * len(each) / total for room, each in found.items()}
     counts = {room: int(share) for room, share in exact.items()}
     rest = sorted(ROOMS, key=lambda room: counts[room] - exact[room])
-    for room in rest[: COUNT - sum(counts.values())]:
+    for room in rest[: count - sum(counts.values())]:
         counts[room] += 1
-    generator = random.Random(SEED)
+    generator = random.Random(seed)
     drawn = [m for room in ROOMS for m in generator.sample(found[room], counts[room])]
     return [generator.choice(variants) for variants in drawn]

@@ -48,7 +48,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from _mutants_places import OPERATORS, ROOMS, Mutant, draw
+from _mutants_places import COUNT, OPERATORS, ROOMS, SEED, Mutant, draw
 
 EQUIVALENT = Path(__file__).with_name("mutants_equivalent.json")
 #: Tests are given to a mutant in batches that grow, because collecting all of them takes a while.
@@ -295,7 +295,7 @@ def records(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def first_run(folder: Path, root: Path) -> None:
+def first_run(folder: Path, root: Path, drawn: list[Mutant]) -> None:
     """Every mutant against the tests of its lines; a finished one is a line of first.jsonl."""
     tracing = folder / "tests.json"
     if not tracing.exists():
@@ -303,7 +303,7 @@ def first_run(folder: Path, root: Path) -> None:
         tracing.write_text(json.dumps(traced))
     traced = json.loads(tracing.read_text())
     done = len(records(folder / "first.jsonl"))
-    for number, mutant in enumerate(draw(root)):
+    for number, mutant in enumerate(drawn):
         if number < done:
             continue
         names = tests_of(mutant, traced, root)
@@ -319,7 +319,7 @@ def first_run(folder: Path, root: Path) -> None:
         _record(folder / "first.jsonl", root, mutant, number, failed, len(names), start)
 
 
-def again(folder: Path, root: Path, tests: list[str]) -> None:
+def again(folder: Path, root: Path, drawn: list[Mutant], tests: list[str]) -> None:
     """What survived, against tests of the working tree; lines of again.jsonl.
 
     A test that fails on the clone without any change does not count: it holds what was corrected.
@@ -332,7 +332,6 @@ def again(folder: Path, root: Path, tests: list[str]) -> None:
     print("do not count, because they fail without a change:", without)
     if any("::" not in name or name.startswith("import of") for name in without):
         raise SystemExit(f"these tests do not run on the clone (see {log})")
-    drawn = draw(root)
     caught = {r["number"] for r in records(folder / "again.jsonl") if r["by"]}
     for record in records(folder / "first.jsonl"):
         number = record["number"]
@@ -392,6 +391,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--commit", default="HEAD", help="what is cloned when the folder is new")
+    parser.add_argument("--seed", type=int, default=SEED, help="of another sample, in a new folder")
+    parser.add_argument("--count", type=int, default=COUNT)
     parser.add_argument("--again", nargs="+", metavar="TEST")
     parser.add_argument("--table", action="store_true")
     args = parser.parse_args()
@@ -399,10 +400,11 @@ def main() -> None:
         root = clone(args.folder.resolve(), args.commit)
         for name in IMPORTED:
             importlib.import_module(name)
+        drawn = draw(root, args.seed, args.count)
         if args.again:
-            again(args.folder.resolve(), root, args.again)
+            again(args.folder.resolve(), root, drawn, args.again)
         else:
-            first_run(args.folder.resolve(), root)
+            first_run(args.folder.resolve(), root, drawn)
     table(args.folder)
 
 
