@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from eigenscape.landscape import hessian, hessian_trace, spectral_density, top_eigenpairs
-from eigenscape.landscape.curvature import _eigenpairs, _recurrence, _search
+from eigenscape.landscape.curvature import _eigenpairs, _search
 from eigenscape.models import Objective
 from tests.test_landscape_hessian import quadratic, symmetric
 
@@ -32,14 +32,21 @@ def test_no_probes_are_no_estimates():
 
 
 def test_the_recurrence_starts_again_only_where_checks_are_asked_for(monkeypatch):
-    starts = []
-    start = _recurrence._start
-    monkeypatch.setattr(_recurrence, "_start", lambda *given: starts.append(given) or start(*given))
+    draws = []
+
+    def randn(*size, **options):
+        draws.append(size)
+        return true_randn(*size, **options)
+
     objective = quadratic(symmetric(np.linspace(0, 1, 60) ** 2))
-    for checks, expected in ((0, 2), (3, 3)):  # both passes from one start, and the checks' own
-        starts.clear()
+    true_randn = torch.randn
+    monkeypatch.setattr(torch, "randn", randn)
+    found = {}
+    for checks in (0, 3):
+        draws.clear()
         top_eigenpairs(objective, 1, method="recurrence", checks=checks)
-        assert len(starts) == expected
+        found[checks] = draws.count((60,))
+    assert found[3] == found[0] + 1  # the start of the checks
 
 
 def test_the_density_of_a_zero_matrix_has_a_width():
