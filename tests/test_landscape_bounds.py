@@ -98,5 +98,5 @@ def test_a_part_of_the_parameters_is_examined(given):
 def test_the_loss_that_one_step_would_take_away():
     objective = quadratic(2 * torch.eye(30))  # loss |theta|^2, all of it gone after one step
     loss = objective.loss_at_center
-    note = f"would lower the loss of {loss:.3g} by {loss:.3g} or more"
-    assert any(note in each for each in hessian(objective).notes)
+    said = f"would lower the loss of {loss:.3g} by {loss:.3g} or more"
+    assert any(said in finding.text for finding in hessian(objective).findings)
