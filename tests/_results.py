@@ -15,6 +15,7 @@ from torch import nn
 import eigenscape
 import eigenscape_studies
 from eigenscape.ablation import AblationResult, ablate
+from eigenscape.adapters import rank_pattern
 from eigenscape.allocation import allocate
 from eigenscape.balancing import BalancingTrace
 from eigenscape.balancing._trace import TraceRow
@@ -273,6 +274,15 @@ def pruning() -> Result:
     return prune(model, torch.eye(8), sparsity=0.5)
 
 
+def ranks() -> Result:
+    names = (f"h.{block}.{kind}.weight" for block in range(2) for kind in ("up", "down"))
+    weights = {
+        n: torch.randn(24, 24 + i, generator=torch.Generator().manual_seed(i))
+        for i, n in enumerate(names)
+    }
+    return rank_pattern(analyze(weights), 3)
+
+
 def trace() -> BalancingTrace:
     rows = (
         TraceRow(0, "fc", "fc", math.nan, math.nan, 1.0, note="no exponent"),
@@ -359,6 +369,7 @@ EXAMPLES: dict[str, Callable[[], Result]] = {
     "Population": population,
     "Prescription": prescription,
     "Pruning": pruning,
+    "RankPattern": ranks,
     "Reference": small_reference,
     "SpectraResult": spectra,
     "StudyResult": study,

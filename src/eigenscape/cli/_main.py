@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from eigenscape.cli import (
+    _adapt,
     _allocate,
     _check_grid,
     _checkup,
@@ -38,7 +39,7 @@ _GROUPS = {
     "look at the weights of a checkpoint": (_checkup, _spectra, _compare, _reference),
     "measure with your model and data": (_landscape, _hessian, _diagnose, _perplexity),
     "examine a grid of losses": (_topology, _check_grid),
-    "change the network": (_allocate, _prune, _patch),
+    "change the network": (_allocate, _prune, _adapt, _patch),
     "results, studies, and this installation": (_report, _study, _doctor, _completion),
 }
 _EXAMPLES = """\

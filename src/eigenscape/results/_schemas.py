@@ -33,6 +33,7 @@ MODULES = {
     "eigenscape.placement": "eigenscape.spectra",
     "eigenscape.prescription": "eigenscape.diagnosis",
     "eigenscape.pruning": "eigenscape.pruning",
+    "eigenscape.rank_pattern": "eigenscape.adapters",
     "eigenscape.reference": "eigenscape.spectra",
     "eigenscape.spectra": "eigenscape.spectra",
     "eigenscape.topology": "eigenscape.topology",
