@@ -91,6 +91,24 @@ def add(verbs: Verbs) -> None:
         action="store_true",
         help="also estimate the density of all eigenvalues (400 products with the matrix)",
     )
+    _add_which(group)
+    add_running(
+        parser,
+        "parts (the eigenvalues; ten probes of the trace; a probe of the density)",
+        jobs="1: this process, with all its threads",
+    )
+    group = parser.add_argument_group("common options")
+    add_format(group)
+    group.add_argument(
+        "--out", metavar="DIR", help=("a folder for result.json and hessian.png [not written]")
+    )
+    add_device(group)
+    add_seed(group)
+    group.add_argument("--quiet", action="store_true", help="no notes, no progress")
+
+
+def _add_which(group: argparse._ArgumentGroup) -> None:
+    """Add what says of which matrix, and of which parameters."""
     group.add_argument(
         "--matrix",
         choices=("hessian", "ggn"),
@@ -110,19 +128,6 @@ def add(verbs: Verbs) -> None:
         metavar="GLOB",
         help=("glob patterns of parameters that stay fixed [none]"),
     )
-    add_running(
-        parser,
-        "parts (the eigenvalues; ten probes of the trace; a probe of the density)",
-        jobs="1: this process, with all its threads",
-    )
-    group = parser.add_argument_group("common options")
-    add_format(group)
-    group.add_argument(
-        "--out", metavar="DIR", help=("a folder for result.json and hessian.png [not written]")
-    )
-    add_device(group)
-    add_seed(group)
-    group.add_argument("--quiet", action="store_true", help="no notes, no progress")
 
 
 def run(args: argparse.Namespace) -> int:
