@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from eigenscape.checkpoints import save_checkpoint
-from eigenscape.cli import _main, main
+from eigenscape.cli import main
 from eigenscape.cli._main import make_parser
 from eigenscape.cli._parser import UsageError
 from eigenscape.cli._values import Listed, Number, Whole, duration
@@ -36,6 +36,7 @@ NEEDED = {
     "check-grid": ["g.npy"],
     "allocate": ["lr", "m.pt"],
     "prune": ["m", "--out", "p"],
+    "adapt": ["m", "--rank-budget", "4"],
     "patch": [],
     "patch diff": ["a.pt", "b.pt", "--out", "c"],
     "patch apply": ["p", "a.pt", "--out", "c"],
@@ -62,12 +63,6 @@ FORBIDDEN = (
     *("medicine", "prescription pad", "healthy", "sick", "doctor says", "oracle", "held against"),
     *("noun", "verb", "crumb", "honest", "speaks", "anatomy", "fingerprint", "magic", "simply"),
 )
-
-
-@pytest.fixture(autouse=True)
-def _on_time(monkeypatch):
-    """A busy machine is no reason to say that a command runs."""
-    monkeypatch.setattr(_main, "_QUIET_START", 1000.0)
 
 
 def parsers(parser=None, above=()):
@@ -202,7 +197,7 @@ def test_unknown_near_and_missing_options_of_each_verb(verb, capsys):
 
 
 def test_a_command_says_soon_that_it_runs(monkeypatch, capsys):
-    from eigenscape.cli import _doctor
+    from eigenscape.cli import _doctor, _main
 
     monkeypatch.setattr(_main, "_QUIET_START", 0.01)
     monkeypatch.setattr(_doctor, "_packages", lambda: time.sleep(0.3) or {})

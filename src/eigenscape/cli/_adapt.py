@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eigenscape.cli._verb import FORMATS, add_verb, note, own_file
+from eigenscape.cli._values import Number, Whole
+from eigenscape.cli._verb import add_format, add_seed, add_verb, note, own_file
 from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,12 +32,16 @@ def add(verbs: Verbs) -> None:
     what = parser.add_argument_group("what to allocate").add_mutually_exclusive_group(required=True)
     what.add_argument(
         "--rank-budget",
-        type=float,
+        type=Number(above=0),
         metavar="R",
-        help="ranks that take the parameters of a uniform rank R",
+        help="ranks that take the parameters of a uniform rank R [this, --experts or --mola]",
     )
-    what.add_argument("--experts", type=int, metavar="T", help="experts of all blocks together")
-    what.add_argument("--mola", metavar="PATTERN", help="experts as 2468, 8642, 5555 or 3578")
+    what.add_argument(
+        "--experts", type=Whole(1), metavar="T", help="experts of all blocks [see above]"
+    )
+    what.add_argument(
+        "--mola", metavar="PATTERN", help="experts as 2468, 8642, 5555 or 3578 [see above]"
+    )
     group = parser.add_argument_group("how")
     group.add_argument(
         "--rule",
@@ -51,9 +56,9 @@ def add(verbs: Verbs) -> None:
     group.add_argument("--include", action="append", metavar="GLOB", help="layers to adapt [all]")
     group.add_argument("--exclude", action="append", metavar="GLOB", help="layers to leave [none]")
     common = parser.add_argument_group("common options")
-    common.add_argument("--format", choices=FORMATS, default="table", help="what goes to stdout")
-    common.add_argument("--out", metavar="FILE", help="write the JSON here")
-    common.add_argument("--seed", type=int, default=0, help="of --rule shuffled [0]")
+    add_format(common)
+    common.add_argument("--out", metavar="FILE", help="write the JSON here [not written]")
+    add_seed(common)
     common.add_argument("--quiet", action="store_true", help="no notes, no progress")
 
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from eigenscape.cli._flags import add_flags, read_flags
 from eigenscape.cli._values import Whole
-from eigenscape.cli._verb import add_format, add_verb, note
+from eigenscape.cli._verb import add_device, add_format, add_seed, add_verb, note
 from eigenscape.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
+
     from eigenscape.cli._verb import Verbs
     from eigenscape.models import Tokens
     from eigenscape.pruning import Pruning
@@ -21,6 +23,14 @@ _OPTIONS = (
     *("sparsity", "criterion", "allocation", "pattern", "epsilon", "floor", "cap"),
     *("include", "exclude", "windows"),
 )
+_UNSET = {
+    "sparsity": "N / M of the pattern; else needed",
+    "pattern": "none",
+    "epsilon": "0.3; 0.08 of owl and dlp",
+    "include": "all",
+    "exclude": "none",
+    "windows": "whole matrices",
+}
 _TYPES = ("float32", "bfloat16", "float16")
 
 
@@ -47,35 +57,17 @@ def add(verbs: Verbs) -> None:
         from eigenscape.pruning import PruneOptions
 
         values = {"include": "GLOB", "exclude": "GLOB", "pattern": "N:M"}
-        unset = {
-            "sparsity": "needed, unless a pattern N:M says it",
-            "epsilon": "the rule's own",
-            "include": "all",
-            "exclude": "none",
-            "windows": "whole matrices",
-        }
-        add_flags(what, PruneOptions, _OPTIONS, metavars=values, unset=unset)
+        add_flags(what, PruneOptions, _OPTIONS, metavars=values, unset=_UNSET)
 
     parser.fill_later(fill)
     _add_texts(parser)
     group = parser.add_argument_group("common options")
     add_format(group)
-    group.add_argument(
-        "--device",
-        default="cpu",
-        metavar="DEVICE",
-        help="where a block is computed: cpu, cuda [cpu]",
-    )
+    add_device(group, "cpu")
     group.add_argument(
         "--dtype", choices=_TYPES, default="float32", help="what it is computed in [float32]"
     )
-    group.add_argument(
-        "--seed",
-        type=Whole(0),
-        default=0,
-        metavar="N",
-        help="start of the random numbers: of the sequences, and of --allocation shuffled [0]",
-    )
+    add_seed(group)
     group.add_argument("--quiet", action="store_true", help="no notes, no progress")
 
 
@@ -88,27 +80,27 @@ def _add_texts(parser: argparse.ArgumentParser) -> None:
         "token ids [not needed for --criterion magnitude]",
     )
     data.add_argument(
-        "--samples", type=Whole(), default=128, metavar="N", help="sequences drawn from it [128]"
+        "--samples", type=Whole(1), default=128, metavar="N", help="sequences drawn from it [128]"
     )
     data.add_argument(
         "--sequence-length",
-        type=Whole(2, "512"),
+        type=Whole(2),
         metavar="N",
         help="tokens in each [the model's, or 2048]",
     )
     data.add_argument(
         "--evaluate",
         metavar="FILE",
-        help="a text to measure the perplexity on, before and after [not measured]",
+        help="a text to measure the perplexity on, before and after [none]",
     )
     data.add_argument(
         "--evaluate-length",
-        type=Whole(2, "512"),
+        type=Whole(2),
         metavar="N",
         help="tokens in a window [--sequence-length]",
     )
     data.add_argument(
-        "--evaluate-windows", type=Whole(), metavar="N", help="the first N windows only [all]"
+        "--evaluate-windows", type=Whole(1), metavar="N", help="the first N windows only [all]"
     )
     data.add_argument("--tokenizer", metavar="PATH", help="tokenizer.json or its folder [MODEL]")
     data.add_argument(
@@ -120,7 +112,6 @@ def run(args: argparse.Namespace) -> int:
     """Prune into a new folder, measure, print."""
     import torch
 
-    from eigenscape.models import usable_device
     from eigenscape.pruning import PruneOptions, prune_folder
     from eigenscape.runs import progress_bar
 
@@ -134,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
             args.out,
             calibration,
             options=options,
-            device=usable_device(args.device),
+            device=_device(args.device),
             dtype=getattr(torch, args.dtype),
             evaluation=held_out,
             overwrite=args.overwrite,
@@ -143,6 +134,18 @@ def run(args: argparse.Namespace) -> int:
         )
     _print(result, args)
     return 0
+
+
+def _device(name: str) -> torch.device:
+    import torch
+
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        said = str(error).splitlines()[0]
+        raise InputError(f"--device {name} cannot be used: {said}. Try: --device cpu") from error
+    return device
 
 
 def _calibration(args: argparse.Namespace) -> Tokens:
@@ -157,8 +160,6 @@ def _calibration(args: argparse.Namespace) -> Tokens:
         field=args.field,
     )
     whole = tokens.only_whole()
-    if args.samples < 1:
-        raise InputError(f"--samples is {args.samples}; expected 1 or more")
     if len(whole) < args.samples:
         note(
             f"{args.calibration} has {len(whole)} sequences of {length} tokens; all are taken",

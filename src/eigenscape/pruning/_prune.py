@@ -32,7 +32,7 @@ from eigenscape.pruning._criteria import CRITERIA, output_error
 from eigenscape.pruning._result import PrunedLayer, Pruning
 from eigenscape.pruning._targets import Stage, Target, Targets, check_finite, find_targets
 from eigenscape.results import Environment
-from eigenscape.runs import Progress, ProgressCallback
+from eigenscape.runs import ProgressCallback, Tracker
 from eigenscape.spectra import SpectraResult, analyze
 
 Runner = BlockByBlock | WholeNetwork
@@ -316,16 +316,21 @@ def prune_network(
     work = Work(options, targets, plan, notes=notes, started=started)
     wanted = _wanted(options, plan)
     runner = _runner(network, targets, notes) if network.batches else None
-    for done, stage in enumerate(targets.stages, start=1):
-        earlier = network.finished(stage)
-        if earlier is None:
-            _prune_stage(network, stage, wanted, runner, work)
-        else:
-            work.rows += earlier
-        if progress is not None:
-            taken, total = time.perf_counter() - started, len(targets.stages)
-            rest = taken / done * (total - done)
-            progress(Progress(done, total, 0, 0, taken, (rest / 1.25, 1.25 * rest), stage.name))
+    earlier = {stage.name: network.finished(stage) for stage in targets.stages}
+    costs = {
+        stage.name: float(sum(target.weight.numel() for target in stage.targets))
+        for stage in targets.stages
+        if earlier[stage.name] is None
+    }
+    tracker = Tracker(costs, len(earlier) - len(costs), progress)
+    tracker.start()
+    for stage in targets.stages:
+        begun, rows = time.perf_counter(), earlier[stage.name]
+        if rows is not None:
+            work.rows += rows
+            continue
+        _prune_stage(network, stage, wanted, runner, work)
+        tracker.step(stage.name, failed=False, seconds=time.perf_counter() - begun)
     return work
 
 

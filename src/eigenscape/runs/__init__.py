@@ -18,6 +18,7 @@ from eigenscape.runs._parcel import CannotTravelError as CannotTravelError
 from eigenscape.runs._parcel import PerWorker as PerWorker
 from eigenscape.runs._progress import Progress as Progress
 from eigenscape.runs._progress import ProgressCallback as ProgressCallback
+from eigenscape.runs._progress import Tracker as Tracker
 from eigenscape.runs._progress import duration as duration
 from eigenscape.runs._progress import progress_bar as progress_bar
 from eigenscape.runs._progress import time_span as time_span
@@ -37,6 +38,7 @@ __all__ = [
     "Progress",
     "ProgressCallback",
     "Task",
+    "Tracker",
     "duration",
     "execute",
     "is_first_process",
