@@ -411,7 +411,7 @@ def test_a_file_with_impossible_numbers_is_refused(tmp_path, change, word):
     [
         (("budget",), 1.2, r"l0: a budget of 1\.2 sparsity is impossible"),
         (("budget",), -0.1, "l0: a budget of -0.1"),
-        (("layer", "parameters"), -10, "l0: parameters and error must not be negative"),
+        (("layer", "parameters"), -10, "parameters is -10; expected 0 or more"),
         (("layer", "error"), -0.5, "l0: parameters and error must not be negative"),
         (("layer", "name"), "l1", "l1 is listed twice"),
     ],
