@@ -395,6 +395,34 @@ except CheckpointError as error:
     assert in_new_process(program, path).split() == ["1000.0", "refused"]
 
 
+@pytest.mark.parametrize("verb", ["analyze(held)", "compare(held, whole)", "checkup(held)"])
+def test_examinations_of_a_file_that_is_cut_meanwhile_end_in_words(tmp_path, verb):
+    """In threads, of which the second reads after the first has failed to open the file again."""
+    program = f"""
+import os, shutil, sys
+from eigenscape import analyze, compare
+from eigenscape.checkpoints import effective_weights, open_checkpoint
+from eigenscape.checkup import checkup
+from eigenscape.errors import EigenscapeError
+path = sys.argv[1]
+whole = shutil.copy(path, path + ".whole")
+held = open_checkpoint(path)
+effective = effective_weights(held)
+names = [name for name in held if held[name].numel() > 0]
+os.truncate(path, 70_000)
+for read in (lambda: {verb}, *2 * [lambda: effective[names[1]], lambda: held[names[0]]]):
+    try:
+        read()
+    except EigenscapeError:
+        print("refused")
+"""
+    path = tmp_path / "w.pt"
+    codes = torch.randn(64, 64).to(torch.float8_e4m3fn)
+    weights = {f"l{n}.weight": torch.randn(128, 128) for n in range(3)}
+    torch.save({**weights, "q.weight": codes, "q.weight_scale": torch.ones(())}, path)
+    assert in_new_process(program, path).split() == 5 * ["refused"]
+
+
 def test_a_file_that_is_replaced_while_it_is_open_is_read_anew(tmp_path):
     path = tmp_path / "w.pt"
     torch.save({"a": torch.ones(10)}, path)

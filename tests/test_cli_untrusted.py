@@ -114,10 +114,13 @@ def test_json_that_is_nested_too_deeply_is_said(tmp_path, capsys, verb):
 
 
 def test_what_is_escaped():
+    from eigenscape.cli._tables import cell
+
     assert printable("a\tb\x00\u2028\U000e0041\ud800") == "a\\tb\\x00\\u2028\\U000e0041\\ud800"
     assert printable("plain – Ünïcode 漢字\u00a0") == "plain – Ünïcode 漢字\u00a0"
     assert printable("x" * 300 + " y", most=10) == "xxxx…xxxxx y"
     assert len(printable("a " * 10_000)) == 4000
+    assert len(cell("a " * 10_000)) == 400
     strange = {"a\x7f": ["b\u202e\U000e0041\n", "\ud800"]}
     assert json.loads(dumps(strange, indent=1)) == strange
     assert not COMMANDS.search(dumps(strange, indent=1))

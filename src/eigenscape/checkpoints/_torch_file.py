@@ -77,10 +77,10 @@ class TorchFileReader:
             stamp = status.st_size, status.st_mtime_ns
             if contents is None or stamp != self._stamp:
                 # also of a file that has changed: what was mapped may lie beyond its end by now,
-                # and reading there would end the process
-                self._stamp = stamp
+                # and reading there would end the process; also where it cannot be opened again
+                self._contents = None
                 contents = find_tensors(self._load(), str(self._path))
-                self._contents = contents
+                self._contents, self._stamp = contents, stamp
             return contents
 
     def _load(self) -> Any:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from eigenscape.results import Result
 
 _SHOWN_FINDINGS = 3
+_LONGEST_CELL = 400
 _LONGEST_WORD = 80
 
 
@@ -103,7 +104,8 @@ def cell(value: Any) -> str:
         return f"{value:.4g}"
     if isinstance(value, tuple | list):
         return "×".join(cell(item) if isinstance(item, str) else str(item) for item in value)
-    return printable(str(value), _LONGEST_WORD)
+    text = printable(str(value), _LONGEST_WORD)
+    return text if len(text) <= _LONGEST_CELL else f"{text[: _LONGEST_CELL - 1]}…"
 
 
 def _one_line_each(table: pd.DataFrame) -> pd.DataFrame:
