@@ -498,6 +498,7 @@ def test_the_public_names():
     assert room.__all__ == [
         "Checkpoint",
         "CheckpointLike",
+        "FolderCopy",
         "Patch",
         "TensorInfo",
         "effective_weights",

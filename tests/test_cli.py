@@ -111,7 +111,8 @@ def test_checkup_of_a_path(capsys, model, tmp_path):
     assert code == 0
 
 
-def test_checkup_without_a_path(capsys, tmp_path):
+def test_checkup_without_a_path(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "122")  # as wide as the README's session
     code, out, _ = run(capsys, "checkup", "--out", tmp_path)
     assert code == 0
     assert "tiny_learning_rate" in out

@@ -262,7 +262,7 @@ def test_bad_options_leave_with_2(capsys, probe, words, message):
 def test_help_says_that_the_file_is_run(capsys):
     with pytest.raises(SystemExit):
         main(["landscape", "--help"])
-    assert "Your file is run" in " ".join(capsys.readouterr().out.split())
+    assert "The file is run" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_process_is_left_as_found(capsys, probe):

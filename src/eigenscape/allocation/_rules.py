@@ -104,7 +104,7 @@ def beyond_noise(values: Array, errors: Array) -> NDArray[np.bool_]:
         values: (n,) the estimates.
         errors: (n,) their standard errors.
 
-    >>> beyond_noise(np.array([2.0, 2.1, 1.9, 4.0]), np.full(4, 0.2)).tolist()
+    >>> beyond_noise(np.array([2.0, 2.1, 1.9, 4.0]), np.full(4, 0.3)).tolist()
     [False, False, False, True]
     """
     from scipy.special import ndtri

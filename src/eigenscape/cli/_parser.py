@@ -160,7 +160,7 @@ class VerbParser(argparse.ArgumentParser):
 def near(word: str, known: Iterable[str]) -> list[str]:
     """Return the names that a word may have been meant for, the nearest first.
 
-    >>> near("spectre", ["spectra", "compare"]), near("--budget", ["--time-budget", "--out"])
+    >>> near("spectre", ["spectra", "compare"]), near("--budget", ["--time-budget", "--seed"])
     (['spectra'], ['--time-budget'])
     >>> near("--sede", ["--seed", "--seeds"]), near("x", ["spectra"])
     (['--seed', '--seeds'], [])

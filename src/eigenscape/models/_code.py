@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
+from dis import get_instructions
 from functools import partial
 from types import CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
@@ -106,11 +107,16 @@ class _Walk:
         return [form(type(value)), form(dict(getattr(value, "__dict__", {})))]
 
     def module(self, module: nn.Module, depth: int, *, state: bool) -> Any:
-        """Return a module's class and what it was made with, and its tensors where asked."""
+        """Return a module's class and what it was made with, and its tensors where asked.
+
+        What its forward pass assigns, such as a count of calls, is no part of what it was made
+        with.
+        """
+        left_out = {*_OWN, *_assigned(type(module).forward)}
         made = {
             name: value
             for name, value in vars(module).items()
-            if name not in _OWN and not name.endswith("_hooks") and _is_plain(value)
+            if name not in left_out and not name.endswith("_hooks") and _is_plain(value)
         }
         tensors = list(module.state_dict().values()) if state else []
         return [self.form(part, depth) for part in (type(module), made, tensors)]
@@ -178,6 +184,13 @@ def _names(code: CodeType) -> Iterator[str]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _names(constant)
+
+
+def _assigned(function: Any) -> set[str]:
+    """The attributes that a function assigns, of any object."""
+    code = getattr(function, "__code__", None)
+    stores = ("STORE_ATTR", "DELETE_ATTR")
+    return {one.argval for one in get_instructions(code) if one.opname in stores} if code else set()
 
 
 def _code_parts(code: CodeType) -> Iterator[Any]:
