@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -302,3 +303,31 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "cannot be reached" in capsys.readouterr().err
     assert main(["adapt", str(tmp_path / "model"), "--mola", "2468"]) == 0
     assert "20 experts in 4 blocks" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_trainer_example_of_the_docs_runs(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "adapters.md").read_text()
+    (example,) = [
+        text for text in re.findall(r"```python\n(.*?)```", page, re.S) if "Balanced" in text
+    ]
+    model = llama()
+    base = copy.deepcopy(model)
+    settings = transformers.TrainingArguments(
+        str(tmp_path / "run"),
+        max_steps=2,
+        learning_rate=0.01,
+        report_to=[],
+        use_cpu=True,
+        disable_tqdm=True,
+        logging_strategy="no",
+        save_strategy="no",
+    )
+    rows = [{"input_ids": IDS[0], "labels": IDS[0]}] * 8
+    given = {"model": model, "settings": settings, "rows": rows, "folder": tmp_path / "out"}
+    exec(example, given)
+    again = load_experts(base, tmp_path / "out").eval()
+    assert torch.equal(again(IDS).logits, given["adapted"].eval()(IDS).logits)
+    assert any(
+        bool(value.abs().max() > 0) for name, value in again.named_parameters() if "lora_B" in name
+    )

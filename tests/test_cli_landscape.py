@@ -125,6 +125,7 @@ def test_json_is_alone_on_standard_output_and_the_estimate_on_the_other(capsys, 
     assert json.loads(run(capsys, "landscape", *words)[1])["lowest_loss"] == found["lowest_loss"]
 
 
+@pytest.mark.slow
 def test_files_are_written_read_back_and_not_written_over(capsys, probe, tmp_path):
     out = tmp_path / "out"
     words = (

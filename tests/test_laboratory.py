@@ -135,6 +135,7 @@ def test_a7_small_and_large_learning_rates():
     assert large.outliers / 200 > 0.5
 
 
+@pytest.mark.slow
 def test_a8_alpha_falls_with_the_learning_rate():
     sizes = {"n": 800, "d": 400, "h": 600}
     for optimizer, rates in (

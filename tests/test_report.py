@@ -122,6 +122,7 @@ def many(result, count, name="model.layers.{}.some.long.module.path"):
     return replace(result, layers=tuple(renamed(row, name.format(i)) for i in range(count)))
 
 
+@pytest.mark.slow
 def test_a_large_model_stays_below_one_megabyte(result):
     html = page_of("big", many(result, 3000))
     assert len(html.encode()) < 1_000_000

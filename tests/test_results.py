@@ -478,6 +478,7 @@ def test_a_short_text_leaves_out_what_is_empty_and_counts_rows():
     assert made[0] is made[made[0].name] is made.changes[0]
 
 
+@pytest.mark.slow
 def test_plot_after_load_in_a_fresh_process(tmp_path):
     for name, make in EXAMPLES.items():
         make().save(tmp_path / f"{name}.json")

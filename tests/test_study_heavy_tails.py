@@ -61,6 +61,7 @@ def test_page_and_file(result, tmp_path):
     assert back.plot().axes
 
 
+@pytest.mark.slow
 def test_another_list_of_seeds_gives_other_numbers(result):
     tiny = replace(STUDY, scales={"small": HeavyTailsPlan(d=60, seeds=(0, 1))})
     other = tiny.run(seed_list=(1, 7), engine="threads")

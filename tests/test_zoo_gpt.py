@@ -585,6 +585,7 @@ def test_the_default_network_learns_the_default_language():
     assert 0.7 < few < 0.95
 
 
+@pytest.mark.slow
 def test_a_network_learns_english_beyond_its_letters():
     text = torch.tensor(list(data_file("text/tiny_shakespeare.txt").read_bytes()))
     shares = text.bincount() / len(text)
