@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+import eigenscape
 from eigenscape.allocation import allocate, read_metric
 from eigenscape.checkpoints import Patch, open_checkpoint, save_checkpoint
 from eigenscape.cli import main
@@ -362,10 +363,13 @@ def _say(fact: dict[str, object]) -> None:
     sys.stdout.write(json.dumps(fact) + "\n")
 
 
+_PACKAGE = str(Path(eigenscape.__file__).parent)  # its page is written from its own templates
+
+
 def _note(event: str, args: tuple[Any, ...], opened: set[str]) -> None:
     if event == "open" and isinstance(args[0], (str, bytes)):
         name = args[0] if isinstance(args[0], str) else args[0].decode(errors="replace")
-        ours = name.startswith((sys.prefix, sys.base_prefix, "/proc", "/sys", "/dev"))
+        ours = name.startswith((sys.prefix, sys.base_prefix, _PACKAGE, "/proc", "/sys", "/dev"))
         if not ours and not name.endswith((".py", ".pyc", ".so", "entry_points.txt")):
             opened.add(name)
 
