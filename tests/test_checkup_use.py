@@ -156,7 +156,7 @@ def test_a_real_language_model(tmp_path, capsys):
     assert main([*words, "--out", str(tmp_path), "--run", str(tmp_path / "run")]) == 0
     printed = capsys.readouterr()
     assert "layers to change: all 35 layers" in printed.err
-    assert "35 are used" in printed.out
+    assert "uses 35 of 35 layers, 0 unused" in " ".join(printed.out.split())
 
 
 # --- single samples

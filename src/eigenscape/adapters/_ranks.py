@@ -47,6 +47,19 @@ class RankPattern(Result):
     plan: Allocation
     widths: dict[str, int]
 
+    def __post_init__(self) -> None:
+        named = set(self.plan.layers) == set(self.widths)
+        if not named or min(self.widths.values(), default=0) < 1:
+            raise InputError(
+                f"{len(self.widths)} widths for {len(self.plan)} layers; expected one of 1 or more "
+                "for each layer, by its name"
+            )
+        if not (self.mean_rank > 0 and self.scaling > 0 and self.budget > 0):
+            raise InputError(
+                f"mean_rank={self.mean_rank}, scaling={self.scaling}, budget={self.budget}; "
+                "expected numbers above 0"
+            )
+
     @property
     def ranks(self) -> dict[str, int]:
         """The rank of each layer, by name."""
