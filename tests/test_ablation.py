@@ -143,6 +143,7 @@ def test_a_frozen_random_layer_is_used_though_it_was_never_trained():
 # --- changes
 
 
+@pytest.mark.slow
 @given(st.integers(1, 3), st.integers(2, 9), st.integers(2, 9), st.integers(0, 99))
 def test_properties_of_the_changes(k, rows, cols, seed):
     stack = torch.randn(k, rows, cols, generator=torch.Generator().manual_seed(seed))

@@ -222,6 +222,7 @@ def test_a_damaged_file_is_computed_again(tmp_path, damage):
     assert all(o.resumed for o in run_here(tasks, folder=tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_no_single_bit_can_change_a_value(tmp_path):
     value = {"loss": np.array([0.1, 0.2]), "n": 3}
     slot = Slot(tmp_path, "key")

@@ -91,6 +91,7 @@ def test_accuracies_are_those_of_the_model(healthy):
     )
 
 
+@pytest.mark.slow
 def test_label_noise_costs_accuracy_on_either_side(healthy):
     noisy = trained_twin("label_noise")
     assert noisy.recipe == {**healthy.recipe, "label_noise": 0.4}
