@@ -363,3 +363,10 @@ def test_families(kind: str) -> None:
     expected = {"gpt2": 8, "gpt_neox": 8, "opt": 12, "qwen2": 14, "phi3": 8}
     assert len(found.rows) == expected[kind]
     assert not torch.equal(model(IDS).logits, before)
+
+
+def test_the_picture_has_the_whole_range_of_sparsities() -> None:
+    figure = prune(gpt(), IDS, sparsity=0.5).plot()
+    above, below = figure.axes
+    assert above.get_ylim() == (0.0, 1.0)
+    assert below.get_yscale() == "log"
