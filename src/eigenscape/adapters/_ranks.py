@@ -93,8 +93,8 @@ class RankPattern(Result):
     def findings(self) -> tuple[Finding, ...]:
         """How far to trust it."""
         text = (
-            "Ranks by spectra are our generalization of AlphaLoRA: no paper tested them, and on "
-            "small models they made no measurable difference."
+            "Ranks by spectra are our generalization of AlphaLoRA: no paper tested them, and "
+            "whether they help was not measured here."
         )
         return (Finding(text=text, basis="description"),)
 

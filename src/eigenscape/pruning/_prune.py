@@ -48,8 +48,8 @@ class PruneOptions:
     Args:
         sparsity: of all pruned matrices together; None with a pattern N:M, which says it.
         criterion: of :data:`CRITERIA`: which weights of a matrix go.
-        allocation: of :data:`ALLOCATIONS`: how much each matrix loses. Uniform by default: which
-            other one helps depends on the network (BENCHMARKS.md).
+        allocation: of :data:`ALLOCATIONS`: how much each matrix loses. Uniform by default: that
+            another one does better was not measured here.
         pattern: ``N:M``, N zeros among M neighbours, everywhere; or ``:M``, with N for each matrix
             from the allocation.
         epsilon: the range of an allocation that has one.
